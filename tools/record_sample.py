@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from embedtune.documents import load_documents, sample_documents
-from embedtune.llm import ReplayLLM, local_llm
+from embedtune.journal import ReplayLLM
+from embedtune.llm import local_llm
 from embedtune.nodes import split_nodes
 from embedtune.pairs import generate_qa_embedding_pairs
 
