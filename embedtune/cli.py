@@ -18,7 +18,7 @@ def run_command(args):
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run
     evaluations = run(args.train, args.val, args.out, args.openai_embeddings, llm=args.llm, model=args.model, questions=args.questions,
-                      epochs=args.epochs, batch_size=args.batch_size, seed=args.seed)
+                      epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, allow_leakage=args.allow_leakage)
     print(f'\n{to_markdown(compare(evaluations))}\n')
     for name, what in (('comparison.png', 'the table as bars'), ('loss.png', 'the training loss'), ('model', 'the tuned model'),
                        ('train_dataset.json', 'questions trained on'), ('val_dataset.json', 'questions evaluated on'), ('run.json', 'manifest')):
@@ -50,7 +50,7 @@ def finetune_command(args):
     from embedtune.finetune import SentenceTransformersFinetuneEngine
     train, val = (EmbeddingQAFinetuneDataset.from_json(path) if path else None for path in (args.dataset, args.val_dataset))
     engine = SentenceTransformersFinetuneEngine(train, args.model, args.out, args.batch_size, val, epochs=args.epochs,
-                                                learning_rate=args.learning_rate, seed=args.seed)
+                                                learning_rate=args.learning_rate, seed=args.seed, allow_leakage=args.allow_leakage)
     engine.finetune()
     for evaluation in engine.evaluations:
         print(f"{evaluation.name}: hit_rate@5 {evaluation.hit_rate(5):.3f}, mrr@10 {evaluation.mrr(10):.3f}")
@@ -59,11 +59,12 @@ def finetune_command(args):
 # %% ../nbs/18_cli.ipynb #d5fadd4b
 def evaluate_command(args):
     "Compare BM25 and models on the questions of a dataset."
-    from embedtune.dataset import EmbeddingQAFinetuneDataset
+    from embedtune.dataset import EmbeddingQAFinetuneDataset, require_no_leakage
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
     from embedtune.evaluation import compare, evaluate, to_markdown
     from embedtune.retrieval import BM25Retriever
     dataset = EmbeddingQAFinetuneDataset.from_json(args.dataset)
+    if args.train_dataset: require_no_leakage(EmbeddingQAFinetuneDataset.from_json(args.train_dataset), dataset, args.allow_leakage)
     candidates = {'BM25': lambda: BM25Retriever(dataset.corpus)}
     candidates |= {model: lambda model=model: CachedEmbedding(load_model(model)) for model in args.models}
     if args.openai_embeddings: candidates[args.openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(args.openai_embeddings))
@@ -78,6 +79,8 @@ ARGUMENTS = {
     '--val': dict(nargs='+', metavar='PATH', help='documents to evaluate on'),
     '--dataset': dict(type=Path, required=True, metavar='FILE', help='questions and nodes, as `embedtune pairs` writes them'),
     '--val-dataset': dict(type=Path, metavar='FILE', help='questions to report on after each epoch'),
+    '--train-dataset': dict(type=Path, metavar='FILE', help='what the models were trained on: a dataset that shares answers with it is refused'),
+    '--allow-leakage': dict(action='store_true', help='go on even if the questions or answers to evaluate on are trained on'),
     '--models': dict(nargs='*', default=[DEFAULT_MODEL], metavar='MODEL', help='sentence-transformers ids or folders (default: the base model)'),
     '--llm': dict(default='local', metavar='LLM', help='who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server (default: local)'),
     '--model': dict(default=DEFAULT_MODEL, help='base model: a sentence-transformers id or folder (default: %(default)s)'),
@@ -114,13 +117,13 @@ def make_parser():
     parser.add_argument('--version', action='version', version=__version__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND')
     add_command(commands, run_command, 'embedtune run --train lyft_2021.pdf --val uber_2021.pdf --out runs/10k',
-                '--train --val --llm --model --openai-embeddings --questions --epochs --batch-size --seed', out='runs/tutorial')
+                '--train --val --llm --model --openai-embeddings --questions --epochs --batch-size --seed --allow-leakage', out='runs/tutorial')
     add_command(commands, nodes_command, 'embedtune nodes reports/ --out nodes.json', 'documents --model --chunk-size --chunk-overlap', out='nodes.json')
     add_command(commands, pairs_command, 'embedtune pairs reports/ --questions 300 --out train_dataset.json',
                 'documents --llm --model --questions --questions-per-node --chunk-size --seed', out='dataset.json')
     add_command(commands, finetune_command, 'embedtune finetune --dataset train_dataset.json --out model',
-                '--dataset --val-dataset --model --epochs --batch-size --learning-rate --seed', out='model')
-    add_command(commands, evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --models --openai-embeddings')
+                '--dataset --val-dataset --model --epochs --batch-size --learning-rate --seed --allow-leakage', out='model')
+    add_command(commands, evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --train-dataset --models --openai-embeddings --allow-leakage')
     return parser
 
 # %% ../nbs/18_cli.ipynb #ed437c5e
@@ -145,7 +148,7 @@ def main(
             warnings.showwarning = warn_in_a_line
             args.function(args)
     except (EmbedtuneError, OSError) as error:
-        print(f'embedtune: error: {error}', file=sys.stderr)
+        print(f'embedtune: error: {error}'.replace('allow_leakage=True', '--allow-leakage'), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nembedtune: interrupted; the same command goes on where it was', file=sys.stderr)

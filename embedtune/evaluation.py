@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from fastcore.basics import patch
-from .dataset import EmbeddingQAFinetuneDataset, counted, md_cell, read_json, write_json
+from .dataset import EmbeddingQAFinetuneDataset, counted, md_cell, read_json, require_no_leakage, write_json
 from .documents import EmbedtuneError
 from .retrieval import DenseRetriever
 
@@ -178,10 +178,13 @@ def evaluate(
     depth: int = 1000,   # results asked for per question
     name: str | None = None,      # in tables and plots; None: the retriever's
     show_progress: bool = False,  # while a model embeds the corpus
+    train_dataset: EmbeddingQAFinetuneDataset | None = None,  # what the model was trained on, if that is known
+    allow_leakage: bool = False,  # evaluate even though `dataset` shares answers or questions with `train_dataset`
 ) -> Evaluation:
-    "The ranks of all relevant nodes of `dataset`; `EmbedtuneError` if it is broken, or if another corpus was searched."
+    "The ranks of all relevant nodes of `dataset`; `EmbedtuneError` if it is broken or was trained on, or if another corpus was searched."
     dataset.validate()
     check_count(depth, 'depth')
+    if train_dataset is not None: require_no_leakage(train_dataset, dataset, allow_leakage)
     start = time.perf_counter()
     retriever = as_retriever(model_or_retriever, dataset.corpus, show_progress)
     found = retriever.search(list(dataset.queries.values()), min(depth, len(dataset.corpus))).ids

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from .dataset import EmbeddingQAFinetuneDataset, read_json, write_json
+from .dataset import EmbeddingQAFinetuneDataset, read_json, require_no_leakage, write_json
 from .documents import EmbedtuneError, find_files, first_available, load_documents, sample_documents, sha256_of, ten_k
 from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, load_model
 from .evaluation import Evaluation, compare, evaluate, plot_comparison
-from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_output_folder, check_whole, plot_loss
+from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_output_folder, check_whole, plot_loss, versions
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs
@@ -46,9 +46,7 @@ class Steps:
         earlier = self.out/'run.json'
         if earlier.exists(): self.done = read_json(earlier, ['steps'], ['settings', 'versions', 'finished', 'table'], EmbedtuneError)['steps']
     def hashes(self, files): return {name: sha256_of(self.out/name) if (self.out/name).is_file() else None for name in files}
-    def save(self, **more):
-        versions = {name: version(name) for name in ('embedtune', 'sentence-transformers', 'torch')}
-        write_json(dict(settings=self.settings, versions=versions, steps=self.done, **more), self.out/'run.json')
+    def save(self, **more): write_json(dict(settings=self.settings, versions=versions(), steps=self.done, **more), self.out/'run.json')
 
 # %% ../nbs/17_pipeline.ipynb #66642ddf
 @patch
@@ -130,6 +128,7 @@ class Run:
     batch_size: int = 64
     seed: int = 42
     show_progress: bool = True
+    allow_leakage: bool = False
     def __post_init__(self):
         self.out = Path(self.out)
         for name, least in (('epochs', 1), ('batch_size', 2)): check_whole(name, getattr(self, name), least)
@@ -137,7 +136,7 @@ class Run:
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         check_output_folder(self.out/'model')
         self.steps = Steps(self.out, dict(llm=getattr(self.llm, 'name', self.llm), model=str(self.model), questions=self.questions,
-                                          epochs=self.epochs, batch_size=self.batch_size, seed=self.seed))
+                                          epochs=self.epochs, batch_size=self.batch_size, seed=self.seed, allow_leakage=self.allow_leakage))
 
 # %% ../nbs/17_pipeline.ipynb #dc482735
 @patch
@@ -150,6 +149,19 @@ def prepare_step(self: Run,
     inputs = dict(documents=[sha256_of(path) for path in paths], model=source_key(self.model)) | {k: settings[k] for k in ('llm', 'questions', 'seed')}
     make = lambda: prepare(paths, self.out/name, self.llm, self.model, self.questions, seed=self.seed, show_progress=self.show_progress)
     return self.steps.step(f'{side} questions', inputs, [name], make)
+
+# %% ../nbs/17_pipeline.ipynb #2cc0144f
+@patch
+def leakage_step(self: Run,
+    train, # hashes of the training dataset
+    val, # hashes of the evaluation dataset
+):
+    "Between the steps: what val has in common with train, in `leakage.json`; `DatasetError` if that is too much and not allowed."
+    def make():
+        sides = [EmbeddingQAFinetuneDataset.from_json(self.out/f'{side}_dataset.json') for side in ('train', 'val')]
+        leakage = require_no_leakage(*sides, self.allow_leakage)
+        write_json(dict(summary=leakage.counts(), **{kind: [leak._asdict() for leak in getattr(leakage, kind)] for kind in ('texts', 'questions')}), self.out/'leakage.json')
+    self.steps.step('leakage', dict(train=train, val=val, allow=self.allow_leakage), ['leakage.json'], make)
 
 # %% ../nbs/17_pipeline.ipynb #460a9069
 @patch
@@ -200,7 +212,7 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`
 ): # list of `Evaluation`: BM25, base, finetuned, and the API model if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = two_sides(train, val)
@@ -208,6 +220,7 @@ def run(
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = Run(out, **settings)
     train_hashes, val_hashes = job.prepare_step('train', train), job.prepare_step('val', val)
+    job.leakage_step(train_hashes, val_hashes)
     tuned = job.finetune_step(train_hashes)
     names = ['BM25', 'base', 'finetuned'] + [f'OpenAI {openai_embeddings}']*bool(openai_embeddings)
     evaluations = [job.evaluate_step(name, val_hashes, tuned) for name in names]
