@@ -375,9 +375,9 @@ def receive(self: ChatLLM,
     worst: float = 0.,      # dollars put aside for it
     discount: float = 1.,   # 0.5: at half the price
 ) -> str:
-    "The text of a reply, its tokens counted; `LLMError` if all of them went into thinking."
+    "The text of a reply, several choices one below the other, its tokens counted; `LLMError` if all of them went into thinking."
     choice, used = reply.choices[0], reply.usage
-    text = (choice.message.content or '').strip()
+    text = '\n'.join((choice.message.content or '').strip() for choice in reply.choices)
     count = lambda name, estimate: estimate if getattr(used, name, None) is None else getattr(used, name)
     tokens = count('prompt_tokens', input_tokens), count('completion_tokens', -(-len(text) // 4))
     self.usage.settle(worst, *tokens, discount)
@@ -416,14 +416,16 @@ def start_server(
 # %% ../nbs/06_llm.ipynb #6ffacddd
 @contextmanager
 def local_llm(
-    slots: int = 4,       # requests answered at the same time
+    slots: int = 8,       # answers written at the same time; a request may want four (n=4)
     threads: int = None,  # None: one a core; fewer when others need the cores
+    **options,            # for `ChatLLM`, such as max_requests
 ):                        # a `ChatLLM`, for as long as the `with` block lasts
     "The local LLM; its server stops at the end of the block, or of the program."
     key = secrets.token_hex(16)
     running = [start_server(bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
     atexit.register(running.clear)
-    try: yield ChatLLM('SmolLM2-135M-Instruct', f'{running[0].listening_address}/v1', key, unit='sentence', temperature=.5, max_tokens=64, concurrency=slots)
+    settings = dict(unit='sentence', temperature=.6, max_tokens=48, concurrency=max(1, slots // 4)) | options
+    try: yield ChatLLM('SmolLM2-135M-Instruct', f'{running[0].listening_address}/v1', key, **settings)
     finally:
         running.clear()
         atexit.unregister(running.clear)
@@ -435,7 +437,7 @@ def llm_from_spec(
 ):                        # a context manager, whose value is the model
     "The language model that a command line names; `LLMError` if it names none."
     parts = spec.split()
-    if parts == ['local']: return local_llm()
+    if parts == ['local']: return local_llm(**options)
     if len(parts) not in (1, 2) or len(parts) == 2 and '://' not in parts[0]:
         raise LLMError(f'expected "local", "MODEL" or "BASE_URL MODEL", got {spec!r}')
     return nullcontext(ChatLLM(parts[-1], parts[0] if len(parts) == 2 else None, **options))

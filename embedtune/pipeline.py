@@ -23,7 +23,7 @@ from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_output
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs
-from .retrieval import BM25Retriever
+from .retrieval import BM25Retriever, DenseRetriever
 
 # %% ../nbs/17_pipeline.ipynb #920f3ab1
 def source_key(
@@ -81,15 +81,19 @@ def prepare(
     chunk_size=256, # tokens of a node at most
     seed=42,
     show_progress=True,
+    searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
+    **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
     "The nodes of the documents in `paths` with questions on them."
     if questions is not None: check_whole('questions', questions)
     check_whole('questions_per_node', questions_per_node)
-    tokenizer = load_model(model).tokenizer
-    nodes = split_nodes(load_documents(paths, show_progress=show_progress), tokenizer, chunk_size=chunk_size)
+    base = load_model(model)
+    nodes = split_nodes(load_documents(paths, show_progress=show_progress), base.tokenizer, chunk_size=chunk_size)
+    corpus = {node.id: node.text for node in nodes if node.text.strip()}
+    retriever = DenseRetriever(CachedEmbedding(base), corpus, show_progress=show_progress) if searched and corpus else False
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
-        return generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node, max_questions=questions,
-                                           output_path=out, seed=seed, show_progress=show_progress)
+        return generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node, max_questions=questions, retriever=retriever,
+                                           output_path=out, seed=seed, show_progress=show_progress, **settings)
 
 # %% ../nbs/17_pipeline.ipynb #aa067936
 def candidate(
@@ -147,7 +151,8 @@ def prepare_step(self: Run,
     "Step 1: the questions of one side, in `<side>_dataset.json`."
     name, settings = f'{side}_dataset.json', self.steps.settings
     inputs = dict(documents=[sha256_of(path) for path in paths], model=source_key(self.model)) | {k: settings[k] for k in ('llm', 'questions', 'seed')}
-    make = lambda: prepare(paths, self.out/name, self.llm, self.model, self.questions, seed=self.seed, show_progress=self.show_progress)
+    make = lambda: prepare(paths, self.out/name, self.llm, self.model, self.questions, seed=self.seed, show_progress=self.show_progress,
+                           searched=side == 'train')
     return self.steps.step(f'{side} questions', inputs, [name], make)
 
 # %% ../nbs/17_pipeline.ipynb #2cc0144f

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Query', 'page_numbers', 'query_of', 'csv_rows', 'file_rows', 'read_queries', 'NodeFinder', 'QueryWarning', 'query_id',
-           'from_queries', 'lead', 'first_choices', 'corpus_of', 'WeakLabels', 'weak_labels', 'page_dataset',
-           'human_rows', 'joined', 'human_questions', 'wording_overlap', 'opening', 'told_apart', 'Gap', 'main_axes',
-           'gap', 'clear_difference', 'shares_of', 'plot_gap']
+           'tie_queries', 'from_queries', 'lead', 'first_choices', 'corpus_of', 'WeakLabels', 'weak_labels',
+           'page_dataset', 'human_rows', 'joined', 'human_questions', 'wording_overlap', 'opening', 'told_apart', 'Gap',
+           'main_axes', 'gap', 'clear_difference', 'shares_of', 'plot_gap']
 
 # %% ../nbs/10_queries.ipynb #76211748
 import csv, hashlib, io, json, re, warnings
@@ -129,7 +129,7 @@ class NodeFinder:
             for run in runs: self.holders.setdefault(run, []).append(i)
     def __repr__(self): return f'NodeFinder({counted(len(self.nodes), "node")})'
 
-# %% ../nbs/10_queries.ipynb #8c699d59
+# %% ../nbs/10_queries.ipynb #69bac774
 @patch
 def by_passage(
     self: NodeFinder,
@@ -139,8 +139,8 @@ def by_passage(
     "The nodes that hold a passage, or most of it; `DatasetError` if there are none, or too many."
     whole, runs = f" {' '.join(plain_words(passage))} ", text_shingles(passage)
     shared = Counter(i for run in runs for i in self.holders.get(run, ()))
-    found = ([i for i, words in self.words.items() if whole in words] or
-             [i for i in self.nodes if shared[i] >= .5*len(runs) or (shared[i] >= 10 and shared[i] >= .9*self.sizes[i])])
+    def holding(share, least): return [i for i in self.nodes if shared[i] >= max(share*len(runs), least) or shared[i] >= max(.9*self.sizes[i], 10)]
+    found = [i for i, words in self.words.items() if whole in words] or holding(.5, 1) or holding(.25, 10)
     if not found: raise DatasetError('its passage is in no node')
     if len(found) > most: raise DatasetError(f'its passage is in {len(found)} nodes; give more of it')
     return found
@@ -201,26 +201,40 @@ def query_id(
     "An id made from a question's words: the same in every run, whatever the case and the punctuation."
     return hashlib.sha256(' '.join(plain_words(text)).encode('utf-8', 'surrogatepass')).hexdigest()[:16]
 
-# %% ../nbs/10_queries.ipynb #5263bd8b
+# %% ../nbs/10_queries.ipynb #b2830874
+def tie_queries(
+    queries: list[Query],
+    finder: NodeFinder,
+    strict: bool,  # raise instead of leaving one out
+) -> tuple[dict, list[str]]:  # query id -> question and node ids; a line for each query left out
+    "The queries with the nodes that answer them, equal questions merged."
+    judged, lost = {}, []
+    for query in queries:
+        try:
+            found = finder.find(query)
+            if not found: raise DatasetError(f'{query.place}, "{query.text[:40]}": no node, passage or page is named; weak_labels may find one')
+        except DatasetError as e:
+            if strict: raise
+            lost.append(str(e))
+        else:
+            text, known = judged.get(query_id(query.text), (query.text, []))
+            judged[query_id(query.text)] = text, list(dict.fromkeys(known + found))
+    return judged, lost
+
+# %% ../nbs/10_queries.ipynb #aabb723a
 def from_queries(
     path_or_rows,          # a .csv, .jsonl, .json or .txt file, or a list of questions or dicts: see `query_of`
     nodes,                 # of `split_nodes`, or a corpus {id: text}
     strict: bool = False,  # raise at the first query that must be left out, instead of warning
 ) -> EmbeddingQAFinetuneDataset:  # all nodes, and the queries whose answer was found
     "The dataset of real queries; a `QueryWarning` counts those left out, `DatasetError` if none is left."
-    finder, queries, judged, lost = NodeFinder(nodes), {}, {}, []
-    for query in read_queries(path_or_rows):
-        try: found = finder.find(query)
-        except DatasetError as e: found, _ = [], lost.append(str(e))
-        else:
-            if not found: lost.append(f'{query.place}, "{query.text[:40]}": no node, passage or page is named; weak_labels may find one')
-        if lost and strict: raise DatasetError(lost[0])
-        if found: judged[queries.setdefault(query_id(query.text), query.text)] = judged.get(queries[query_id(query.text)], []) + found
-    if not queries: raise DatasetError(f'none of {len(lost)} queries can be tied to a node, such as {lost[0]}')
+    finder = NodeFinder(nodes)
+    judged, lost = tie_queries(read_queries(path_or_rows), finder, strict)
+    if not judged: raise DatasetError(f'none of the questions ({len(lost)}) can be tied to a node, such as {lost[0]}')
     if lost: warnings.warn(f'{counted(len(lost), "row")} left out, such as {"; ".join(lost[:3])}', QueryWarning, stacklevel=2)
     doc_ids = {i: node.doc_id for i, node in finder.nodes.items() if getattr(node, 'doc_id', None)}
-    return EmbeddingQAFinetuneDataset(queries, {i: node.text for i, node in finder.nodes.items()},
-                                      {i: list(dict.fromkeys(judged[text])) for i, text in queries.items()}, doc_ids=doc_ids or None)
+    return EmbeddingQAFinetuneDataset({q: text for q, (text, _) in judged.items()}, {i: node.text for i, node in finder.nodes.items()},
+                                      {q: ids for q, (_, ids) in judged.items()}, doc_ids=doc_ids or None)
 
 # %% ../nbs/10_queries.ipynb #2e3939c4
 def lead(
@@ -257,7 +271,7 @@ class WeakLabels:
         n = len(self.dataset.queries)
         return f'{n} of {n + len(self.unlabelled)} queries labelled'
 
-# %% ../nbs/10_queries.ipynb #0dae7d32
+# %% ../nbs/10_queries.ipynb #14b944f6
 def weak_labels(
     queries,                    # as for `from_queries`; what is said about their answers is not used
     retriever,                  # best a `HybridRetriever`: its parts must agree
@@ -273,7 +287,7 @@ def weak_labels(
         if judge: found = [i for i in ids[:k] if (judge(text, corpus[i]) or 0) >= 4]
         else: found = ids[:1] if first == {ids[0]} and lead(scores[:10]) >= least_margin else []
         if found: judged[text] = found
-    if not judged: raise DatasetError(f'none of {counted(len(texts), "query").replace("querys", "queries")} could be labelled; lower least_margin, or use a judge')
+    if not judged: raise DatasetError(f'none of {counted(len(texts), "question")} could be labelled; lower least_margin, or use a judge')
     full = {i: text for i, text in corpus.items() if text.strip()}
     dataset = EmbeddingQAFinetuneDataset({query_id(q): q for q in judged}, full, {query_id(q): found for q, found in judged.items()})
     return WeakLabels(dataset, [text for text in texts if text not in judged])
@@ -341,20 +355,27 @@ def opening(
     if not found: return 'none'
     return 'how much' if ' ' in found[1] else {'whom': 'who', 'whose': 'who'}.get(found[1], found[1])
 
-# %% ../nbs/10_queries.ipynb #b57d7cd8
+# %% ../nbs/10_queries.ipynb #0fdae283
 def told_apart(
     real: np.ndarray,       # (n, d) vectors
     synthetic: np.ndarray,  # (m, d) vectors
+    groups=None,            # (n + m,) what each is about: such questions are examined together; None: each alone
     seed: int = 42,         # of the folds
 ) -> tuple[float, float]:   # between 0 and 1, .5: cannot be told apart; how far chance alone strays (95 %)
     "How often a classifier tells a real from a synthetic question it has not seen; nan with fewer than 10 of a kind."
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedGroupKFold
     n, m = len(real), len(synthetic)
     if min(n, m) < 10: return float('nan'), float('nan')
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    scores = cross_val_score(LogisticRegression(class_weight='balanced', max_iter=1000), np.concatenate([real, synthetic]), [1]*n + [0]*m, cv=folds, scoring='roc_auc')
-    return float(scores.mean()), 1.96*np.sqrt((n + m + 1)/(12*n*m))
+    vectors, kinds = np.concatenate([real, synthetic]), np.array([1]*n + [0]*m)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(vectors, kinds, np.arange(n + m) if groups is None else groups)
+    scores = []
+    for train, test in folds:
+        if len(set(kinds[train])) < 2 or len(set(kinds[test])) < 2: continue  # a fold of one kind shows nothing
+        model = LogisticRegression(class_weight='balanced', max_iter=1000).fit(vectors[train], kinds[train])
+        scores.append(roc_auc_score(kinds[test], model.decision_function(vectors[test])))
+    return (float(np.mean(scores)) if scores else float('nan')), 1.96*np.sqrt((n + m + 1)/(12*n*m))
 
 # %% ../nbs/10_queries.ipynb #c94d40fc
 @dataclass(repr=False)
@@ -380,7 +401,7 @@ def main_axes(
     places = vectors @ np.linalg.svd(vectors, full_matrices=False)[2][:2].T
     return places[:len(real)], places[len(real):]
 
-# %% ../nbs/10_queries.ipynb #b9534ae7
+# %% ../nbs/10_queries.ipynb #318d598d
 def gap(
     real: EmbeddingQAFinetuneDataset,       # questions that people asked
     synthetic: EmbeddingQAFinetuneDataset,  # questions that a model wrote, best about the same documents
@@ -396,7 +417,8 @@ def gap(
         lambda side: np.array([len(text.split()) for text in side.queries.values()]), overlaps, lambda side: Counter(map(opening, side.queries.values())))))
     if model is not None:
         vectors = [encode(model, texts, 'query') for texts in questions]
-        (found.apart, found.noise), found.places = told_apart(*vectors, seed), main_axes(*vectors)
+        about = [ids[0] for side in sides for _, ids in side.query_docid_pairs]
+        (found.apart, found.noise), found.places = told_apart(*vectors, about, seed), main_axes(*vectors)
     return found
 
 # %% ../nbs/10_queries.ipynb #19916fca
@@ -409,18 +431,18 @@ def clear_difference(
     error = np.sqrt(sum(side.var(ddof=1)/len(side) for side in (real, synthetic))) if min(len(real), len(synthetic)) > 1 else np.inf
     return int(np.sign(difference)) if abs(difference) > 2*error else 0
 
-# %% ../nbs/10_queries.ipynb #b44d3010
+# %% ../nbs/10_queries.ipynb #f27b95c9
 @patch
 def meaning(
     self: Gap,
 ) -> str:
     "What the classifier says, in a sentence; '' if it was not asked."
     if self.apart is None: return ''
-    if np.isnan(self.apart): return ' There are too few to compare their meanings: 10 of each kind are needed.'
-    verdict = 'no more than chance' if abs(self.apart - .5) <= self.noise else f'chance is 50, give or take {100*self.noise:.0f}'
+    if np.isnan(self.apart): return ' There are too few to compare their meanings: 10 of each kind, on several nodes, are needed.'
+    verdict = 'no better than chance' if self.apart <= .5 + self.noise else f'chance is 50, give or take {100*self.noise:.0f}'
     return f' By meaning and style, a classifier tells a real from a synthetic question {100*self.apart:.0f} times in 100 ({verdict}).'
 
-# %% ../nbs/10_queries.ipynb #6df4943f
+# %% ../nbs/10_queries.ipynb #357a0c8e
 @patch
 def paragraph(
     self: Gap,
@@ -428,7 +450,7 @@ def paragraph(
     "The differences in words."
     (n, m), (short, long), (own, borrowed) = map(len, self.words), map(np.median, self.words), (100*side.mean() for side in self.overlaps)
     lengths = {1: 'the synthetic ones are longer', -1: 'the synthetic ones are shorter', 0: 'no clear difference'}[clear_difference(*self.words)]
-    wording = {1: 'so a search by words looks better on the synthetic ones than it is', -1: 'so a search by words looks worse on the synthetic ones than it is',
+    wording = {1: 'a search by words looks better on the synthetic ones than it is', -1: 'a search by words looks worse on the synthetic ones than it is',
                0: 'no clear difference'}[clear_difference(*self.overlaps)]
     shares = [{word: 100*count/side.total() for word, count in side.items()} for side in self.openings]
     word = max(sorted(shares[0].keys() | shares[1].keys()), key=lambda word: abs(shares[0].get(word, 0) - shares[1].get(word, 0)))
@@ -448,7 +470,7 @@ def shares_of(
         ax.hist(side, bins, weights=np.full(len(side), 100/len(side)), **style)
     ax.set(ylabel='questions (%)')
 
-# %% ../nbs/10_queries.ipynb #08425e9c
+# %% ../nbs/10_queries.ipynb #0481dad7
 def plot_gap(
     found: Gap,
 ):
@@ -460,10 +482,9 @@ def plot_gap(
     shares_of(axes[0], found.words, np.arange(.5, longest + 2, 1 + longest//25))
     axes[0].set(xlabel='length (words)')
     shares_of(axes[1], found.overlaps, np.linspace(0, 1, 11))
-    axes[1].set(xlabel="words shared with the answer's text", ylabel='')
+    axes[1].set(xlabel="share of words in the answer's text", ylabel='')
     if found.places is not None:
         for side, style in zip(found.places[::-1], (dict(color='0.7', marker='.', s=18, label='synthetic'), dict(color='black', marker='x', s=18, linewidth=1, label='real'))): axes[2].scatter(*side.T, **style)
         axes[2].set(xlabel='main axis of the vectors', ylabel='second axis')
-    axes[0].legend(frameon=False, fontsize=8)
-    if n > 2: axes[2].legend(frameon=False, fontsize=8)
+    for ax in axes[::2]: ax.legend(frameon=False, fontsize=8, ncols=2, loc='lower center', bbox_to_anchor=(.5, 1))
     return figure

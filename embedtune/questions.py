@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['MATERIAL', 'MANNERS', 'TASKS', 'STYLES', 'CHUNK_PROMPT', 'QUESTION_SCHEMA', 'SOLID', 'END_MARKS', 'ENDS',
            'BOILERPLATE', 'NO_SENTENCE', 'LEANING', 'VERB', 'DEFINED', 'EXAMPLES', 'SENTENCE_PROMPT', 'STOPWORDS',
-           'LETTER', 'SELF_REFERENCE', 'GENERIC', 'TWO_IN_ONE', 'HOW_MUCH', 'SUM', 'RUBRIC', 'VERDICT_SCHEMA', 'Style',
-           'find_style', 'escape_marks', 'fill', 'real_examples', 'style_messages', 'json_format', 'clean_line',
-           'json_texts', 'word_count', 'looks_asked', 'parse_questions', 'sentences', 'telling', 'telling_sentences',
-           'sentence_messages', 'text_words', 'content_words', 'stems', 'word_overlap', 'names_in', 'invented',
-           'longest_copy', 'wording_flaw', 'flaw', 'is_question', 'leaks_answer', 'ask_sentence', 'wording_flaws',
-           'leaked_answers', 'copied_questions', 'near_duplicates', 'repeated_questions', 'lead', 'check_retriever',
-           'search_flaws', 'judge_prompt', 'parse_score', 'judge_question', 'Judge', 'FilterReport', 'plot_filters',
-           'model_of', 'judge_verdicts', 'wording_names', 'why_skipped', 'left_over', 'filter_questions']
+           'LETTER', 'SELF_REFERENCE', 'GENERIC', 'TWO_IN_ONE', 'HOW_MUCH', 'SUM', 'EVIDENCE', 'RUBRIC',
+           'VERDICT_SCHEMA', 'Style', 'find_style', 'escape_marks', 'fill', 'real_examples', 'style_messages',
+           'json_format', 'clean_line', 'json_texts', 'word_count', 'looks_asked', 'parse_questions', 'sentences',
+           'telling', 'telling_sentences', 'sentence_messages', 'text_words', 'content_words', 'stems', 'word_overlap',
+           'names_in', 'invented', 'longest_copy', 'wording_flaw', 'flaw', 'is_question', 'leaks_answer', 'openings',
+           'sentence_call', 'sentence_questions', 'wording_flaws', 'leaked_answers', 'copied_questions',
+           'near_duplicates', 'repeated_questions', 'lead', 'check_retriever', 'search_flaws', 'judge_prompt',
+           'parse_score', 'judge_question', 'Judge', 'FilterReport', 'plot_filters', 'model_of', 'judge_verdicts',
+           'wording_names', 'why_skipped', 'left_over', 'run_search', 'filter_questions']
 
 # %% ../nbs/08_questions.ipynb #bc401a04
 import json, re
@@ -382,16 +383,39 @@ def leaks_answer(
     counted = re.search(r'\bhow many (?!of\b)(\w+)\b(.*)', question, re.I)
     return bool(counted and re.search(rf'\d[\d.,]*( \w+)? {counted[1]}\b', counted[2], re.I))
 
-# %% ../nbs/08_questions.ipynb #87ea7f9c
-def ask_sentence(
-    llm,                   # anything with chat(messages)
+# %% ../nbs/08_questions.ipynb #2fe426d3
+EVIDENCE = {  # how a question may begin -> what a sentence must hold for it
+    'What|Which|How (does|do|did|is|are|was|were|has|have|will|would|can|could|may|might)': '',
+    'How much': r'[$€£]\s?\d|\b[A-Z]{3} \d', 'How (many|long|often)': r'\d|\b(two|three|four|five|six|seven|eight|nine|ten|twelve)\b',
+    'By how much|What percentage': r'%|\bpercent', 'Why': r'\b(because|due to|result|driven|attributable|in order to|caused?|so that|reasons?|primarily)\b',
+    'When|In what year': r'\b(January|February|March|April|May|June|July|August|September|October|November|December|\d{4})\b',
+    'Who': r'\b(Mr|Ms|founders?|officers?|directors?|Board|Company|Participant|[Ee]mployees?|drivers?|holders?|court|insurers?|[Ww]e)\b'}
+
+def openings(
+    sentence: str,
+) -> str:           # a pattern
+    "How a question may begin that the sentence answers."
+    return '|'.join(opening for opening, evidence in EVIDENCE.items() if re.search(evidence, sentence))
+
+# %% ../nbs/08_questions.ipynb #1eaf668c
+def sentence_call(
     sentence: str,         # what to ask about
     template: str = None,  # a prompt with {context_str}; None: the examples
-) -> str:                  # '' if it has a flaw
-    "The question of a model about a sentence."
-    lines = llm.chat(fill(template, sentence, 1) if template else sentence_messages(sentence)).splitlines()
-    question = TWO_IN_ONE.sub('?', clean_line(lines[0])) if lines else ''  # small models often add a second question
-    return question if is_question(question, sentence) else ''
+) -> tuple:                # (messages, settings) for `chat`
+    "What a small model is sent about a sentence: good examples, and four candidates wanted."
+    if template: return fill(template, sentence, 1), dict(n=4)
+    quoted = [dict(m, content=json.dumps(m['content'], ensure_ascii=False)) if m['role'] == 'assistant' else m for m in sentence_messages(sentence)]
+    schema = dict(type='string', pattern=f'^({openings(sentence)}) [^?"\\n]{{10,130}}\\?$')
+    return quoted, dict(n=4, response_format=dict(type='json_schema', json_schema=dict(name='question', schema=schema)))
+
+# %% ../nbs/08_questions.ipynb #1adc63c9
+def sentence_questions(
+    answer: str,    # of a model, a candidate on each line
+    sentence: str,  # what it is about
+) -> list[str]:     # each once
+    "The candidates without a flaw."
+    lines = [TWO_IN_ONE.sub('?', clean_line(line)) for line in answer.splitlines()]  # small models often add a second question
+    return [line for line in dict.fromkeys(lines) if is_question(line, sentence) and not leaks_answer(line)]
 
 # %% ../nbs/08_questions.ipynb #d16d888d
 def wording_flaws(
@@ -684,7 +708,21 @@ def left_over(
     raise EmbedtuneError(f"filter_questions: no question is left, and '{worst}' dropped {report.counts[worst]} of {len(report.queries)}; "
                          f'look at such as "{report.examples(worst)[0][:80]}", and set that limit or the style otherwise')
 
-# %% ../nbs/08_questions.ipynb #923a9c50
+# %% ../nbs/08_questions.ipynb #585e474a
+def run_search(
+    report: FilterReport,
+    dataset: EmbeddingQAFinetuneDataset,
+    retriever,         # anything with search(queries, k); None: both are skipped
+    generic: float,    # as for `search_flaws`; None: skipped
+    round_trip: int,   # as for `search_flaws`; None: skipped
+):
+    "Run the two filters that search, with one search."
+    why = {name: why_skipped(limit, retriever, 'retriever') for name, limit in {'many nodes': generic, 'round trip': round_trip}.items()}
+    report.skipped |= {name: reason for name, reason in why.items() if reason}
+    wanted = [name for name in why if not why[name]]
+    if wanted: report.run(wanted, partial(search_flaws, dataset, retriever=retriever, generic=generic, round_trip=round_trip))
+
+# %% ../nbs/08_questions.ipynb #9d47568b
 def filter_questions(
     dataset: EmbeddingQAFinetuneDataset,
     retriever=None,                # over the dataset's corpus: anything with search(queries, k); with a model, for near-duplicates
@@ -705,9 +743,6 @@ def filter_questions(
     report.run(['copied'], partial(copied_questions, dataset, limit=copied), why_skipped(copied, dataset, ''))
     report.run(['near-duplicate'], partial(repeated_questions, dataset, model=model, limit=near_duplicate, show_progress=show_progress),
                why_skipped(near_duplicate, model, 'embedding model'))
-    why = {name: why_skipped(limit, retriever, 'retriever') for name, limit in {'many nodes': generic, 'round trip': round_trip}.items()}
-    report.skipped |= {name: reason for name, reason in why.items() if reason}
-    if not all(why.values()):
-        report.run([name for name in why if not why[name]], partial(search_flaws, dataset, retriever=retriever, generic=generic, round_trip=round_trip))
+    run_search(report, dataset, retriever, generic, round_trip)
     report.run(['judge'], partial(judge_verdicts, dataset, judge=judge, report=report, show_progress=show_progress), why_skipped(True, judge, 'judge given'))
     return left_over(dataset, report), report
