@@ -157,7 +157,7 @@ def gain(folder='runs/bench_pairs', questions=None):
     from embedtune.documents import published_qa, ten_k
     from embedtune.embedding import CachedEmbedding
     from embedtune.pipeline import prepare
-    from embedtune.queries import human_questions
+    from embedtune.queries import report_questions
     from embedtune.retrieval import BM25Retriever
     folder, (train, val) = Path(folder), map(EmbeddingQAFinetuneDataset.from_json, published_qa())
     ours = prepare(ten_k()[0], folder/'train_dataset.json', questions=questions)
@@ -166,12 +166,12 @@ def gain(folder='runs/bench_pairs', questions=None):
         engine = SentenceTransformersFinetuneEngine(dataset, model_output_path=folder/name)
         if not (folder/name/'embedtune.json').exists(): engine.finetune()
         models[name] = CachedEmbedding(engine.get_finetuned_model())
-    on_val, on_human = ({name: evaluate(model, dataset) for name, model in models.items()} for dataset in (val, human_questions('uber')))
-    words = evaluate(BM25Retriever(human_questions('uber').corpus), human_questions('uber'))
+    on_val, on_human = ({name: evaluate(model, dataset) for name, model in models.items()} for dataset in (val, report_questions('uber')))
+    words = evaluate(BM25Retriever(report_questions('uber').corpus), report_questions('uber'))
     yield f'val_dataset.json, share of the published gain ({len(ours.queries)} questions)', '70 % of both', share_of_gain(*(on_val[n] for n in ('base', 'local', 'published')))
     for name, e in on_val.items(): yield f'val_dataset.json, {name}', 'none', f'hit@5 {e.hit_rate(5):.3f}, MRR@10 {e.mrr(10):.3f}'
-    for name, e in (on_human | {'BM25': words}).items(): yield f'100 human questions, {name}', 'none', f'page hit@5 {e.hit_rate(5):.2f}, MRR@10 {e.mrr(10):.3f}'
-    yield '100 human questions, local over base, page hit@5', 'above 0', interval(on_human['base'], on_human['local'])
+    for name, e in (on_human | {'BM25': words}).items(): yield f'100 reading questions, {name}', 'none', f'page hit@5 {e.hit_rate(5):.2f}, MRR@10 {e.mrr(10):.3f}'
+    yield '100 reading questions, local over base, page hit@5', 'above 0', interval(on_human['base'], on_human['local'])
 
 
 def main():

@@ -12,7 +12,7 @@ _chapter = {
     'Node': 'nodes', 'split_nodes': 'nodes', 'windows': 'nodes',
     'EmbeddingQAFinetuneDataset': 'dataset', 'check_leakage': 'dataset',
     'ChatLLM': 'llm', 'local_llm': 'llm', 'ReplayLLM': 'journal', 'filter_questions': 'questions',
-    'generate_qa_embedding_pairs': 'pairs', 'plan_pairs': 'pairs', 'from_queries': 'queries', 'human_questions': 'queries', 'mine_hard_negatives': 'negatives',
+    'generate_qa_embedding_pairs': 'pairs', 'plan_pairs': 'pairs', 'from_queries': 'queries', 'report_questions': 'queries', 'mine_hard_negatives': 'negatives',
     'CachedEmbedding': 'embedding', 'OpenAIEmbedding': 'embedding', 'load_model': 'embedding',
     'BM25Retriever': 'retrieval', 'DenseRetriever': 'retrieval', 'HybridRetriever': 'retrieval',
     'Evaluation': 'evaluation', 'compare': 'evaluation', 'evaluate': 'evaluation',

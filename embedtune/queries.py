@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Query', 'page_numbers', 'query_of', 'csv_rows', 'file_rows', 'read_queries', 'NodeFinder', 'QueryWarning', 'query_id',
            'tie_queries', 'from_queries', 'lead', 'first_choices', 'corpus_of', 'WeakLabels', 'weak_labels',
-           'page_dataset', 'human_rows', 'joined', 'human_questions', 'wording_overlap', 'opening', 'told_apart', 'Gap',
-           'main_axes', 'gap', 'clear_difference', 'shares_of', 'plot_gap']
+           'page_dataset', 'report_rows', 'joined', 'report_questions', 'wording_overlap', 'opening', 'told_apart',
+           'Gap', 'main_axes', 'gap', 'clear_difference', 'shares_of', 'plot_gap']
 
 # %% ../nbs/10_queries.ipynb #76211748
 import csv, hashlib, io, json, re, warnings
@@ -308,11 +308,11 @@ def page_dataset(
     return EmbeddingQAFinetuneDataset(queries, corpus, judged, doc_ids=dict.fromkeys(corpus, document.id))
 
 # %% ../nbs/10_queries.ipynb #e46f2e57
-def human_rows(
+def report_rows(
     which: str,  # 'uber', 'kestrel' or 'norrland'
 ) -> list[dict]:  # question, pages, and for Uber the kind of question
-    "The questions that people wrote about a report; `DataUnavailable` if this installation lacks them."
-    if which not in ('uber', 'kestrel', 'norrland'): raise EmbedtuneError(f"human questions: expected 'uber', 'kestrel', 'norrland' or 'sample', got {which!r}")
+    "The questions that were written from reading a report, by a language model; `DataUnavailable` if this installation lacks them."
+    if which not in ('uber', 'kestrel', 'norrland'): raise EmbedtuneError(f"report questions: expected 'uber', 'kestrel', 'norrland' or 'sample', got {which!r}")
     if which != 'uber': return parse_json(sample_files('questions.json')[0], DatasetError)[f'{which}_2024.pdf']
     beside = project_root()/'data'/'uber_2021_questions.json'
     return parse_json(beside if beside.is_file() else sample_files(beside.name)[0], DatasetError)
@@ -327,12 +327,12 @@ def joined(
     return EmbeddingQAFinetuneDataset(renamed('queries'), renamed('corpus'), judged, doc_ids=renamed('doc_ids') or None)
 
 # %% ../nbs/10_queries.ipynb #cd480e9e
-def human_questions(
+def report_questions(
     which: str = 'uber',  # 'uber' (100 questions, 307 pages), 'kestrel', 'norrland' (20 each, 22 pages), or 'sample': these two together
 ) -> EmbeddingQAFinetuneDataset:
-    "A test set that people wrote, over the pages of its report; `DataUnavailable` without the report."
-    if which == 'sample': return joined({name: human_questions(name) for name in ('kestrel', 'norrland')})
-    rows = human_rows(which)
+    "A test set that a language model wrote from reading the report, without any search, over the pages of its report; `DataUnavailable` without the report."
+    if which == 'sample': return joined({name: report_questions(name) for name in ('kestrel', 'norrland')})
+    rows = report_rows(which)
     pdf = data_file('10k/uber_2021.pdf') if which == 'uber' else sample_files(f'{which}_2024.pdf')[0]
     return page_dataset(load_document(pdf)[0], rows)
 
