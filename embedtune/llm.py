@@ -329,6 +329,7 @@ def refused_setting(
     param, said = str(error.get('param')).split('.')[0], str(error.get('message')).lower()
     if str(error.get('code')).startswith('unsupported') and param in settings: return param
     names_it = 'response_format' in said or 'json_schema' in said or param == 'response_format'
+    if 'logit_bias' in settings and 'logit_bias' in said + param: return 'logit_bias'
     if 'response_format' in settings and names_it and 'invalid schema' not in said: return 'response_format'
 
 # %% ../nbs/06_llm.ipynb #28aa5a7b
@@ -416,7 +417,7 @@ def start_server(
 # %% ../nbs/06_llm.ipynb #6ffacddd
 @contextmanager
 def local_llm(
-    slots: int = 8,       # answers written at the same time; a request may want four (n=4)
+    slots: int = 12,      # answers written at the same time; a request may want four (n=4)
     threads: int = None,  # None: one a core; fewer when others need the cores
     **options,            # for `ChatLLM`, such as max_requests
 ):                        # a `ChatLLM`, for as long as the `with` block lasts
@@ -424,7 +425,7 @@ def local_llm(
     key = secrets.token_hex(16)
     running = [start_server(bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
     atexit.register(running.clear)
-    settings = dict(unit='sentence', temperature=.6, max_tokens=48, concurrency=max(1, slots // 4)) | options
+    settings = dict(unit='sentence', temperature=.3, max_tokens=48, concurrency=max(1, slots // 4)) | options
     try: yield ChatLLM('SmolLM2-135M-Instruct', f'{running[0].listening_address}/v1', key, **settings)
     finally:
         running.clear()

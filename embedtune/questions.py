@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['MATERIAL', 'MANNERS', 'TASKS', 'STYLES', 'CHUNK_PROMPT', 'QUESTION_SCHEMA', 'SOLID', 'END_MARKS', 'ENDS',
-           'BOILERPLATE', 'NO_SENTENCE', 'LEANING', 'VERB', 'DEFINED', 'EXAMPLES', 'SENTENCE_PROMPT', 'STOPWORDS',
-           'LETTER', 'SELF_REFERENCE', 'GENERIC', 'TWO_IN_ONE', 'HOW_MUCH', 'SUM', 'EVIDENCE', 'RUBRIC',
-           'VERDICT_SCHEMA', 'Style', 'find_style', 'escape_marks', 'fill', 'real_examples', 'style_messages',
-           'json_format', 'clean_line', 'json_texts', 'word_count', 'looks_asked', 'parse_questions', 'sentences',
-           'telling', 'telling_sentences', 'sentence_messages', 'text_words', 'content_words', 'stems', 'word_overlap',
-           'names_in', 'invented', 'longest_copy', 'wording_flaw', 'flaw', 'is_question', 'leaks_answer', 'openings',
-           'sentence_call', 'sentence_questions', 'wording_flaws', 'leaked_answers', 'copied_questions',
+           'BOILERPLATE', 'NO_SENTENCE', 'LEANING', 'VERB', 'TIES', 'PERSONAL', 'DEFINED', 'EXAMPLES',
+           'SENTENCE_PROMPT', 'STOPWORDS', 'LETTER', 'SELF_REFERENCE', 'GENERIC', 'TWO_IN_ONE', 'HOW_MUCH', 'SUM',
+           'STOCK_WORDS', 'EFFECT', 'REASON', 'WAY', 'EVIDENCE', 'NUMBER', 'ASKED_FOR', 'WHAT_IS', 'FRAME', 'BORROWED',
+           'ADVICE', 'POINTING', 'RUBRIC', 'VERDICT_SCHEMA', 'Style', 'find_style', 'escape_marks', 'fill',
+           'real_examples', 'style_messages', 'json_format', 'clean_line', 'json_texts', 'word_count', 'looks_asked',
+           'parse_questions', 'sentences', 'telling', 'telling_sentences', 'sentence_messages', 'text_words',
+           'content_words', 'stems', 'word_overlap', 'names_in', 'invented', 'longest_copy', 'wording_flaw', 'flaw',
+           'is_question', 'leaks_answer', 'sentence_call', 'has_evidence', 'counts_it', 'says_what', 'support',
+           'sentence_flaw', 'sentence_questions', 'wording_flaws', 'leaked_answers', 'copied_questions',
            'near_duplicates', 'repeated_questions', 'lead', 'check_retriever', 'search_flaws', 'judge_prompt',
            'parse_score', 'judge_question', 'Judge', 'FilterReport', 'plot_filters', 'model_of', 'judge_verdicts',
            'wording_names', 'why_skipped', 'left_over', 'run_search', 'filter_questions']
@@ -183,7 +185,7 @@ def parse_questions(
     return [line for line in dict.fromkeys(map(clean_line, lines)) if looks_asked(line, style)][:n]
 
 # %% ../nbs/08_questions.ipynb #cd0a0f68
-ENDS = re.compile(r'(?:(?<!\b[A-Z])(?<!\b(?:No|Mr|Ms|Dr|vs|St))(?<!\b(?:Inc|Ltd|Mrs|U\.S|e\.g|i\.e))[.!?]["”’)]*(?=\s+["“(]?[A-Z0-9À-ÖØ-ÞΑ-ΫА-Я\u0590-\u07ff])|[。！？؟۔।][」』”]*)')
+ENDS = re.compile(r'(?:(?<!\b[A-Zv])(?<!\b(?:No|Mr|Ms|Dr|vs|St))(?<!\b(?:Inc|Ltd|Mrs|U\.S|e\.g|i\.e))[.!?]["”’)]*(?=\s+["“(]?[A-Z0-9À-ÖØ-ÞΑ-ΫА-Я\u0590-\u07ff])|[。！？؟۔।][」』”]*)')
 
 def sentences(
     text: str,      # of a node
@@ -204,21 +206,24 @@ NO_SENTENCE = re.compile(r'^(?:[a-zà-öø-ÿα-ωа-я]|[^\w“"($€£«「])|
 LEANING = re.compile(r'(this|these|those|that|it|they|he|she|such|however|therefore|additionally|in addition|furthermore|moreover|accordingly|'
                      r'as a result|for example|if|while|also|further|its|their|there)\b', re.I)
 VERB = re.compile(r'\b(is|are|was|were|has|have|had|will|would|can|could|may|must|shall|do|does|did|\w{3,}ed)\b')
+TIES = re.compile(r'\b(because|due to|as a result of|results? in|could|may|might|would|through|if|unless|until|in order to|such as|includ\w+|consists?|depends?|'
+                  r'requires?|affect\w*|impact\w*|harm\w*|increased|decreased|by \w+ing)\b', re.I)  # of a cause and what comes of it, a whole and its parts
+PERSONAL = re.compile(r"\b(I|[Yy]ou|[Yy]our|me|[Mm]y|[Hh]e|[Ss]he|[Hh]is|[Hh]er)\b")
 DEFINED = re.compile(r'(Company|Group|Board|Directors?|Section|Article|Plan|Participant|Employee|Agreement|Note|Class|Common)\b')  # capitals, but no names
 
 # %% ../nbs/08_questions.ipynb #00fd9b99
 def telling(
     sentence: str,
 ) -> float:        # 0: nothing to ask about
-    "How much a sentence says by itself: up to 1 + 3 for names + 2 for numbers, less if it leans on another."
+    "How much a sentence says by itself: up to 1 + 3 for names + 2 for numbers, 2 more if it ties things together, less if it leans on another."
     words = sentence.split()
-    if not 8 <= word_count(sentence) <= 45 or NO_SENTENCE.search(sentence) or BOILERPLATE.search(sentence): return 0.
+    if not 8 <= word_count(sentence) <= 45 or any(bad.search(sentence) for bad in (NO_SENTENCE, BOILERPLATE, PERSONAL)): return 0.
     if re.search(f'[{SOLID}]{{4}}', sentence): return 1.
     plain = sum(word.strip('.,;:()"“”’').isalpha() for word in words)
     names = sum(word[0].isupper() and not DEFINED.match(word) for word in words[1:])
     if plain < .7 * len(words) or names > .5 * len(words): return 0.
     numbers = sum(any(c.isdigit() for c in word) for word in words)
-    return (1 + min(names, 3) + min(numbers, 2)) * (.4 if LEANING.match(sentence) else 1) * (1 if VERB.search(sentence) else .4)
+    return (1 + min(names, 3) + min(numbers, 2) + 2 * bool(TIES.search(sentence))) * (.4 if LEANING.match(sentence) else 1) * (1 if VERB.search(sentence) else .4)
 
 # %% ../nbs/08_questions.ipynb #b156a1c3
 def telling_sentences(
@@ -231,24 +236,24 @@ def telling_sentences(
 
 # %% ../nbs/08_questions.ipynb #f88d6aff
 EXAMPLES = [
+    ('Our vineyards could lose much of their harvest if late frost strikes after the buds have opened, and our insurance may not cover such losses.',
+     'How could late frost affect the harvest of the vineyards, and would insurance cover the losses?'),
     ('In 1987, after a gift of $4 million from the Halvorsen family, the museum opened its west wing to visitors.',
-     'How much did the Halvorsen family give to the museum for its west wing?'),
-    ('Honeybees tell each other the direction of a flower field by dancing in a figure of eight.',
-     'How do honeybees tell each other where a flower field is?'),
-    ('Because the river froze early, the sawmill at Orrin shipped 30% less timber in the fourth quarter.',
-     'Why did the Orrin sawmill ship less timber in the fourth quarter?'),
-    ('Tickets for the night ferry may be returned up to 48 hours before departure without a fee.',
-     'Until when can night ferry tickets be returned for free?'),
-    ('As of June 2016, the orchestra employed 74 musicians, of whom about half taught at the conservatory.',
-     'How many musicians did the orchestra employ in June 2016?'),
+     'What role did the gift of the Halvorsen family play in the opening of the west wing of the museum?'),
     ('The tenant shall keep the boiler in good repair and pay for its yearly inspection.',
-     'Who has to pay for the yearly inspection of the boiler?'),
-    ('Our vineyards could lose much of their harvest if late frost strikes after the buds have opened.',
-     'What could late frost do to the harvest of the vineyards?'),
-    ('Glazes are fired at 1,240 degrees, which is the point where the clay becomes watertight.',
-     'At what temperature are glazes fired to make clay watertight?'),
+     'What are the obligations of the tenant regarding the repair and the yearly inspection of the boiler?'),
+    ('Sales of timber decreased by 30% in the fourth quarter, primarily because the river froze early and barges could not reach the sawmill at Orrin.',
+     'What factors contributed to the decrease in sales of timber at the Orrin sawmill in the fourth quarter?'),
+    ('We depreciate looms over eight years on a straight-line basis and test them for impairment whenever a mill is closed.',
+     'How are looms depreciated, and when are they tested for impairment?'),
+    ('Honeybees tell each other the direction of a flower field by dancing in a figure of eight.',
+     'How do honeybees tell each other the direction of a flower field?'),
+    ('As of June 2016, the orchestra employed 74 musicians, of whom about half taught at the conservatory.',
+     'How many musicians did the orchestra employ as of June 2016, and what share of them taught at the conservatory?'),
+    ('We may recall a batch of glazes at any time if tests show that lead could be released into food.',
+     'Under which circumstances may a batch of glazes be recalled?'),
 ]
-SENTENCE_PROMPT = 'You read a fact. You write one short question that this fact answers. Name the subject.'
+SENTENCE_PROMPT = 'You read a passage. You write one question that the passage answers. Name the subject.'
 
 # %% ../nbs/08_questions.ipynb #22cbc649
 def sentence_messages(
@@ -299,7 +304,7 @@ def names_in(
     question: str,
 ) -> list[str]:  # without the first word, whose capital means nothing
     "The names and numbers in a question."
-    later = re.findall(rf'(?:{LETTER}|&)+(?:[.,]\d+)*', question.partition(' ')[2] or question)
+    later = re.findall(rf'(?:(?:{LETTER}|[&-])*{LETTER})(?:[.,]\d+)*', question.partition(' ')[2] or question)
     return [word for word in later if (word[0].isupper() or word[0].isdigit()) and word != 'I']
 
 # %% ../nbs/08_questions.ipynb #1ecdb9b1
@@ -329,7 +334,7 @@ SELF_REFERENCE = re.compile(r'\b(this|the|that|these|above|given|following|provi
 GENERIC = re.compile(r"^what('s|’s| is| are| was| were) (the )?(main |primary |key )?(purpose|topic|differences?|subject|point|meaning|importance|idea|"
                      r"answer|name|term|fact)s?\b( (of|between|for)( (the|this|a|an))?( \w+){0,2})?\?$|best way|make sure|what can (we|you|i) do", re.I)
 
-TWO_IN_ONE = re.compile(r',? (and|or|but) (what|how|why|who|when|where|which)\b.*\?$', re.I)
+TWO_IN_ONE = re.compile(r',? (and|or|but) (what|how|why|who|when|where|which|would|could|under)\b.*\?$', re.I)
 
 # %% ../nbs/08_questions.ipynb #c880bb8a
 def wording_flaw(
@@ -383,39 +388,111 @@ def leaks_answer(
     counted = re.search(r'\bhow many (?!of\b)(\w+)\b(.*)', question, re.I)
     return bool(counted and re.search(rf'\d[\d.,]*( \w+)? {counted[1]}\b', counted[2], re.I))
 
-# %% ../nbs/08_questions.ipynb #2fe426d3
-EVIDENCE = {  # how a question may begin -> what a sentence must hold for it
-    'What|Which|How (does|do|did|is|are|was|were|has|have|will|would|can|could|may|might)': '',
-    'How much': r'[$€£]\s?\d|\b[A-Z]{3} \d', 'How (many|long|often)': r'\d|\b(two|three|four|five|six|seven|eight|nine|ten|twelve)\b',
-    'By how much|What percentage': r'%|\bpercent', 'Why': r'\b(because|due to|result|driven|attributable|in order to|caused?|so that|reasons?|primarily)\b',
-    'When|In what year': r'\b(January|February|March|April|May|June|July|August|September|October|November|December|\d{4})\b',
-    'Who': r'\b(Mr|Ms|founders?|officers?|directors?|Board|Company|Participant|[Ee]mployees?|drivers?|holders?|court|insurers?|[Ww]e)\b'}
-
-def openings(
-    sentence: str,
-) -> str:           # a pattern
-    "How a question may begin that the sentence answers."
-    return '|'.join(opening for opening, evidence in EVIDENCE.items() if re.search(evidence, sentence))
-
 # %% ../nbs/08_questions.ipynb #1eaf668c
+STOCK_WORDS = ('purpose difference differ meaning mean definition context term nature significance importance status state maximum minimum average percentage total amount '
+               'main current currently benefits benefit process plan plans name compare compared specific type types relationship scope extent limitations way ways kind '
+               'best better improve prevent address ensure mitigate expected explain example sentence passage you your').split()
+
 def sentence_call(
     sentence: str,         # what to ask about
     template: str = None,  # a prompt with {context_str}; None: the examples
 ) -> tuple:                # (messages, settings) for `chat`
-    "What a small model is sent about a sentence: good examples, and four candidates wanted."
-    if template: return fill(template, sentence, 1), dict(n=4)
-    quoted = [dict(m, content=json.dumps(m['content'], ensure_ascii=False)) if m['role'] == 'assistant' else m for m in sentence_messages(sentence)]
-    schema = dict(type='string', pattern=f'^({openings(sentence)}) [^?"\\n]{{10,130}}\\?$')
-    return quoted, dict(n=4, response_format=dict(type='json_schema', json_schema=dict(name='question', schema=schema)))
+    "What a small model is sent about a sentence: good examples, four candidates wanted, and stock words forbidden that the sentence lacks."
+    forbidden = {f' {word}': -100 for word in STOCK_WORDS if not stems(word) <= stems(sentence)}
+    return fill(template, sentence, 1) if template else sentence_messages(sentence), dict(n=4, logit_bias=forbidden)
+
+# %% ../nbs/08_questions.ipynb #6c8f3e12
+EFFECT = (r'\b(could|may|might|would|affect\w*|impact\w*|harm\w*|result\w*|caus\w*|increas\w*|decreas\w*|decline\w*|reduc\w*|led|leads?|disrupt\w*|limit\w*|'
+          r'los(e|es|t|s|ses)|adverse\w*|delay\w*|damage\w*)\b')
+REASON = r'\b(because|due to|result\w*|driven|attributable|in order to|caus\w*|so that|reasons?|primarily|depend\w*|factors?|such as|including|if|related to)\b'
+WAY = (r'\b(by|through|using|via|based on|because|due to|when|if|unless|depend\w*|allow\w*|enabl\w*|in order to|to the extent|basis|at (fair|cost|the)|over|within)\b')
+EVIDENCE = {  # how a question begins -> what its sentence must hold
+    r'how\b.*\b(affect|impact|influence|contribute)': EFFECT, r'what\b.*\b(consequence|implication|impact|effect|risk)': EFFECT,
+    r'(why|what caused|what factors|what (is|are|was|were) the reason)': REASON,
+    r'how (does|do|did|is|are|was|were|has|have|will|would|can|could|may|might)\b(?!.*\b(affect|impact|influence|contribute))': WAY,
+    r'how much': r'[$€£]\s?\d|\b[A-Z]{3} \d', r'(by how much|what (percentage|share))': r'%|\bpercent|\bhalf\b|\bthird\b',
+    r'how (long|often)': r'\d|\b(two|three|four|five|six|seven|eight|nine|ten|twelve)\b',
+    r'(when|in what year)': r'\b(January|February|March|April|May \d|June|July|August|September|October|November|December|\d{4})\b',
+    r'(what|under which|under what)\b.*\bcircumstances': r'\b(if|when|unless|upon|until|event|provided|following|only)\b',
+    r'who\b': r'\b(Mr|Ms|founders?|officers?|directors?|Board|Company|Participant|[Ee]mployees?|drivers?|holders?|court|insurers?|[Ww]e)\b',
+    r'what (is|was|are|were) (the |an? )?([\w’-]+ ){0,3}(value|cost|price|rate|amount|tax|loss|revenue|income|fee|sum|total|number|percentage)s?\b': r'[$€£%]|\d[.,]\d|\b[A-Z]{3} \d'}
+
+def has_evidence(
+    question: str,
+    sentence: str,  # that it is about
+) -> bool:
+    "Whether a sentence holds what a question of that kind needs."
+    return all(re.search(evidence.replace('may', '(?-i:may)'), sentence, re.I) for opening, evidence in EVIDENCE.items() if re.match(opening, question, re.I))
+
+# %% ../nbs/08_questions.ipynb #9fbc6b15
+NUMBER = r'(?:\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand|million|billion)'
+
+def counts_it(
+    question: str,
+    sentence: str,
+) -> bool:
+    "Whether a sentence has the number that each *how many* of a question asks for, and the question has not."
+    asked = re.findall(r'how many (?!of\b)(\w+)(?: (\w+))?', question, re.I)
+    def numbered(words, text): return any(re.search(rf'\b{NUMBER}(?: [\w-]+){{0,3}} {word[:4]}', text, re.I) for word in words if len(word) > 3)
+    return all(numbered(words, sentence) and not numbered(words, question) for words in asked)
+
+# %% ../nbs/08_questions.ipynb #a0cd7c16
+ASKED_FOR = stems('consequence implication impact effect risk factor reason obligation requirement circumstance challenge potential possible')
+WHAT_IS = re.compile(r"what(?:'s|’s| is| are| was| were) (?:the |an? )?(.+?)(?: (?:of|for|in|that|to|on|which|with|by|under|between|from|at|as|regarding|related)\b(.*))?\?$", re.I)
+
+def says_what(
+    question: str,
+    sentence: str,
+) -> bool:
+    "Whether a sentence may say what a question that begins with *what is* asks for."
+    found = WHAT_IS.match(question)
+    if not found: return True
+    if found[2]: return stems(found[1]) <= stems(sentence) | ASKED_FOR
+    thing = re.escape(found[1])
+    return bool(re.search(rf'{thing}\W*(is|are|was|were|means?|refers?|includ|consist|compris|\()|(“|known as |named |called ){thing}|(including|such as|consists? of|namely)\b', sentence, re.I))
+
+# %% ../nbs/08_questions.ipynb #d3f0af19
+FRAME = ASKED_FOR | stems('affect influence contribute cause result happen role play involve relate regarding respect company condition responsible require measure step allow '
+                          'many much often share percent describe work use')
+BORROWED = stems(' '.join(name for sentence, _ in EXAMPLES for name in ('vineyards harvest frost buds Halvorsen museum wing gift tenant boiler timber sawmill Orrin looms mill honeybees '
+                                                                        'flower dancing orchestra musicians conservatory glazes recalled barges').split() if name.lower() in sentence.lower()))
+ADVICE = re.compile(r"\b(how|what) (can|could|should|do|might) (we|one|an? company|companies|the company|an? business|businesses)\b|\b(you|yours?|my|me|I)\b", re.I)
+POINTING = re.compile(r'\b(this|these|those|such|aforementioned)\b', re.I)
+
+def support(
+    question: str,
+    sentence: str,
+) -> float:        # 0 to 1
+    "The share of a question's words, those of its frame aside, that its sentence has too."
+    words = stems(question) - FRAME
+    return len(words & stems(sentence)) / max(len(words), 1)
+
+# %% ../nbs/08_questions.ipynb #e401b01a
+def sentence_flaw(
+    question: str,  # of a small model
+    sentence: str,  # what it was shown
+) -> str:           # '' if there is none
+    "What is wrong with a small model's question, in a word or two."
+    if found := flaw(question, sentence): return found
+    said, words = stems(sentence), stems(question)
+    if leaks_answer(question): return 'answer leaked'
+    if words & BORROWED - said: return 'example'
+    if ADVICE.search(question): return 'advice'
+    if POINTING.search(question): return 'pointing'
+    if words & stems(' '.join(STOCK_WORDS)) - said: return 'stock words'
+    if support(question, sentence) < .8: return 'made up'
+    if len(said - words) < max(3, .25 * len(said)): return 'nothing left'
+    return '' if has_evidence(question, sentence) and counts_it(question, sentence) and says_what(question, sentence) else 'unanswered'
 
 # %% ../nbs/08_questions.ipynb #1adc63c9
 def sentence_questions(
     answer: str,    # of a model, a candidate on each line
     sentence: str,  # what it is about
-) -> list[str]:     # each once
+) -> list[str]:     # each once, those with most words of the sentence first
     "The candidates without a flaw."
     lines = [TWO_IN_ONE.sub('?', clean_line(line)) for line in answer.splitlines()]  # small models often add a second question
-    return [line for line in dict.fromkeys(lines) if is_question(line, sentence) and not leaks_answer(line)]
+    good = [line for line in dict.fromkeys(lines) if not sentence_flaw(line, sentence)]
+    return sorted(good, key=lambda line: -len(stems(line) & stems(sentence)))
 
 # %% ../nbs/08_questions.ipynb #d16d888d
 def wording_flaws(
