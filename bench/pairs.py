@@ -1,4 +1,4 @@
-"""The goals of asking, measured: `python bench/pairs.py [speed faults kills local gain]`, all of them by default. Prints one table.
+"""The goals of asking, measured: `python bench/pairs.py [speed faults kills local judged gain]`, all of them by default. Prints one table.
 
 `speed`, `faults` and `kills` talk to a server on this machine that answers in a second; `local` asks the local LLM (leave the cores to it);
 `gain` needs the 10-Ks and the published data, and half an hour the first time. Validation sets are only reported on.
@@ -137,6 +137,12 @@ def local(questions=60):
     yield 'local LLM, two idle cores', '4 candidates a second', f'{4 * requests / seconds:.2f}'
 
 
+def judged():
+    """The committed verdicts on 100 kept questions of the local LLM."""
+    rows = json.loads((Path(__file__).parent.parent/'data'/'lyft_2021_judged.json').read_text())
+    yield f'kept questions that their passage answers, of {len(rows)}', '90 %', f'{100 * sum(row["answerable"] for row in rows) / len(rows):.0f} % (judged by a language model)'
+
+
 def share_of_gain(base, tuned, published):
     """The gain of `tuned` over `base` as a share of that of `published`, for hit@5 and MRR@10."""
     figures = [(e.hit_rate(5), e.mrr(10)) for e in (base, tuned, published)]
@@ -178,7 +184,7 @@ def main():
     """Print the table."""
     import pandas as pd
     from embedtune.evaluation import to_markdown
-    parts = dict(speed=speed, faults=faults, kills=kills, local=local, gain=gain)
+    parts = dict(speed=speed, faults=faults, kills=kills, local=local, judged=judged, gain=gain)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('parts', nargs='*', metavar='PART', help=f'of {", ".join(parts)} (default: all)')
     chosen = parser.parse_args().parts or list(parts)

@@ -42,8 +42,8 @@ def requests_about(
     template: str = None,  # a prompt with {context_str} and {num_questions_per_chunk}; None: that of the style
     examples: list = (),   # real questions, as models of tone and length
 ) -> list[Request]:
-    "The calls that ask about a node: one for all its questions, or one a sentence, up to 2n, the most telling first."
-    if llm.unit == 'sentence': return [Request(sentence, *sentence_call(sentence, template)) for sentence in telling_sentences(texts[0], 2 * n)]
+    "The calls that ask about a node: one for all its questions, or one for each of its n most telling sentences."
+    if llm.unit == 'sentence': return [Request(sentence, *sentence_call(sentence, template)) for sentence in telling_sentences(texts[0], n)]
     messages = fill(template, texts, n) if template else style_messages(style, texts, n, examples)
     return [Request('\n\n'.join(texts), messages, dict(response_format=QUESTION_SCHEMA))]
 
@@ -62,7 +62,6 @@ def ask_node(
         answer = llm.chat(messages, **settings)
         if llm.unit == 'sentence': found += filter(None, [sentence_questions(answer, source)])
         else: found += [[question] for question in parse_questions(answer, style=style) if is_question(question, source, style)]
-        if len(found) >= n: break
     return found[:n]
 
 # %% ../nbs/09_pairs.ipynb #b273f4d3

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Query', 'page_numbers', 'query_of', 'csv_rows', 'file_rows', 'read_queries', 'NodeFinder', 'QueryWarning', 'query_id',
-           'tie_queries', 'from_queries', 'lead', 'first_choices', 'corpus_of', 'WeakLabels', 'weak_labels',
+           'tie_queries', 'from_queries', 'lead_share', 'first_choices', 'corpus_of', 'WeakLabels', 'weak_labels',
            'page_dataset', 'report_rows', 'joined', 'report_questions', 'wording_overlap', 'opening', 'told_apart',
            'Gap', 'main_axes', 'gap', 'clear_difference', 'shares_of', 'plot_gap']
 
@@ -237,7 +237,7 @@ def from_queries(
                                       {q: ids for q, (_, ids) in judged.items()}, doc_ids=doc_ids or None)
 
 # %% ../nbs/10_queries.ipynb #2e3939c4
-def lead(
+def lead_share(
     scores: np.ndarray,  # (k,) of one query's hits, best first
 ) -> float:              # 0: a tie with the second; 1: all others are equal
     "How far the first hit stands out: its distance to the second, as a share of that to the last."
@@ -277,7 +277,7 @@ def weak_labels(
     retriever,                  # best a `HybridRetriever`: its parts must agree
     k: int = 3,                 # hits that the judge reads
     judge=None,                 # function of (question, text): 1 to 5, or None; from 4 on a text is accepted. None: agreement and lead decide
-    least_margin: float = 0.2,  # without a judge: the least `lead` over the next nine
+    least_margin: float = 0.2,  # without a judge: the least `lead_share` over the next nine
 ) -> WeakLabels:                # for training only: they favor the retriever that made them
     "Queries labelled by what a retriever finds, where there is reason to trust it; `DatasetError` if that is nowhere."
     texts = list({query_id(q.text): q.text for q in read_queries(queries)}.values())
@@ -285,7 +285,7 @@ def weak_labels(
     judged = {}
     for text, ids, scores, first in zip(texts, hits.ids, hits.scores, choices):
         if judge: found = [i for i in ids[:k] if (judge(text, corpus[i]) or 0) >= 4]
-        else: found = ids[:1] if first == {ids[0]} and lead(scores[:10]) >= least_margin else []
+        else: found = ids[:1] if first == {ids[0]} and lead_share(scores[:10]) >= least_margin else []
         if found: judged[text] = found
     if not judged: raise DatasetError(f'none of {counted(len(texts), "question")} could be labelled; lower least_margin, or use a judge')
     full = {i: text for i, text in corpus.items() if text.strip()}

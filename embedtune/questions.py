@@ -7,15 +7,15 @@ __all__ = ['MATERIAL', 'MANNERS', 'TASKS', 'STYLES', 'CHUNK_PROMPT', 'QUESTION_S
            'BOILERPLATE', 'NO_SENTENCE', 'LEANING', 'VERB', 'TIES', 'PERSONAL', 'DEFINED', 'EXAMPLES',
            'SENTENCE_PROMPT', 'STOPWORDS', 'LETTER', 'SELF_REFERENCE', 'GENERIC', 'TWO_IN_ONE', 'HOW_MUCH', 'SUM',
            'STOCK_WORDS', 'EFFECT', 'REASON', 'WAY', 'EVIDENCE', 'NUMBER', 'ASKED_FOR', 'WHAT_IS', 'FRAME', 'BORROWED',
-           'ADVICE', 'POINTING', 'RUBRIC', 'VERDICT_SCHEMA', 'Style', 'find_style', 'escape_marks', 'fill',
-           'real_examples', 'style_messages', 'json_format', 'clean_line', 'json_texts', 'word_count', 'looks_asked',
-           'parse_questions', 'sentences', 'telling', 'telling_sentences', 'sentence_messages', 'text_words',
-           'content_words', 'stems', 'word_overlap', 'names_in', 'invented', 'longest_copy', 'wording_flaw', 'flaw',
-           'is_question', 'leaks_answer', 'sentence_call', 'has_evidence', 'counts_it', 'says_what', 'support',
-           'sentence_flaw', 'sentence_questions', 'wording_flaws', 'leaked_answers', 'copied_questions',
-           'near_duplicates', 'repeated_questions', 'lead', 'check_retriever', 'search_flaws', 'judge_prompt',
-           'parse_score', 'judge_question', 'Judge', 'FilterReport', 'plot_filters', 'model_of', 'judge_verdicts',
-           'wording_names', 'why_skipped', 'left_over', 'run_search', 'filter_questions']
+           'ADVICE', 'POINTING', 'STUTTER', 'EMPTY', 'RUBRIC', 'VERDICT_SCHEMA', 'Style', 'find_style', 'escape_marks',
+           'fill', 'real_examples', 'style_messages', 'json_format', 'clean_line', 'json_texts', 'word_count',
+           'looks_asked', 'parse_questions', 'sentences', 'telling', 'telling_sentences', 'sentence_messages',
+           'text_words', 'content_words', 'stems', 'word_overlap', 'names_in', 'invented', 'longest_copy',
+           'wording_flaw', 'flaw', 'is_question', 'leaks_answer', 'sentence_call', 'has_evidence', 'counts_it',
+           'says_what', 'support', 'sentence_flaw', 'sentence_questions', 'wording_flaws', 'leaked_answers',
+           'copied_questions', 'repeated_rows', 'repeated_questions', 'lead', 'check_retriever', 'search_flaws',
+           'judge_prompt', 'parse_score', 'judge_question', 'Judge', 'FilterReport', 'plot_filters', 'model_of',
+           'judge_verdicts', 'wording_names', 'why_skipped', 'left_over', 'run_search', 'filter_questions']
 
 # %% ../nbs/08_questions.ipynb #bc401a04
 import json, re
@@ -304,7 +304,7 @@ def names_in(
     question: str,
 ) -> list[str]:  # without the first word, whose capital means nothing
     "The names and numbers in a question."
-    later = re.findall(rf'(?:(?:{LETTER}|[&-])*{LETTER})(?:[.,]\d+)*', question.partition(' ')[2] or question)
+    later = re.findall(rf'(?:(?:{LETTER}|[&.-])*{LETTER})(?:[.,]\d+)*', question.partition(' ')[2] or question)
     return [word for word in later if (word[0].isupper() or word[0].isdigit()) and word != 'I']
 
 # %% ../nbs/08_questions.ipynb #1ecdb9b1
@@ -408,6 +408,7 @@ REASON = r'\b(because|due to|result\w*|driven|attributable|in order to|caus\w*|s
 WAY = (r'\b(by|through|using|via|based on|because|due to|when|if|unless|depend\w*|allow\w*|enabl\w*|in order to|to the extent|basis|at (fair|cost|the)|over|within)\b')
 EVIDENCE = {  # how a question begins -> what its sentence must hold
     r'how\b.*\b(affect|impact|influence|contribute)': EFFECT, r'what\b.*\b(consequence|implication|impact|effect|risk)': EFFECT,
+    r'what\b.*\b(obligation|requirement)': r'\b(shall|must|requir\w+|oblig\w+|responsible|agrees?)\b',
     r'(why|what caused|what factors|what (is|are|was|were) the reason)': REASON,
     r'how (does|do|did|is|are|was|were|has|have|will|would|can|could|may|might)\b(?!.*\b(affect|impact|influence|contribute))': WAY,
     r'how much': r'[$€£]\s?\d|\b[A-Z]{3} \d', r'(by how much|what (percentage|share))': r'%|\bpercent|\bhalf\b|\bthird\b',
@@ -447,9 +448,10 @@ def says_what(
     "Whether a sentence may say what a question that begins with *what is* asks for."
     found = WHAT_IS.match(question)
     if not found: return True
+    if re.search(r'\b(that|which)\b', question) and not stems(question) & ASKED_FOR: return False  # it only turns the sentence around
     if found[2]: return stems(found[1]) <= stems(sentence) | ASKED_FOR
     thing = re.escape(found[1])
-    return bool(re.search(rf'{thing}\W*(is|are|was|were|means?|refers?|includ|consist|compris|\()|(“|known as |named |called ){thing}|(including|such as|consists? of|namely)\b', sentence, re.I))
+    return bool(re.search(rf'{thing}\W*(means?|refers?|includ|consist|compris|(is|are|was|were) (?!not|a?n? ?\w+ed\b))|(including|such as|consists? of|namely)\b', sentence, re.I))
 
 # %% ../nbs/08_questions.ipynb #d3f0af19
 FRAME = ASKED_FOR | stems('affect influence contribute cause result happen role play involve relate regarding respect company condition responsible require measure step allow '
@@ -458,6 +460,8 @@ BORROWED = stems(' '.join(name for sentence, _ in EXAMPLES for name in ('vineyar
                                                                         'flower dancing orchestra musicians conservatory glazes recalled barges').split() if name.lower() in sentence.lower()))
 ADVICE = re.compile(r"\b(how|what) (can|could|should|do|might) (we|one|an? company|companies|the company|an? business|businesses)\b|\b(you|yours?|my|me|I)\b", re.I)
 POINTING = re.compile(r'\b(this|these|those|such|aforementioned)\b', re.I)
+STUTTER = re.compile(r'\b(\w+) \1\b|\b(for|of|to|with|from|and|the)\?$', re.I)
+EMPTY = re.compile(r'\b(extent|purpose|basis for|relationship|term ["“])', re.I)
 
 def support(
     question: str,
@@ -475,13 +479,14 @@ def sentence_flaw(
     "What is wrong with a small model's question, in a word or two."
     if found := flaw(question, sentence): return found
     said, words = stems(sentence), stems(question)
-    if leaks_answer(question): return 'answer leaked'
+    if leaks_answer(question) or WHAT_IS.match(question) and SUM.search(question): return 'answer leaked'
+    if STUTTER.search(question): return 'repetition'
     if words & BORROWED - said: return 'example'
     if ADVICE.search(question): return 'advice'
     if POINTING.search(question): return 'pointing'
-    if words & stems(' '.join(STOCK_WORDS)) - said: return 'stock words'
+    if EMPTY.search(question) or words & stems(' '.join(STOCK_WORDS)) - said: return 'stock words'
     if support(question, sentence) < .8: return 'made up'
-    if len(said - words) < max(3, .25 * len(said)): return 'nothing left'
+    if len(said - words) < max(3, (.4 if question.startswith('How') else .25) * len(said)): return 'nothing left'
     return '' if has_evidence(question, sentence) and counts_it(question, sentence) and says_what(question, sentence) else 'unanswered'
 
 # %% ../nbs/08_questions.ipynb #1adc63c9
@@ -522,7 +527,7 @@ def copied_questions(
     return {i: 'copied' for i, run in runs.items() if run > limit}
 
 # %% ../nbs/08_questions.ipynb #55ea7dd9
-def near_duplicates(
+def repeated_rows(
     vectors: np.ndarray,  # (n, d), rows of length 1
     limit: float = .95,   # cosine from which on two are the same
     labels: list = None,  # n of them: rows with different labels are never the same; None: no labels
@@ -549,7 +554,7 @@ def repeated_questions(
     "The questions that say what an earlier one says, with the same names and numbers."
     texts = [dataset.queries[i] for i in ids]
     vectors = encode(model, texts, 'query', show_progress=show_progress)
-    return {ids[row]: 'near-duplicate' for row in near_duplicates(vectors, limit, [set(names_in(text)) for text in texts])}
+    return {ids[row]: 'near-duplicate' for row in repeated_rows(vectors, limit, [set(names_in(text)) for text in texts])}
 
 # %% ../nbs/08_questions.ipynb #a0ca89ed
 def lead(

@@ -19,7 +19,7 @@ def record(threads=None):
         for pdf, side in zip(sample_documents(), ('train', 'val')):
             nodes = split_nodes(load_documents(pdf), chunk_size=256)
             retriever = None if side == 'train' else False  # no model may choose the questions that it is judged by
-            dataset = generate_qa_embedding_pairs(nodes, tape, num_questions_per_chunk=4, max_questions=110, retriever=retriever)
+            dataset = generate_qa_embedding_pairs(nodes, tape, num_questions_per_chunk=8, max_questions=110, retriever=retriever)
             dataset.save_json(FOLDER / f'{side}_dataset.json')
             print(f'{pdf.name}: {len(dataset.queries)} questions about {len(nodes)} nodes')
 
