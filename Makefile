@@ -28,7 +28,7 @@ install: .venv/.weights ## make .venv: the project, editable, and its tools, at 
 	@touch $@
 
 tutorial: install ## the whole job: ask questions, finetune, evaluate; results in runs/tutorial
-	$(BIN)/embedtune run --questions 250 --out runs/tutorial
+	$(BIN)/embedtune run --questions 150 --out runs/tutorial
 
 test: install ## run every notebook as a test, JOBS at a time; last line: N passed, N failed, N skipped
 	@$(BIN)/python tools/test_notebooks.py --jobs $(JOBS)
