@@ -328,8 +328,8 @@ def refused_setting(
     if status not in (400, 422) or not isinstance(error, dict): return None
     param, said = str(error.get('param')).split('.')[0], str(error.get('message')).lower()
     if str(error.get('code')).startswith('unsupported') and param in settings: return param
-    names_it = 'response_format' in said or 'json_schema' in said or param == 'response_format'
     if 'logit_bias' in settings and 'logit_bias' in said + param: return 'logit_bias'
+    names_it = 'response_format' in said or 'json_schema' in said or param == 'response_format'
     if 'response_format' in settings and names_it and 'invalid schema' not in said: return 'response_format'
 
 # %% ../nbs/06_llm.ipynb #28aa5a7b

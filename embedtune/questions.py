@@ -6,16 +6,16 @@
 __all__ = ['MATERIAL', 'MANNERS', 'TASKS', 'STYLES', 'CHUNK_PROMPT', 'QUESTION_SCHEMA', 'SOLID', 'END_MARKS', 'ENDS',
            'BOILERPLATE', 'NO_SENTENCE', 'LEANING', 'VERB', 'TIES', 'PERSONAL', 'DEFINED', 'EXAMPLES',
            'SENTENCE_PROMPT', 'STOPWORDS', 'LETTER', 'SELF_REFERENCE', 'GENERIC', 'TWO_IN_ONE', 'HOW_MUCH', 'SUM',
-           'STOCK_WORDS', 'EFFECT', 'REASON', 'WAY', 'EVIDENCE', 'NUMBER', 'ASKED_FOR', 'WHAT_IS', 'FRAME', 'BORROWED',
-           'ADVICE', 'POINTING', 'STUTTER', 'EMPTY', 'RUBRIC', 'VERDICT_SCHEMA', 'Style', 'find_style', 'escape_marks',
-           'fill', 'real_examples', 'style_messages', 'json_format', 'clean_line', 'json_texts', 'word_count',
-           'looks_asked', 'parse_questions', 'sentences', 'telling', 'telling_sentences', 'sentence_messages',
-           'text_words', 'content_words', 'stems', 'word_overlap', 'names_in', 'invented', 'longest_copy',
-           'wording_flaw', 'flaw', 'is_question', 'leaks_answer', 'sentence_call', 'has_evidence', 'counts_it',
-           'says_what', 'support', 'sentence_flaw', 'sentence_questions', 'wording_flaws', 'leaked_answers',
-           'copied_questions', 'repeated_rows', 'repeated_questions', 'lead', 'check_retriever', 'search_flaws',
-           'judge_prompt', 'parse_score', 'judge_question', 'Judge', 'FilterReport', 'plot_filters', 'model_of',
-           'judge_verdicts', 'wording_names', 'why_skipped', 'left_over', 'run_search', 'filter_questions']
+           'STOCK_WORDS', 'STOCK_STEMS', 'EFFECT', 'REASON', 'WAY', 'EVIDENCE', 'NUMBER', 'ASKED_FOR', 'WHAT_IS',
+           'FRAME', 'BORROWED', 'ADVICE', 'POINTING', 'STUTTER', 'EMPTY', 'RUBRIC', 'VERDICT_SCHEMA', 'Style',
+           'find_style', 'escape_marks', 'fill', 'real_examples', 'style_messages', 'json_format', 'clean_line',
+           'json_texts', 'word_count', 'looks_asked', 'parse_questions', 'sentences', 'telling', 'telling_sentences',
+           'sentence_messages', 'text_words', 'content_words', 'stems', 'word_overlap', 'names_in', 'invented',
+           'longest_copy', 'wording_flaw', 'flaw', 'is_question', 'leaks_answer', 'sentence_call', 'has_evidence',
+           'counts_it', 'says_what', 'support', 'sentence_flaw', 'sentence_questions', 'wording_flaws',
+           'leaked_answers', 'copied_questions', 'repeated_rows', 'repeated_questions', 'lead', 'check_retriever',
+           'search_flaws', 'judge_prompt', 'parse_score', 'judge_question', 'Judge', 'FilterReport', 'plot_filters',
+           'model_of', 'judge_verdicts', 'wording_names', 'why_skipped', 'left_over', 'run_search', 'filter_questions']
 
 # %% ../nbs/08_questions.ipynb #bc401a04
 import json, re
@@ -391,21 +391,23 @@ def leaks_answer(
 # %% ../nbs/08_questions.ipynb #1eaf668c
 STOCK_WORDS = ('purpose difference differ meaning mean definition context term nature significance importance status state maximum minimum average percentage total amount '
                'main current currently benefits benefit process plan plans name compare compared specific type types relationship scope extent limitations way ways kind '
-               'best better improve prevent address ensure mitigate expected explain example sentence passage you your').split()
+               'best better improve prevent address ensure mitigate expected explain example sentence passage').split()
+STOCK_STEMS = stems(' '.join(STOCK_WORDS))
 
 def sentence_call(
     sentence: str,         # what to ask about
     template: str = None,  # a prompt with {context_str}; None: the examples
 ) -> tuple:                # (messages, settings) for `chat`
     "What a small model is sent about a sentence: good examples, four candidates wanted, and stock words forbidden that the sentence lacks."
-    forbidden = {f' {word}': -100 for word in STOCK_WORDS if not stems(word) <= stems(sentence)}
+    said = stems(sentence)
+    forbidden = {f' {word}': -100 for word in STOCK_WORDS if not stems(word) <= said}
     return fill(template, sentence, 1) if template else sentence_messages(sentence), dict(n=4, logit_bias=forbidden)
 
 # %% ../nbs/08_questions.ipynb #6c8f3e12
-EFFECT = (r'\b(could|may|might|would|affect\w*|impact\w*|harm\w*|result\w*|caus\w*|increas\w*|decreas\w*|decline\w*|reduc\w*|led|leads?|disrupt\w*|limit\w*|'
-          r'los(e|es|t|s|ses)|adverse\w*|delay\w*|damage\w*)\b')
+EFFECT = (r'\b(could|(?-i:may)|might|would|affect\w*|impact\w*|harm\w*|result\w*|caus\w*|increas\w*|decreas\w*|decline\w*|reduc\w*|led|leads?|disrupt\w*|limit\w*|'
+          r'los(e|es|t|s|ses)|adverse\w*|delay\w*|damage\w*)\b')  # May is a month
 REASON = r'\b(because|due to|result\w*|driven|attributable|in order to|caus\w*|so that|reasons?|primarily|depend\w*|factors?|such as|including|if|related to)\b'
-WAY = (r'\b(by|through|using|via|based on|because|due to|when|if|unless|depend\w*|allow\w*|enabl\w*|in order to|to the extent|basis|at (fair|cost|the)|over|within)\b')
+WAY = r'\b(by|through|using|via|based on|because|due to|when|if|unless|depend\w*|allow\w*|enabl\w*|in order to|to the extent|basis|at (fair|cost|the)|over|within)\b'
 EVIDENCE = {  # how a question begins -> what its sentence must hold
     r'how\b.*\b(affect|impact|influence|contribute)': EFFECT, r'what\b.*\b(consequence|implication|impact|effect|risk)': EFFECT,
     r'what\b.*\b(obligation|requirement)': r'\b(shall|must|requir\w+|oblig\w+|responsible|agrees?)\b',
@@ -423,7 +425,7 @@ def has_evidence(
     sentence: str,  # that it is about
 ) -> bool:
     "Whether a sentence holds what a question of that kind needs."
-    return all(re.search(evidence.replace('may', '(?-i:may)'), sentence, re.I) for opening, evidence in EVIDENCE.items() if re.match(opening, question, re.I))  # May is a month
+    return all(re.search(evidence, sentence, re.I) for opening, evidence in EVIDENCE.items() if re.match(opening, question, re.I))
 
 # %% ../nbs/08_questions.ipynb #9fbc6b15
 NUMBER = r'(?:\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand|million|billion)'
@@ -484,7 +486,7 @@ def sentence_flaw(
     if words & BORROWED - said: return 'example'
     if ADVICE.search(question): return 'advice'
     if POINTING.search(question): return 'pointing'
-    if EMPTY.search(question) or words & stems(' '.join(STOCK_WORDS)) - said: return 'stock words'
+    if EMPTY.search(question) or words & STOCK_STEMS - said: return 'stock words'
     if support(question, sentence) < .8: return 'made up'
     if len(said - words) < max(3, (.4 if question.startswith('How') else .25) * len(said)): return 'nothing left'
     return '' if has_evidence(question, sentence) and counts_it(question, sentence) and says_what(question, sentence) else 'unanswered'
