@@ -65,7 +65,7 @@ def finetune_command(args):
     from embedtune.finetune import SentenceTransformersFinetuneEngine
     train, val = (EmbeddingQAFinetuneDataset.from_json(path) if path else None for path in (args.dataset, args.val_dataset))
     engine = SentenceTransformersFinetuneEngine(train, args.model, args.out, args.batch_size, val, epochs=args.epochs,
-                                                learning_rate=args.learning_rate, seed=args.seed, allow_leakage=args.allow_leakage)
+                                                learning_rate=args.learning_rate, seed=args.seed, num_hard_negatives=args.hard_negatives, allow_leakage=args.allow_leakage)
     engine.finetune()
     for evaluation in engine.evaluations:
         print(f"{evaluation.name}: hit_rate@5 {evaluation.hit_rate(5):.3f}, mrr@10 {evaluation.mrr(10):.3f}")
@@ -113,6 +113,7 @@ ARGUMENTS = {
     '--epochs': dict(type=int, default=3, help='(default: %(default)s)'),
     '--batch-size': dict(type=int, default=64, help='(default: %(default)s)'),
     '--learning-rate': dict(type=float, default=1e-4, help='(default: %(default)s)'),
+    '--hard-negatives': dict(type=int, default=0, metavar='N', help='hard negatives mined for each question (default: %(default)s)'),
     '--seed': dict(type=int, default=42, help='(default: %(default)s)')}
 
 # %% ../nbs/18_cli.ipynb #eedcd190
@@ -143,7 +144,7 @@ def make_parser():
     add_command(commands, pairs_command, 'embedtune pairs reports/ --questions 300 --out train_dataset.json',
                 'documents --llm --model --questions --questions-per-node --style --examples --max-usd --max-requests --batch --plan --chunk-size --seed', out='dataset.json')
     add_command(commands, finetune_command, 'embedtune finetune --dataset train_dataset.json --out model',
-                '--dataset --val-dataset --model --epochs --batch-size --learning-rate --seed --allow-leakage', out='model')
+                '--dataset --val-dataset --model --epochs --batch-size --learning-rate --hard-negatives --seed --allow-leakage', out='model')
     add_command(commands, evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --train-dataset --models --openai-embeddings --allow-leakage')
     return parser
 

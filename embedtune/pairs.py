@@ -303,6 +303,8 @@ def ask_in_batch(
 ) -> ReplayLLM:                    # the answers
     "The answers of OpenAI's Batch API: half the price, within a day."
     if not output_path: raise EmbedtuneError("mode='batch' keeps the answers in a journal: pass output_path")
+    if any(r.settings != requests[0].settings for r in requests):
+        raise EmbedtuneError(f"mode='batch' sends all requests with the same settings, and {llm.name} needs others for each sentence: use mode='live'")
     batch_chat(llm, journal_path(output_path), [r.messages for r in requests], show_progress=show_progress, **requests[0].settings)
     return ReplayLLM(journal_path(output_path))
 

@@ -458,12 +458,6 @@ def says_what(
 # %% ../nbs/08_questions.ipynb #d3f0af19
 FRAME = ASKED_FOR | stems('affect influence contribute cause result happen role play involve relate regarding respect company condition responsible require measure step allow '
                           'many much often share percent describe work use')
-BORROWED = stems('vineyards harvest frost buds Halvorsen museum wing gift tenant boiler timber sawmill Orrin looms mill honeybees flower dancing orchestra musicians '
-                 'conservatory glazes recalled barges')  # of the examples
-ADVICE = re.compile(r"\b(how|what) (can|could|should|do|might) (we|one|an? company|companies|the company|an? business|businesses)\b|\b(you|yours?|my|me|I)\b", re.I)
-POINTING = re.compile(r'\b(this|these|those|such|aforementioned)\b', re.I)
-STUTTER = re.compile(r'\b(\w+) \1\b|\b(for|of|to|with|from|and|the)\?$', re.I)
-EMPTY = re.compile(r'\b(extent|purpose|basis for|relationship|term ["“])', re.I)
 
 def support(
     question: str,
@@ -474,6 +468,13 @@ def support(
     return len(words & stems(sentence)) / max(len(words), 1)
 
 # %% ../nbs/08_questions.ipynb #e401b01a
+BORROWED = stems('vineyards harvest frost buds Halvorsen museum wing gift tenant boiler timber sawmill Orrin looms mill honeybees flower dancing orchestra musicians '
+                 'conservatory glazes recalled barges')  # of the examples
+ADVICE = re.compile(r"\b(how|what) (can|could|should|do|might) (we|one|an? company|companies|the company|an? business|businesses)\b|\b(you|yours?|my|me|I)\b", re.I)
+POINTING = re.compile(r'\b(this|these|those|such|aforementioned)\b', re.I)
+STUTTER = re.compile(r'\b(\w+) \1\b|\b(for|of|to|with|from|and|the)\?$', re.I)
+EMPTY = re.compile(r'\b(extent|purpose|basis for|relationship|term ["“])', re.I)
+
 def sentence_flaw(
     question: str,  # of a small model
     sentence: str,  # what it was shown
