@@ -192,17 +192,17 @@ def collect_questions(
     retriever = None,           # for `choose` and the filters
     max_questions: int = None,  # stop when so many are kept
     filters: dict = {},         # for `filter_questions`; None: no filter
-    report_progress = lambda questions: None,  # called as questions come
+    report_progress = lambda n: None,  # called with the number of questions that are not dropped, as they come
 ) -> EmbeddingQAFinetuneDataset:  # None if nothing came
     "The questions that are kept of what comes."
-    questions, wanted, kept = {}, max_questions or math.inf, None
+    questions, dropped, kept, most = {}, 0, None, max_questions or math.inf
     while some := list(islice(found, 16)):
         for question, about in choose(some, retriever): questions.setdefault(question, about)
-        report_progress(questions)
-        if len(questions) >= wanted:
+        if len(questions) - dropped >= most:
             kept = sift(pairs_dataset(nodes, questions), retriever, filters)
-            wanted = len(questions) + max_questions - len(kept.queries)
-            if len(kept.queries) >= max_questions: break
+            dropped = len(questions) - len(kept.queries)
+        report_progress(len(questions) - dropped)
+        if len(questions) - dropped >= most: break
     else: kept = sift(pairs_dataset(nodes, questions), retriever, filters) if questions else None
     return kept and first_questions(kept, max_questions)
 
@@ -285,12 +285,12 @@ def progress_bar(
     llm,                 # with `usage`
     max_questions: int,  # None: unknown
     show_progress: bool,
-):                       # a tqdm bar, and a function of the questions so far that moves it
+):                       # a tqdm bar, and a function of the number of questions so far that moves it, back too
     "A bar of questions, with questions a second, tokens and money."
     from tqdm.auto import tqdm
     bar = tqdm(total=max_questions, desc='questions', unit='question', disable=not show_progress)
-    def move(questions):
-        bar.update(min(len(questions), max_questions or len(questions)) - bar.n)
+    def move(n):
+        bar.n = min(n, max_questions or n)
         bar.set_postfix_str(str(getattr(llm, 'usage', '')))
     return bar, move
 
@@ -303,8 +303,7 @@ def ask_in_batch(
 ) -> ReplayLLM:                    # the answers
     "The answers of OpenAI's Batch API: half the price, within a day."
     if not output_path: raise EmbedtuneError("mode='batch' keeps the answers in a journal: pass output_path")
-    if any(r.settings != requests[0].settings for r in requests):
-        raise EmbedtuneError(f"mode='batch' sends all requests with the same settings, and {llm.name} needs others for each sentence: use mode='live'")
+    if llm.unit == 'sentence': raise EmbedtuneError(f"mode='batch' is for models that are shown whole nodes, and {llm.name} is asked sentence by sentence: use mode='live'")
     batch_chat(llm, journal_path(output_path), [r.messages for r in requests], show_progress=show_progress, **requests[0].settings)
     return ReplayLLM(journal_path(output_path))
 
