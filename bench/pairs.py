@@ -154,7 +154,7 @@ def figures(evaluations):
 def share_of_gain(base, tuned, published):
     """The gain of `tuned` over `base` as a share of that of `published`, for hit@5 and MRR@10."""
     base, tuned, published = map(figures, (base, tuned, published))
-    return ', '.join(f'{name} {share:.0f} %' for name, share in zip(('hit@5', 'MRR@10'), 100 * (tuned - base) / (published - base)))
+    return ', '.join(f'{name} {share:.1f} %' for name, share in zip(('hit@5', 'MRR@10'), 100 * (tuned - base) / (published - base)))
 
 
 def interval(base, tuned, draws=10_000):
@@ -165,12 +165,13 @@ def interval(base, tuned, draws=10_000):
     return f'{gains.mean():+.3f} [{np.quantile(means, .025):+.3f}, {np.quantile(means, .975):+.3f}]'
 
 
-def tuned(dataset, folder, seed):
-    """The model tuned on a dataset; one that is there already is loaded."""
+def tune(dataset, folder, seed):
+    """The model tuned on a dataset; one that is there already, from the same questions, is loaded."""
     from embedtune import SentenceTransformersFinetuneEngine
     from embedtune.embedding import CachedEmbedding
-    engine = SentenceTransformersFinetuneEngine(dataset, model_output_path=folder, seed=seed)
-    if not (folder/'embedtune.json').exists(): engine.finetune()
+    from embedtune.finetune import MANIFEST
+    engine, manifest = SentenceTransformersFinetuneEngine(dataset, model_output_path=folder, seed=seed), folder/MANIFEST
+    if not manifest.exists() or json.loads(manifest.read_text())['dataset_fingerprint'] != dataset.fingerprint: engine.finetune()
     return CachedEmbedding(engine.get_finetuned_model())
 
 
@@ -185,7 +186,7 @@ def gain(folder='runs/bench_pairs', seeds=(42, 43)):
     folder, (train, val), human = Path(folder), map(EmbeddingQAFinetuneDataset.from_json, published_qa()), report_questions('uber')
     ours = prepare(ten_k()[0], folder/'train_dataset.json', **HOW)
     models = {'base': [CachedEmbedding(load_model())]}
-    for name, dataset in (('published', train), ('local', ours)): models[name] = [tuned(dataset, folder/f'{name}-{seed}', seed) for seed in seeds]
+    for name, dataset in (('published', train), ('local', ours)): models[name] = [tune(dataset, folder/f'{name}-{seed}', seed) for seed in seeds]
     on_val, on_human = ({name: [evaluate(model, dataset) for model in group] for name, group in models.items()} for dataset in (val, human))
     yield (f'val_dataset.json, share of the published gain ({len(ours.queries)} questions, {len(seeds)} seeds)', '70 % of both',
            share_of_gain(*(on_val[n] for n in ('base', 'local', 'published'))))
