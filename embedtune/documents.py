@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['LLAMA', 'SOURCES', 'ENGINES', 'BULLET', 'LABEL', 'LIGATURES', 'SUFFIXES', 'LLM_FILE', 'LLM_SHA256', 'LLM_WHEEL',
            'EMBEDDING_SHA256', 'Document', 'EmbedtuneError', 'DataUnavailable', 'sha256_of', 'cache_dir', 'download',
-           'check_online', 'project_root', 'data_file', 'ten_k', 'published_qa', 'sample_files', 'sample_documents',
-           'sample_qa', 'sample_answers', 'first_available', 'pypdf_pages', 'pypdf_remarks', 'pypdf_text',
-           'pypdf_pictures', 'pdfium_pages', 'pdfium_text', 'pdfium_pictures', 'check_engine', 'glued_share',
-           'running_forms', 'running_lines', 'peel', 'drop_running_lines', 'is_row', 'full_width', 'continues',
-           'join_lines', 'flow', 'clean_pages', 'number_list', 'read_page', 'read_pdf', 'read_text', 'load_document',
-           'find_files', 'DocumentWarning', 'load_documents', 'package_folder', 'embedding_weights', 'fetch_llm',
-           'llm_weights', 'bundled_model']
+           'check_online', 'project_root', 'data_file', 'ten_k', 'published_qa', 'arxiv_abstracts', 'sample_files',
+           'sample_documents', 'sample_qa', 'sample_answers', 'first_available', 'pypdf_pages', 'pypdf_remarks',
+           'pypdf_text', 'pypdf_pictures', 'pdfium_pages', 'pdfium_text', 'pdfium_pictures', 'check_engine',
+           'glued_share', 'running_forms', 'running_lines', 'peel', 'drop_running_lines', 'is_row', 'full_width',
+           'continues', 'join_lines', 'flow', 'clean_pages', 'number_list', 'read_page', 'read_pdf', 'read_text',
+           'load_document', 'find_files', 'DocumentWarning', 'load_documents', 'package_folder', 'embedding_weights',
+           'fetch_llm', 'llm_weights', 'bundled_model']
 
 # %% ../nbs/00_documents.ipynb #47b4ab8a
 import hashlib, importlib.util, logging, os, re, subprocess, sys, tempfile, urllib.request, warnings, zipfile
@@ -50,6 +50,7 @@ SOURCES = {  # path under a data root: (URL, sha256)
     '10k/uber_2021.pdf': (f'{LLAMA}/llama_index/main/docs/examples/data/10k/uber_2021.pdf', '6727329fe30d2418ae3fa7ed644a5fcc14f691ad61b1ecc4cda6412cc4a175c2'),
     'lyft_uber_qa/train_dataset.json': (f'{LLAMA}/finetune-embedding/main/data/train_dataset.json', 'a2627276ff9c70c9910be40ce0f6c0321e275d3a0b80097c486e0b848f5fcb66'),
     'lyft_uber_qa/val_dataset.json': (f'{LLAMA}/finetune-embedding/main/data/val_dataset.json', '670cd8a9fbca54b7f236b8bb1cae2a4362535b16cdd63ff8e878b76527f5b1f9'),
+    'arxiv/abstracts.csv': ('https://raw.githubusercontent.com/nss-data-science-cohort-8/nlp-03-similarity-vickitaylor/main/data/arxiv_papers.csv', '5b658ff7364e9d7034c88d34ac4c987401e826d062ed7d075c35bd51b9d2df6b'),
 }
 
 # %% ../nbs/00_documents.ipynb #2c258723
@@ -126,6 +127,11 @@ def ten_k() -> tuple[Path, Path]:
 def published_qa() -> tuple[Path, Path]:
     "The published questions on these reports: train_dataset.json and val_dataset.json; else `DataUnavailable`."
     return data_file('lyft_uber_qa/train_dataset.json'), data_file('lyft_uber_qa/val_dataset.json')
+
+# %% ../nbs/00_documents.ipynb #3e0f77ab
+def arxiv_abstracts() -> Path:
+    "Title, abstract and URL of 500 arXiv papers of 2025 as a CSV file (metadata of arXiv, CC0); else `DataUnavailable`."
+    return data_file('arxiv/abstracts.csv')
 
 # %% ../nbs/00_documents.ipynb #5d27120c
 def sample_files(
