@@ -16,7 +16,7 @@ _chapter = {
     'CachedEmbedding': 'embedding', 'OpenAIEmbedding': 'embedding', 'load_model': 'embedding',
     'BM25Retriever': 'retrieval', 'DenseRetriever': 'retrieval', 'HybridRetriever': 'retrieval',
     'Evaluation': 'evaluation', 'compare': 'evaluation', 'evaluate': 'evaluation',
-    'SentenceTransformersFinetuneEngine': 'finetune',
+    'SentenceTransformersFinetuneEngine': 'finetune', 'load_retriever': 'ship', 'merge': 'merge',
     'run': 'pipeline'}
 __all__ = list(_chapter)
 

@@ -64,9 +64,11 @@ def finetune_command(args):
     from embedtune.dataset import EmbeddingQAFinetuneDataset
     from embedtune.finetune import SentenceTransformersFinetuneEngine
     train, val = (EmbeddingQAFinetuneDataset.from_json(path) if path else None for path in (args.dataset, args.val_dataset))
-    engine = SentenceTransformersFinetuneEngine(train, args.model, args.out, args.batch_size, val, epochs=args.epochs,
-                                                learning_rate=args.learning_rate, seed=args.seed, num_hard_negatives=args.hard_negatives, allow_leakage=args.allow_leakage)
+    settings = {name: getattr(args, name) for name in ('learning_rate', 'seed', 'fast', 'frozen_layers', 'lora', 'dims', 'alpha', 'early_stopping', 'gradient_accumulation_steps')}
+    engine = SentenceTransformersFinetuneEngine(train, args.model, args.out, args.batch_size, val, epochs=args.epochs, num_hard_negatives=args.hard_negatives,
+                                                log_dir=args.log_dir, allow_leakage=args.allow_leakage, **settings)
     engine.finetune()
+    if not engine.leads: return
     for evaluation in engine.evaluations:
         print(f"{evaluation.name}: hit_rate@5 {evaluation.hit_rate(5):.3f}, mrr@10 {evaluation.mrr(10):.3f}")
     print(f'tuned model: {args.out}')
@@ -78,10 +80,12 @@ def evaluate_command(args):
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
     from embedtune.evaluation import compare, evaluate, to_markdown
     from embedtune.retrieval import BM25Retriever
+    from embedtune.ship import RETRIEVER, load_retriever
     dataset = EmbeddingQAFinetuneDataset.from_json(args.dataset)
     if args.train_dataset: require_no_leakage(EmbeddingQAFinetuneDataset.from_json(args.train_dataset), dataset, args.allow_leakage)
     candidates = {'BM25': lambda: BM25Retriever(dataset.corpus)}
     candidates |= {model: lambda model=model: CachedEmbedding(load_model(model)) for model in args.models}
+    candidates |= {f'{model} as shipped': lambda model=model: load_retriever(model, dataset.corpus) for model in args.models if (Path(model)/RETRIEVER).is_file()}
     if args.openai_embeddings: candidates[args.openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(args.openai_embeddings))
     evaluations = [evaluate(make(), dataset, name=name, show_progress=True) for name, make in candidates.items()]
     print(to_markdown(compare(evaluations)))
@@ -112,7 +116,15 @@ ARGUMENTS = {
     '--chunk-overlap': dict(type=int, default=0, metavar='TOKENS', help='(default: %(default)s)'),
     '--epochs': dict(type=int, default=3, help='(default: %(default)s)'),
     '--batch-size': dict(type=int, default=64, help='(default: %(default)s)'),
-    '--learning-rate': dict(type=float, default=1e-4, help='(default: %(default)s)'),
+    '--learning-rate': dict(type=float, default=2e-4, help='(default: %(default)s)'),
+    '--fast': dict(action='store_true', help='freeze two thirds of the layers: quicker, a little less good'),
+    '--frozen-layers': dict(type=int, metavar='N', help='lowest layers that do not learn (default: a third of them)'),
+    '--lora': dict(type=int, metavar='RANK', help='let a low-rank adapter learn, and merge it into the weights (needs peft)'),
+    '--dims': dict(type=int, nargs='+', metavar='N', help='lengths at which the vectors are to be good, such as 384 128 64 (Matryoshka)'),
+    '--alpha': dict(type=float, default=1., metavar='SHARE', help='share of the tuned weights in the model; the rest is the base (default: %(default)s)'),
+    '--early-stopping': dict(type=int, metavar='N', help='stop after N epochs without a better MRR@10 on --val-dataset, and take the best'),
+    '--gradient-accumulation-steps': dict(type=int, default=1, metavar='N', help='batches before a step (default: %(default)s)'),
+    '--log-dir': dict(type=Path, metavar='PATH', help='write the loss for TensorBoard, which must be installed'),
     '--hard-negatives': dict(type=int, default=0, metavar='N', help='hard negatives mined for each question (default: %(default)s)'),
     '--seed': dict(type=int, default=42, help='(default: %(default)s)')}
 
@@ -144,7 +156,8 @@ def make_parser():
     add_command(commands, pairs_command, 'embedtune pairs reports/ --questions 300 --out train_dataset.json',
                 'documents --llm --model --questions --questions-per-node --style --examples --max-usd --max-requests --batch --plan --chunk-size --seed', out='dataset.json')
     add_command(commands, finetune_command, 'embedtune finetune --dataset train_dataset.json --out model',
-                '--dataset --val-dataset --model --epochs --batch-size --learning-rate --hard-negatives --seed --allow-leakage', out='model')
+                '--dataset --val-dataset --model --epochs --batch-size --learning-rate --fast --frozen-layers --lora --dims --alpha --early-stopping --gradient-accumulation-steps '
+                '--hard-negatives --log-dir --seed --allow-leakage', out='model')
     add_command(commands, evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --train-dataset --models --openai-embeddings --allow-leakage')
     return parser
 

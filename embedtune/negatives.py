@@ -58,7 +58,7 @@ def near_windows(
     model: EmbeddingModel, # not asked if `by_words`
     dataset: EmbeddingQAFinetuneDataset,
     window='auto', # window size in tokens, as in `DenseRetriever`
-    margin: float = 0.05, # of the cosine: windows that come so close to the best may be the answer as well
+    margin: float = 0.1, # as a share of the best window's score: windows that come so close to it may be the answer as well
     by_words: bool = False, # score windows by the telling words they share with the question (BM25): nothing is embedded
     show_progress=False,
 ) -> tuple[list[TrainingPair], list[list[str]]]: # one of each for each judgement
@@ -71,7 +71,7 @@ def near_windows(
         for node_id in dict.fromkeys(dataset.relevant_docs[query_id]):
             own, some = scores[(span := slice(starts[place[node_id]], ends[place[node_id]]))], texts[span]
             pairs.append(TrainingPair(query_id, node_id, query, some[int(own.argmax())]))
-            choices.append([text for text, score in zip(some, own) if score >= own.max() - margin*(not by_words)])
+            choices.append([text for text, score in zip(some, own) if score >= own.max() - margin*abs(own.max())])
     return pairs, choices
 
 # %% ../nbs/11_negatives.ipynb #30e95155

@@ -19,11 +19,12 @@ from .dataset import EmbeddingQAFinetuneDataset, read_json, require_no_leakage, 
 from .documents import EmbedtuneError, find_files, first_available, load_documents, sample_documents, sha256_of, ten_k
 from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, load_model
 from .evaluation import Evaluation, compare, evaluate, plot_comparison
-from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_output_folder, check_whole, plot_loss, versions
+from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_number, check_output_folder, plot_loss, versions
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs
 from .retrieval import BM25Retriever, DenseRetriever
+from .ship import RETRIEVER, load_retriever
 
 # %% ../nbs/17_pipeline.ipynb #920f3ab1
 def source_key(
@@ -85,8 +86,8 @@ def prepare(
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
     "The nodes of the documents in `paths` with questions on them."
-    if questions is not None: check_whole('questions', questions)
-    check_whole('questions_per_node', questions_per_node)
+    if questions is not None: check_number('questions', questions, 1, whole=True)
+    check_number('questions_per_node', questions_per_node, 1, whole=True)
     base = load_model(model)
     nodes = split_nodes(load_documents(paths, show_progress=show_progress), base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
@@ -97,13 +98,14 @@ def prepare(
 
 # %% ../nbs/17_pipeline.ipynb #aa067936
 def candidate(
-    name, # 'BM25', 'base', 'finetuned', or 'OpenAI <model>'
+    name, # 'BM25', 'base', 'finetuned', 'finetuned + BM25', or 'OpenAI <model>'
     dataset, # whose corpus is searched
     model, # id or folder of the base model
     tuned, # folder of the finetuned model
 ): # a retriever, or an embedding model
     "What stands behind a row of the table."
     if name == 'BM25': return BM25Retriever(dataset.corpus)
+    if name == 'finetuned + BM25': return load_retriever(tuned, dataset.corpus)
     if name.startswith('OpenAI '): return CachedEmbedding(OpenAIEmbedding(name.removeprefix('OpenAI ')))
     return CachedEmbedding(load_model(model if name == 'base' else tuned))
 
@@ -135,8 +137,8 @@ class Run:
     allow_leakage: bool = False
     def __post_init__(self):
         self.out = Path(self.out)
-        for name, least in (('epochs', 1), ('batch_size', 2)): check_whole(name, getattr(self, name), least)
-        if self.questions is not None: check_whole('questions', self.questions, 2)
+        for name, least in (('epochs', 1), ('batch_size', 2)): check_number(name, getattr(self, name), least, whole=True)
+        if self.questions is not None: check_number('questions', self.questions, 2, whole=True)
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         check_output_folder(self.out/'model')
         self.steps = Steps(self.out, dict(llm=getattr(self.llm, 'name', self.llm), model=str(self.model), questions=self.questions,
@@ -178,7 +180,7 @@ def finetune_step(self: Run,
     def make():
         dataset = EmbeddingQAFinetuneDataset.from_json(self.out/'train_dataset.json')
         SentenceTransformersFinetuneEngine(dataset, self.model, self.out/'model', show_progress_bar=self.show_progress, **settings).finetune()
-    return self.steps.step('finetuning', dict(train=train, model=source_key(self.model)) | settings, ['model/model.safetensors', f'model/{MANIFEST}'], make)
+    return self.steps.step('finetuning', dict(train=train, model=source_key(self.model)) | settings, ['model/model.safetensors', f'model/{MANIFEST}', f'model/{RETRIEVER}'], make)
 
 # %% ../nbs/17_pipeline.ipynb #3ee768b2
 @patch
@@ -189,7 +191,7 @@ def evaluate_step(self: Run,
 ) -> Evaluation:
     "Step 3: the ranks of one candidate, in `evaluations/`."
     file = f"evaluations/{re.sub('[^a-z0-9]+', '-', name.lower())}.json"
-    depends = dict(base=source_key(self.model), finetuned=tuned).get(name, name)
+    depends = {'base': source_key(self.model), 'finetuned': tuned, 'finetuned + BM25': tuned}.get(name, name)
     def make():
         dataset = EmbeddingQAFinetuneDataset.from_json(self.out/'val_dataset.json')
         (self.out/file).parent.mkdir(exist_ok=True)
@@ -218,7 +220,7 @@ def run(
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`
-): # list of `Evaluation`: BM25, base, finetuned, and the API model if asked for
+): # list of `Evaluation`: BM25, base, finetuned alone and with BM25, and the API model if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = two_sides(train, val)
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
@@ -227,7 +229,7 @@ def run(
     train_hashes, val_hashes = job.prepare_step('train', train), job.prepare_step('val', val)
     job.leakage_step(train_hashes, val_hashes)
     tuned = job.finetune_step(train_hashes)
-    names = ['BM25', 'base', 'finetuned'] + [f'OpenAI {openai_embeddings}']*bool(openai_embeddings)
+    names = ['BM25', 'base', 'finetuned', 'finetuned + BM25'] + [f'OpenAI {openai_embeddings}']*bool(openai_embeddings)
     evaluations = [job.evaluate_step(name, val_hashes, tuned) for name in names]
     history = json.loads((job.out/'model'/MANIFEST).read_text())['history']
     ranks = [e.ranks for e in evaluations]

@@ -1,0 +1,228 @@
+"""The finetune engine against LlamaIndex's: quality, time and memory on the published questions, one table.
+
+Every run is a process of its own, on two threads, with an empty vector cache; its time is all of it: loading, windows, training, selection, evaluation on `val_dataset.json`.
+The peer gets an environment of its own, from pinned versions.
+"""
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve()
+FOLDER = Path('runs/bench_finetune')
+WAYS = dict(default={}, fast=dict(fast=True))
+
+
+def datasets():
+    """The published questions: Lyft's to train on, Uber's to evaluate on."""
+    from embedtune import EmbeddingQAFinetuneDataset
+    from embedtune.documents import published_qa
+    return [EmbeddingQAFinetuneDataset.from_json(path) for path in published_qa()]
+
+
+def scores(retriever, dataset):
+    """Hit rate@5 and MRR@10."""
+    from embedtune import evaluate
+    e = evaluate(retriever, dataset)
+    return [e.hit_rate(5), e.mrr(10)]
+
+
+class Clock:
+    """A trainer callback that measures the steps alone."""
+    def __getattr__(self, name): return lambda *args, **kwargs: None
+    def on_train_begin(self, *args, **kwargs): self.start = time.perf_counter()
+    def on_train_end(self, *args, **kwargs): self.seconds = time.perf_counter() - self.start
+
+
+def matmul_rate():
+    """Floating-point operations a second of this processor's matrix products, at the shape that MiniLM spends most of its time on."""
+    import torch
+    a, b = torch.randn(8192, 384), torch.randn(384, 1536)
+    def seconds():
+        start = time.perf_counter()
+        a @ b
+        return time.perf_counter() - start
+    return 2*8192*384*1536/min(seconds() for _ in range(10))
+
+
+def operations(engine):
+    """Floating-point operations of a run's steps: 2 for each weight and token forward, 4 backward, and the products of attention; frozen layers forward once."""
+    from embedtune.finetune import frozen_count, learning_model
+    from embedtune.negatives import near_windows
+    from embedtune.nodes import token_lengths
+    model, s = learning_model(engine), engine.settings
+    pairs, config = near_windows(model, engine.dataset, s.window, by_words=True)[0], model.transformers_model.config
+    tokens = token_lengths([pair.query for pair in pairs] + [pair.positive for pair in pairs], model.tokenizer) + 2
+    d, f = config.hidden_size, config.intermediate_size
+    layer = (2*(4*d*d + 2*d*f)*tokens + 4*d*tokens**2).sum()
+    frozen = frozen_count(s, model)
+    return layer*(3*s.epochs*(config.num_hidden_layers - frozen) + frozen)
+
+
+def ours(way, seed):
+    """One run of the engine, as a user's script has it: figures, and how many seconds each part took."""
+    from embedtune import SentenceTransformersFinetuneEngine
+    start, clock = time.perf_counter(), Clock()
+    train, val = datasets()
+    engine = SentenceTransformersFinetuneEngine(train, model_output_path=FOLDER/f'{way}-{seed}', seed=seed, show_progress_bar=False, callbacks=[clock], **WAYS[way])
+    engine.finetune()
+    trained = time.perf_counter() - start
+    retriever = engine.get_retriever(val.corpus)
+    dense, hybrid = scores(getattr(retriever, 'retrievers', [retriever])[0], val), scores(retriever, val)
+    seconds, limit = time.perf_counter() - start, operations(engine)/matmul_rate()
+    per_second = len(train.queries)*engine.settings.epochs/clock.seconds
+    return dict(dense=dense, hybrid=hybrid, weight=getattr(retriever, 'weights', [1, 0])[1], trained=trained, seconds=seconds, steps=clock.seconds, per_second=per_second, limit=limit)
+
+
+def peer(seed):
+    """One run of LlamaIndex's engine with its defaults and a validation set, which it cannot do without; then its model as its users search with it: one vector a node."""
+    import random
+    import numpy as np
+    import torch
+    from llama_index.core.evaluation import EmbeddingQAFinetuneDataset
+    from llama_index.finetuning import SentenceTransformersFinetuneEngine
+    random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
+    start = time.perf_counter()
+    base, train, val = os.environ['BENCH_BASE'], *(EmbeddingQAFinetuneDataset.from_json(path) for path in json.loads(os.environ['BENCH_DATA']))
+    folder = FOLDER/f'peer-{seed}'
+    SentenceTransformersFinetuneEngine(train, model_id=base, model_output_path=str(folder), val_dataset=val).finetune()
+    return dict(trained=time.perf_counter() - start, folder=str(folder))
+
+
+def plain(seed):
+    """Questions a second of sentence-transformers' trainer with its defaults but our batch and epochs, on the same questions and nodes, and on our windows."""
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from embedtune import load_model
+    from embedtune.negatives import near_windows, training_columns
+    train, _ = datasets()
+    model, result = load_model(device='cpu'), {}
+    pairs = near_windows(model, train, by_words=True)[0]
+    for name, rows in dict(windows=pairs, nodes=[pair._replace(positive=train.corpus[pair.node_id]) for pair in pairs]).items():
+        rows, model = rows[:256], load_model(device='cpu')
+        args = SentenceTransformerTrainingArguments(output_dir=tempfile.mkdtemp(), per_device_train_batch_size=64, num_train_epochs=1, save_strategy='no', report_to='none', disable_tqdm=True, use_cpu=True)
+        trainer = SentenceTransformerTrainer(model=model, args=args, train_dataset=Dataset.from_dict(training_columns(rows)), loss=MultipleNegativesRankingLoss(model))
+        result[name] = len(rows)/trainer.train().metrics['train_runtime']
+    return result
+
+
+def probe(folder):
+    """Mean reciprocal ranks on the general probe, of the base and of a tuned model."""
+    from embedtune import load_model
+    from embedtune.merge import general_probe
+    return {name: [scores(model, dataset)[1] for model in (load_model(), load_model(folder))] for name, dataset in general_probe().items()}
+
+
+def reading(folder):
+    """Page hit@5 of the 100 reading questions by question: base with windows, tuned, tuned with BM25."""
+    from embedtune import CachedEmbedding, evaluate, load_model
+    from embedtune.queries import report_questions
+    from embedtune.ship import load_retriever
+    dataset = report_questions('uber')
+    retriever = load_retriever(folder, dataset.corpus)
+    found = dict(base=CachedEmbedding(load_model()), dense=getattr(retriever, 'retrievers', [retriever])[0], hybrid=retriever)
+    return {name: evaluate(r, dataset).per_query('hit_rate', 5).tolist() for name, r in found.items()}
+
+
+def child(*words, python=sys.executable, **env):
+    """What one of the functions above returns in a process of its own, with the peak of its memory in GB."""
+    from embedtune.documents import cache_dir
+    with tempfile.TemporaryDirectory() as cache:
+        env = dict(EMBEDTUNE_DATA=str(cache_dir()/'data')) | os.environ | dict(OMP_NUM_THREADS='2', TOKENIZERS_PARALLELISM='false', HF_HUB_OFFLINE='1', EMBEDTUNE_CACHE=cache) | env
+        done = subprocess.run([python, str(HERE), 'child', *map(str, words)], env=env, stdout=subprocess.PIPE, text=True)
+    if done.returncode: sys.exit(f'{" ".join(map(str, words))} failed')
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_child(name, *words):
+    """In the process of `child`: call a function and print what it returns."""
+    result = globals()[name](*(int(word) if word.isdigit() else word for word in words))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/2**20
+    print(json.dumps(dict(result=result, peak=peak)))
+
+
+def peer_python():
+    """The peer's environment, made from the pinned versions of `peer.txt`."""
+    python = FOLDER/'peer'/'bin'/'python'
+    if not python.exists():
+        subprocess.run([sys.executable, '-m', 'venv', FOLDER/'peer'], check=True)
+        subprocess.run([python, '-m', 'pip', 'install', '--quiet', '-r', HERE.parent/'peer.txt'], check=True)
+    return str(python)
+
+
+def peer_runs(seeds):
+    """LlamaIndex's engine, and its models on the validation set, one vector a node."""
+    from embedtune import DenseRetriever, load_model
+    from embedtune.documents import bundled_model, published_qa
+    runs, val = [], datasets()[1]
+    for seed in seeds:
+        run = child('peer', seed, python=peer_python(), BENCH_BASE=str(bundled_model('embedding')), BENCH_DATA=json.dumps([str(path.resolve()) for path in published_qa()]))
+        run['dense'] = scores(DenseRetriever(load_model(run['result']['folder']), val.corpus, window=None), val)
+        runs.append(run)
+    return runs
+
+
+def spread(values, form='.3f'):
+    """Mean and, of several, the standard deviation."""
+    import numpy as np
+    return f'{np.mean(values):{form}}' + (f' ± {np.std(values, ddof=1):{form}}' if len(values) > 1 else '')
+
+
+def interval(gains, draws=10_000):
+    """The mean with its 95 % interval: bootstrap over questions."""
+    import numpy as np
+    means = np.random.default_rng(0).choice(gains, (draws, len(gains))).mean(axis=1)
+    return f'{np.mean(gains):+.3f} [{np.quantile(means, .025):+.3f}, {np.quantile(means, .975):+.3f}]'
+
+
+def quality(runs, key):
+    """hit@5 / MRR@10 over the seeds."""
+    return ' / '.join(spread([run['result'][key][i] for run in runs]) for i in range(2))
+
+
+def rows(seeds, peer_seeds):
+    """The table: what, LlamaIndex, goal, measured."""
+    import numpy as np
+    peers = peer_runs(peer_seeds)
+    default, fast = ([child('ours', way, seed) for seed in seeds] for way in WAYS)
+    theirs, seconds = np.mean([run['result']['trained'] for run in peers]), lambda runs: np.mean([run['result']['seconds'] for run in runs])
+    yield 'dense hit@5 / MRR@10', ' / '.join(spread([run['dense'][i] for run in peers]) for i in range(2)), '.95 / .82', quality(default, 'dense')
+    yield 'hybrid hit@5 / MRR@10', '–', '.97 / .86', quality(default, 'hybrid')
+    yield 'wall time, all of it', f'{theirs:.0f} s', '1/3', f'{seconds(default):.0f} s: 1/{theirs/seconds(default):.1f}'
+    yield 'peak memory', f'{np.max([run["peak"] for run in peers]):.1f} GB', '2.0 GB', f'{max(run["peak"] for run in default):.2f} GB'
+    trained = np.mean([run['result']['trained'] for run in fast])
+    yield 'fast: all of it; without evaluating', f'{theirs:.0f} s', '1/8', f'1/{theirs/seconds(fast):.1f}; 1/{theirs/trained:.1f} ({trained:.0f} s)'
+    yield 'fast: dense hit@5 / MRR@10', '–', '.93', quality(fast, 'dense')
+    yield 'fast: hybrid hit@5 / MRR@10', '–', '–', quality(fast, 'hybrid')
+    ours_rate, plain_rate = np.mean([run['result']['per_second'] for run in default]), child('plain', seeds[0])['result']
+    yield 'questions a second against the plain trainer, same pairs', '–', '1.8 times', f'{ours_rate/plain_rate["windows"]:.2f} times ({ours_rate:.1f} against {plain_rate["windows"]:.1f}); on whole nodes, cut at 256 tokens, {ours_rate/plain_rate["nodes"]:.2f} times'
+    steps, limit = (np.mean([run['result'][key] for run in default]) for key in ('steps', 'limit'))
+    yield 'the steps: seconds, and what their matrix products take at this processor\'s rate', '–', '–', f'{steps:.0f} s, {limit:.0f} s: {limit/steps:.0%}'
+    found = child('reading', FOLDER/f'default-{seeds[0]}')['result']
+    for name in ('dense', 'hybrid'):
+        yield f'100 reading questions, page hit@5, {name}', '–', '+.05 over the base', f'{np.mean(found[name]):.2f} against {np.mean(found["base"]):.2f}: ' + interval(np.subtract(found[name], found['base']))
+    for name, (base, tuned) in child('probe', FOLDER/f'default-{seeds[0]}')['result'].items():
+        yield f'general probe, MRR@10, {name}', '–', 'at most 1 point lost', f'{base:.3f} before, {tuned:.3f} after: {100*(tuned - base):+.1f} points'
+
+
+def main():
+    """Print the table."""
+    if sys.argv[1:2] == ['child']: return run_child(*sys.argv[2:])
+    import pandas as pd
+    from embedtune.evaluation import to_markdown
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--seeds', type=int, default=5, metavar='N', help='runs of ours (default: %(default)s)')
+    parser.add_argument('--peer-seeds', type=int, default=1, metavar='N', help='runs of LlamaIndex, minutes each (default: %(default)s)')
+    options = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    table = rows(range(42, 42 + options.seeds), range(42, 42 + options.peer_seeds))
+    print(to_markdown(pd.DataFrame(table, columns=['what', 'LlamaIndex 0.4.2', 'goal', 'measured']).set_index('what')))
+
+
+if __name__ == '__main__': main()
