@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -131,13 +132,18 @@ def reading(folder):
 
 
 def child(*words, python=sys.executable, **env):
-    """What one of the functions above returns in a process of its own, with the peak of its memory in GB."""
+    """What one of the functions above returns in a process of its own, with the peak of its memory in GB; kept, so that a benchmark that was interrupted goes on."""
+    kept = FOLDER/'results'/f'{"-".join(Path(str(word)).name for word in words)}.json'
+    if kept.exists(): return json.loads(kept.read_text())
+    print(*words, '…', file=sys.stderr, flush=True)
     from embedtune.documents import cache_dir
     with tempfile.TemporaryDirectory() as cache:
         env = dict(EMBEDTUNE_DATA=str(cache_dir()/'data')) | os.environ | dict(OMP_NUM_THREADS='2', TOKENIZERS_PARALLELISM='false', HF_HUB_OFFLINE='1', EMBEDTUNE_CACHE=cache) | env
         done = subprocess.run([python, str(HERE), 'child', *map(str, words)], env=env, stdout=subprocess.PIPE, text=True)
     if done.returncode: sys.exit(f'{" ".join(map(str, words))} failed')
-    return json.loads(done.stdout.splitlines()[-1])
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(done.stdout.splitlines()[-1])
+    return json.loads(kept.read_text())
 
 
 def run_child(name, *words):
@@ -219,7 +225,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--seeds', type=int, default=5, metavar='N', help='runs of ours (default: %(default)s)')
     parser.add_argument('--peer-seeds', type=int, default=1, metavar='N', help='runs of LlamaIndex, minutes each (default: %(default)s)')
+    parser.add_argument('--go-on', action='store_true', help='with the runs of an earlier call that was interrupted, instead of all anew')
     options = parser.parse_args()
+    if not options.go_on: shutil.rmtree(FOLDER/'results', ignore_errors=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     table = rows(range(42, 42 + options.seeds), range(42, 42 + options.peer_seeds))
     print(to_markdown(pd.DataFrame(table, columns=['what', 'LlamaIndex 0.4.2', 'goal', 'measured']).set_index('what')))

@@ -124,7 +124,7 @@ def check_settings(
         raise EmbedtuneError(f"prompts is a dict with the keys 'query' and 'document', not {settings.prompts!r}")
     return settings
 
-# %% ../nbs/16_finetune.ipynb #3c2091bb
+# %% ../nbs/16_finetune.ipynb #bdb03e01
 def read_settings(
     options: dict, # name -> value
 ) -> FinetuneSettings:
@@ -132,7 +132,7 @@ def read_settings(
     known = [field.name for field in fields(FinetuneSettings)]
     strange = next((name for name in options if name not in known), None)
     if strange is None: return check_settings(FinetuneSettings(**options))
-    near = get_close_matches(strange, known, 1)
+    near = get_close_matches(strange, known, 1, cutoff=.7)
     raise EmbedtuneError(f'unknown setting {strange!r}: ' + (f'did you mean {near[0]!r}?' if near else f'there are {", ".join(known)}'))
 
 # %% ../nbs/16_finetune.ipynb #9b7cd391

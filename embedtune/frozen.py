@@ -91,12 +91,15 @@ def compute(
     mask = torch.arange(ids.shape[1]) < torch.tensor([[len(row)] for row in rows])
     hook, self.computing, device = self.layers[self.n].register_forward_pre_hook(stop, with_kwargs=True), True, self.transformer.device
     form = self.layers[0].register_forward_hook(lambda module, args, output: setattr(self, 'tuples', isinstance(output, tuple)))
+    learning = self.transformer.training
+    self.transformer.eval() # no dropout in what is kept
     try:
         with torch.no_grad(): self.transformer(input_ids=ids.to(device), attention_mask=mask.long().to(device))
     except Reached as reached: return [hidden[:len(row)].clone() for hidden, row in zip(reached.args[0], rows)]
     finally:
         hook.remove(), form.remove()
         self.computing = False
+        self.transformer.train(learning)
 
 # %% ../nbs/13_frozen.ipynb #211747e4
 @patch
