@@ -85,12 +85,12 @@ def peer(seed):
     import random
     import numpy as np
     import torch
-    from llama_index.core.evaluation import EmbeddingQAFinetuneDataset
-    from llama_index.finetuning import SentenceTransformersFinetuneEngine
+    from llama_index.finetuning import EmbeddingQAFinetuneDataset, SentenceTransformersFinetuneEngine
     random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
     start = time.perf_counter()
     base, train, val = os.environ['BENCH_BASE'], *(EmbeddingQAFinetuneDataset.from_json(path) for path in json.loads(os.environ['BENCH_DATA']))
-    folder = FOLDER/f'peer-{seed}'
+    folder = (FOLDER/f'peer-{seed}').resolve()
+    os.chdir(FOLDER) # where it leaves its checkpoints
     SentenceTransformersFinetuneEngine(train, model_id=base, model_output_path=str(folder), val_dataset=val).finetune()
     return dict(trained=time.perf_counter() - start, folder=str(folder))
 

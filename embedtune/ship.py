@@ -32,8 +32,8 @@ def weigh(
     retrievers, # a dense one, and BM25
     dataset: EmbeddingQAFinetuneDataset, # over the same corpus
     weights, # of BM25
-    measure: str = 'hit_rate', # a key of `evaluation.MEASURES`
-    k: int = 5,
+    measure: str = 'mrr', # a key of `evaluation.MEASURES`
+    k: int = 10,
 ) -> dict[float, float]: # weight -> measure
     "How well the retrievers do together, for each weight of the second."
     pair = [Remembering(retriever) for retriever in retrievers]
@@ -58,9 +58,9 @@ def choose_weight(
     dataset: EmbeddingQAFinetuneDataset, # the training side
     weights=(0, .125, .25, .375, .5, .75, 1), # of BM25
     window='auto', # in tokens, as in `DenseRetriever`
-    n_nodes: int = 150, # looked at, at most
+    n_nodes: int = 100, # looked at, at most
 ) -> float:
-    "The smallest weight of BM25 beside `base` whose hit rate@5 no other exceeds, on a sample of the training questions."
+    "The smallest weight of BM25 beside `base` whose MRR@10 no other exceeds, on a sample of the training questions."
     some = some_nodes(dataset, n_nodes)
     found = weigh([DenseRetriever(base, some.corpus, window=window), BM25Retriever(some.corpus)], some, sorted(weights))
     return max(found, key=found.get)
