@@ -96,15 +96,14 @@ def peer(seed):
 
 
 def plain(seed):
-    """Questions a second of sentence-transformers' trainer with its defaults but our batch and epochs, on the same questions and nodes, and on our windows."""
+    """Questions a second of sentence-transformers' trainer with its defaults but our batch, for an epoch of 256 questions: on our windows, and on whole nodes."""
     from datasets import Dataset
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from embedtune import load_model
     from embedtune.negatives import near_windows, training_columns
     train, _ = datasets()
-    model, result = load_model(device='cpu'), {}
-    pairs = near_windows(model, train, by_words=True)[0]
+    pairs, result = near_windows(load_model(device='cpu'), train, by_words=True)[0], {}
     for name, rows in dict(windows=pairs, nodes=[pair._replace(positive=train.corpus[pair.node_id]) for pair in pairs]).items():
         rows, model = rows[:256], load_model(device='cpu')
         args = SentenceTransformerTrainingArguments(output_dir=tempfile.mkdtemp(), per_device_train_batch_size=64, num_train_epochs=1, save_strategy='no', report_to='none', disable_tqdm=True, use_cpu=True)
@@ -180,13 +179,6 @@ def spread(values, form='.3f'):
     return f'{np.mean(values):{form}}' + (f' ± {np.std(values, ddof=1):{form}}' if len(values) > 1 else '')
 
 
-def interval(gains, draws=10_000):
-    """The mean with its 95 % interval: bootstrap over questions."""
-    import numpy as np
-    means = np.random.default_rng(0).choice(gains, (draws, len(gains))).mean(axis=1)
-    return f'{np.mean(gains):+.3f} [{np.quantile(means, .025):+.3f}, {np.quantile(means, .975):+.3f}]'
-
-
 def quality(runs, key):
     """hit@5 / MRR@10 over the seeds."""
     return ' / '.join(spread([run['result'][key][i] for run in runs]) for i in range(2))
@@ -195,6 +187,7 @@ def quality(runs, key):
 def rows(seeds, peer_seeds):
     """The table: what, LlamaIndex, goal, measured."""
     import numpy as np
+    from pairs import interval
     peers = peer_runs(peer_seeds)
     default, fast = ([child('ours', way, seed) for seed in seeds] for way in WAYS)
     theirs, seconds = np.mean([run['result']['trained'] for run in peers]), lambda runs: np.mean([run['result']['seconds'] for run in runs])

@@ -8,7 +8,7 @@ __all__ = ['MANIFEST', 'Examples', 'FinetuneSettings', 'check_number', 'check_se
            'add_lora', 'fold_lora', 'training_examples', 'teacher_margins', 'loss_of_run', 'watcher', 'after_epoch',
            'save_weights', 'warmup_steps', 'training_arguments', 'make_trainer', 'tensorboard', 'code_name', 'versions',
            'run_manifest', 'checkpoint_folder', 'card_text', 'save_model', 'finished_model', 'together', 'writing',
-           'frozen_count', 'tune', 'upload', 'plot_loss']
+           'frozen_count', 'tune', 'upload', 'finetuned_folder', 'plot_loss']
 
 # %% ../nbs/16_finetune.ipynb #2dabd202
 import hashlib, json, math, os, re, shutil
@@ -95,11 +95,11 @@ class FinetuneSettings:
     max_tokens: int = 16_384 # embedded at once in training; more go in parts, twice
     early_stopping: int | None = None # epochs without a better MRR@10 on `val_dataset`, after which the best epoch's model is taken
 
-# %% ../nbs/16_finetune.ipynb #dc7eb1df
+# %% ../nbs/16_finetune.ipynb #1c56f416
 def check_number(
     name: str, # of a setting
     value, # what was given
-    least=None, # smallest value that makes sense
+    least, # smallest value that makes sense
     most=None, # largest
     whole: bool = False, # only whole numbers
 ):
@@ -330,9 +330,9 @@ def warmup_steps(
     examples: Examples,
 ) -> int:
     "The share of all steps that is warmed up in, rounded down: the first of them is taken at a rate of 0, which a run of few steps cannot spare."
-    from embedtune.loss import AnswersApart
+    from embedtune.loss import batch_sizes
     s = engine.settings
-    batches = len(AnswersApart(examples.known, batch_size=s.batch_size, processes=engine.processes).rooms)
+    batches = len(batch_sizes(len(examples.questions), s.batch_size, engine.processes))
     return int(s.warmup*s.epochs*math.ceil(batches/s.gradient_accumulation_steps))
 
 # %% ../nbs/16_finetune.ipynb #4a991363
@@ -515,8 +515,9 @@ def frozen_count(
     from embedtune.frozen import encoder_layers
     if settings.frozen_layers is not None: return settings.frozen_layers
     wanted = getattr(getattr(model.transformers_model, 'config', None), 'num_hidden_layers', 0)*(2 if settings.fast else 1)//3
-    try: return wanted and len(encoder_layers(model, wanted)[:wanted])
-    except EmbedtuneError: return 0
+    try: encoder_layers(model, wanted)
+    except EmbedtuneError: return 0 # nothing that could be frozen
+    return wanted
 
 # %% ../nbs/16_finetune.ipynb #12f11c5b
 def tune(
@@ -571,13 +572,20 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     if not sound: raise EmbedtuneError('the loss became NaN or infinite and no model was written; try a lower learning_rate')
     if self.push_to_hub and self.leads: upload(self.model_output_path, self.push_to_hub)
 
-# %% ../nbs/16_finetune.ipynb #4c8f5e5c
+# %% ../nbs/16_finetune.ipynb #d588ea99
+def finetuned_folder(
+    engine, # a `SentenceTransformersFinetuneEngine`
+): # Path
+    "The folder of the tuned model; `EmbedtuneError` before there is one."
+    if not (engine.model_output_path/MANIFEST).exists():
+        raise EmbedtuneError(f'no finetuned model in {str(engine.model_output_path)!r}: call finetune() first')
+    return engine.model_output_path
+
+# %% ../nbs/16_finetune.ipynb #f6e4e461
 @patch
 def get_finetuned_model(self: SentenceTransformersFinetuneEngine):
     "The tuned model of `model_output_path`, a `SentenceTransformer`."
-    if not (self.model_output_path/MANIFEST).exists():
-        raise EmbedtuneError(f'no finetuned model in {str(self.model_output_path)!r}: call finetune() first')
-    return load_model(self.model_output_path, device=self.device)
+    return load_model(finetuned_folder(self), device=self.device)
 
 # %% ../nbs/16_finetune.ipynb #a8910abe
 @patch
@@ -586,8 +594,7 @@ def get_retriever(
     corpus: dict[str, str], # {node id: text}: what is searched
 ):
     "The tuned model over a corpus, with its window, its prompts and BM25 beside it as they were chosen in training."
-    if not (self.model_output_path/MANIFEST).exists(): raise EmbedtuneError(f'no finetuned model in {str(self.model_output_path)!r}: call finetune() first')
-    return load_retriever(self.model_output_path, corpus, device=self.device)
+    return load_retriever(finetuned_folder(self), corpus, device=self.device)
 
 # %% ../nbs/16_finetune.ipynb #62299faf
 def plot_loss(

@@ -5,10 +5,8 @@
 # %% auto #0
 __all__ = ['merge', 'arxiv_titles', 'general_probe', 'sweep', 'plot_sweep']
 
-# %% ../nbs/14_merge.ipynb #07a4008a
+# %% ../nbs/14_merge.ipynb #97d0ceba
 import copy
-
-import numpy as np
 
 from .dataset import EmbeddingQAFinetuneDataset
 from .documents import DataUnavailable, EmbedtuneError, arxiv_abstracts
@@ -74,7 +72,7 @@ def plot_sweep(
     "The axes with each test set's change against the base, in points, by the share of the tuned model."
     import matplotlib.pyplot as plt
     if ax is None: ax = plt.subplots(figsize=(6, 3.2), layout='constrained')[1]
-    for (name, values), line, marker in zip(((table.iloc[:, i].name, table.iloc[:, i]) for i in range(table.shape[1])), ('-', '--', ':', '-.')*9, 'os^Dvx*+'*9):
+    for (name, values), line, marker in zip(table.items(), ('-', '--', ':', '-.')*9, 'os^Dvx*+'*9):
         ax.plot(table.index, 100*(values - values.iloc[0]), line, marker=marker, color='black', label=name)
     ax.axhline(0, color='0.7', lw=1)
     ax.set(xlabel='alpha: share of the tuned model', ylabel='change against the base (points)')

@@ -65,11 +65,11 @@ def near_windows(
     "Every judgement of `dataset` with the best window of its node, and the windows of the node that come close to it."
     judged, pairs, choices = {node_id for ids in dataset.relevant_docs.values() for node_id in ids}, [], []
     retriever = DenseRetriever(model, {i: text for i, text in dataset.corpus.items() if i in judged}, window=window, show_progress=show_progress)
-    (texts, starts), place = retriever.index, {node_id: i for i, node_id in enumerate(retriever.ids)}
-    ends = [*starts[1:], len(texts)]
+    texts = retriever.index[0]
     for (query_id, query), scores in zip(dataset.queries.items(), window_scores(retriever, list(dataset.queries.values()), by_words)):
         for node_id in dict.fromkeys(dataset.relevant_docs[query_id]):
-            own, some = scores[(span := slice(starts[place[node_id]], ends[place[node_id]]))], texts[span]
+            span = retriever.spans[node_id]
+            own, some = scores[span], texts[span]
             pairs.append(TrainingPair(query_id, node_id, query, some[int(own.argmax())]))
             choices.append([text for text, score in zip(some, own) if score >= own.max() - margin*abs(own.max())])
     return pairs, choices
@@ -194,10 +194,10 @@ def mine_pairs(
     **settings, # for `nearest_allowed`
 ) -> list[MinedPair]:
     "The pairs with their hard negatives."
-    judged, (texts, starts) = judged_by_text(pairs), retriever.index
+    judged, texts = judged_by_text(pairs), retriever.index[0]
     model = JudgedModel(retriever, list(judged), list(judged.values()), max_shared)
-    query, place = {text: i for i, text in enumerate(judged)}, dict(zip(retriever.ids, starts.tolist()))
-    rows = [(query[p.query], texts.index(p.positive, place[p.node_id])) for p in pairs]
+    query = {text: i for i, text in enumerate(judged)}
+    rows = [(query[p.query], texts.index(p.positive, retriever.spans[p.node_id].start)) for p in pairs]
     found, node = nearest_allowed(model, rows, **settings), np.repeat(retriever.ids, model.sizes)
     def mined(pair, row):
         windows = found.get(row, [])

@@ -125,6 +125,8 @@ class DenseRetriever:
     @cached_property
     def index(self): return window_index(self)
     @cached_property
+    def spans(self): return {node_id: slice(start, end) for node_id, start, end in zip(self.ids, self.index[1], [*self.index[1][1:], len(self.index[0])])}
+    @cached_property
     def vectors(self): return encode(self.model, self.index[0], 'document', show_progress=self.show_progress)
 
 # %% ../nbs/04_retrieval.ipynb #80477c89
@@ -178,12 +180,11 @@ def best_windows(
     node_ids: list[str], # n ids: the i-th query is compared with the i-th node
 ) -> list[str]: # n texts
     "The text of each node's window that is nearest to its query."
-    place, (texts, starts), best = {node_id: i for i, node_id in enumerate(self.ids)}, self.index, []
-    ends = [*starts[1:], len(texts)]
+    texts, best = self.index[0], []
     for vector, node_id in zip(encode(self.model, queries, 'query'), node_ids, strict=True):
-        if node_id not in place: raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
-        start, end = starts[place[node_id]], ends[place[node_id]]
-        best.append(texts[start + int((self.vectors[start:end] @ vector).argmax())])
+        if node_id not in self.spans: raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
+        own = self.spans[node_id]
+        best.append(texts[own][int((self.vectors[own] @ vector).argmax())])
     return best
 
 # %% ../nbs/04_retrieval.ipynb #e45286fc
