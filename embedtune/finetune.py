@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['MANIFEST', 'Examples', 'FinetuneSettings', 'check_number', 'check_settings', 'read_settings',
            'SentenceTransformersFinetuneEngine', 'check_output_folder', 'require', 'check_engine', 'learning_model',
-           'add_lora', 'fold_lora', 'training_examples', 'teacher_margins', 'loss_of_run', 'watcher', 'after_epoch',
-           'save_weights', 'warmup_steps', 'training_arguments', 'make_trainer', 'tensorboard', 'code_name', 'versions',
-           'run_manifest', 'checkpoint_folder', 'card_text', 'save_model', 'finished_model', 'together', 'writing',
-           'frozen_count', 'tune', 'upload', 'finetuned_folder', 'plot_loss']
+           'add_lora', 'fold_lora', 'training_examples', 'teacher_margins', 'loss_of_run', 'give_back_memory',
+           'watcher', 'after_epoch', 'save_weights', 'warmup_steps', 'training_arguments', 'make_trainer',
+           'tensorboard', 'code_name', 'versions', 'run_manifest', 'checkpoint_folder', 'card_text', 'save_model',
+           'finished_model', 'together', 'writing', 'frozen_count', 'tune', 'upload', 'finetuned_folder', 'plot_loss']
 
-# %% ../nbs/16_finetune.ipynb #2dabd202
+# %% ../nbs/16_finetune.ipynb #40e2fcce
 import hashlib, json, math, os, re, shutil
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from functools import partial
@@ -92,7 +92,7 @@ class FinetuneSettings:
     prompts: dict | None = None # {'query': …, 'document': …}, put in front of the texts from now on; None: as the model has them
     bf16: bool | None = None # compute in 16 bits; None: if that is faster here
     gradient_accumulation_steps: int = 1 # batches whose gradients are added before a step
-    max_tokens: int = 16_384 # embedded at once in training; more go in parts, twice
+    max_tokens: int | None = None # of a batch that memory must hold; what it has beyond them is embedded twice; None: 4,096, on a GPU 32,768
     early_stopping: int | None = None # epochs without a better MRR@10 on `val_dataset`, after which the best epoch's model is taken
 
 # %% ../nbs/16_finetune.ipynb #1c56f416
@@ -113,8 +113,8 @@ def check_settings(
     settings: FinetuneSettings,
 ) -> FinetuneSettings:
     "The settings; `EmbedtuneError` where a value makes no sense."
-    for name, least in dict(batch_size=2, epochs=1, num_hard_negatives=0, gradient_accumulation_steps=1, max_tokens=1).items(): check_number(name, getattr(settings, name), least, whole=True)
-    for name, least in dict(lora=1, early_stopping=1, frozen_layers=0).items():
+    for name, least in dict(batch_size=2, epochs=1, num_hard_negatives=0, gradient_accumulation_steps=1).items(): check_number(name, getattr(settings, name), least, whole=True)
+    for name, least in dict(lora=1, early_stopping=1, frozen_layers=0, max_tokens=1).items():
         if getattr(settings, name) is not None: check_number(name, getattr(settings, name), least, whole=True)
     for name in ('warmup', 'dropout', 'alpha'): check_number(name, getattr(settings, name), 0, 1)
     check_number('scale', settings.scale, 1e-3)
@@ -241,7 +241,7 @@ def training_examples(
 ) -> tuple: # list of `TrainingPair` or `MinedPair`, and for each the windows that its positive is chosen from
     "The pairs of a run."
     s, show = engine.settings, engine.show_progress_bar
-    if not s.num_hard_negatives: return near_windows(CachedEmbedding(model), engine.dataset, s.window, margin=0 if s.fast else .2, by_words=s.positives == 'words', show_progress=show)
+    if not s.num_hard_negatives: return near_windows(CachedEmbedding(model), engine.dataset, s.window, margin=0 if s.fast else .1, by_words=s.positives == 'words', show_progress=show)
     mined = mine_hard_negatives(engine.dataset, CachedEmbedding(model), s.num_hard_negatives, window=s.window, show_progress=show)
     return fill_negatives(mined, s.num_hard_negatives, s.seed), [[pair.positive] for pair in mined]
 
@@ -257,7 +257,7 @@ def teacher_margins(
     if not (np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1): raise EmbedtuneError(f'teacher: expected scores from 0 to 1, got {scores.min():.3g} to {scores.max():.3g}')
     return torch.from_numpy(scores[:, :1] - scores[:, 1:])
 
-# %% ../nbs/16_finetune.ipynb #248e8cc2
+# %% ../nbs/16_finetune.ipynb #72ca3f7b
 def loss_of_run(
     engine, # a `SentenceTransformersFinetuneEngine`
     model, # the SentenceTransformer that learns
@@ -268,9 +268,16 @@ def loss_of_run(
     from embedtune.loss import JudgedRankingLoss
     if engine.loss: return engine.loss(model)
     margins = teacher_margins(engine.teacher, pairs) if engine.teacher else None
-    return JudgedRankingLoss(model, examples.known, engine.settings.scale, engine.settings.dims, margins, engine.settings.max_tokens)
+    s, room = engine.settings, 4096 if model.device.type == 'cpu' else 32_768
+    return JudgedRankingLoss(model, examples.known, s.scale, s.dims, margins, s.max_tokens or room)
 
-# %% ../nbs/16_finetune.ipynb #1418ad59
+# %% ../nbs/16_finetune.ipynb #2dcb21bf
+def give_back_memory():
+    "Let the C library return freed memory to the system, where it can (glibc's `malloc_trim`)."
+    import ctypes
+    with suppress(OSError, AttributeError): ctypes.CDLL('libc.so.6').malloc_trim(0)
+
+# %% ../nbs/16_finetune.ipynb #03ed61ac
 def watcher(
     engine, # a `SentenceTransformersFinetuneEngine`
     model, # the SentenceTransformer that learns
@@ -286,7 +293,9 @@ def watcher(
             self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc='training', unit='step', disable=not (engine.show_progress_bar and engine.leads))
         def on_epoch_begin(self, args, state, control, **kwargs):
             if round(state.epoch or 0): examples.choose(model)
-        def on_step_end(self, args, state, control, **kwargs): self.bar.update()
+        def on_step_end(self, args, state, control, **kwargs):
+            self.bar.update()
+            give_back_memory()
         def on_log(self, args, state, control, logs=None, **kwargs):
             if 'loss' not in logs: return
             self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
@@ -560,7 +569,8 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     model = learning_model(self)
     manifest = run_manifest(self, model)
     checkpoints = checkpoint_folder(self, manifest)
-    search = SearchSettings(self.settings.window, bm25_weight=choose_weight(CachedEmbedding(model), self.dataset, window=self.settings.window) if self.settings.hybrid else 0.)
+    search = SearchSettings(self.settings.window)
+    if self.settings.hybrid: search.bm25_weight = choose_weight(CachedEmbedding(model), self.dataset, window=search.window, context=search.context)
     with writing(self.model_output_path):
         tune(self, model, checkpoints)
         together()

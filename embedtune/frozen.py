@@ -45,10 +45,10 @@ class FrozenLayers:
         model, # a SentenceTransformer
         n_frozen: int, # layers, from the lowest
         max_bytes: int = 2**30, # of memory for what is kept; further texts are computed each time
-        max_tokens: int = 8192, # that go through the layers at once
+        max_tokens: int = 2048, # that go through the layers at once
     ):
         self.transformer, self.layers = model.transformers_model, encoder_layers(model, n_frozen)
-        self.n, self.max_bytes, self.max_tokens, self.kept, self.bytes, self.computing = n_frozen, max_bytes, max_tokens, {}, 0, False
+        self.n, self.max_bytes, self.max_tokens, self.kept, self.bytes, self.block, self.computing = n_frozen, max_bytes, max_tokens, {}, 0, (), False
         self.frozen = [self.transformer.embeddings, *self.layers[:n_frozen]]
 
 # %% ../nbs/13_frozen.ipynb #370fb838
@@ -95,11 +95,24 @@ def compute(
     self.transformer.eval() # no dropout in what is kept
     try:
         with torch.no_grad(): self.transformer(input_ids=ids.to(device), attention_mask=mask.long().to(device))
-    except Reached as reached: return [hidden[:len(row)].clone() for hidden, row in zip(reached.args[0], rows)]
+    except Reached as reached: return [hidden[:len(row)] for hidden, row in zip(reached.args[0], rows)]
     finally:
         hook.remove(), form.remove()
         self.computing = False
         self.transformer.train(learning)
+
+# %% ../nbs/13_frozen.ipynb #04841e59
+@patch
+def keep(
+    self: FrozenLayers,
+    found: dict, # tokens -> tensor (tokens, d)
+):
+    "Copy what was computed into blocks of 64 MB, as long as there is room for it."
+    for row, hidden in found.items():
+        if self.bytes + hidden.nbytes > self.max_bytes: continue
+        if len(self.block) < len(hidden): self.block = hidden.new_empty(max(len(hidden), 2**26//hidden[0].nbytes), hidden.shape[1])
+        self.kept[row], self.block = self.block[:len(hidden)].copy_(hidden), self.block[len(hidden):]
+        self.bytes += hidden.nbytes
 
 # %% ../nbs/13_frozen.ipynb #211747e4
 @patch
@@ -116,9 +129,7 @@ def look_up(
         some = new[:max(1, self.max_tokens//len(new[0]))]
         found |= zip(some, self.compute(some))
         new = new[len(some):]
-    if self.transformer.training and self.bytes < self.max_bytes: # what is only evaluated need not stay
-        self.kept |= found
-        self.bytes += sum(hidden.nbytes for hidden in found.values())
+    if self.transformer.training: self.keep(found) # what is only evaluated need not stay
     hidden = torch.nn.utils.rnn.pad_sequence([found[row] if row in found else self.kept[row] for row in rows], batch_first=True)
     return torch.nn.functional.pad(hidden, (0, 0, 0, input_ids.shape[1] - hidden.shape[1]))
 

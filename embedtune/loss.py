@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['standing', 'table_of', 'KnownAnswers', 'known_answers', 'clashes', 'deal', 'batch_sizes', 'AnswersApart', 'kept_out',
-           'JudgedRankingLoss', 'by_length', 'ranking_loss', 'margin_loss', 'gathered']
+           'JudgedRankingLoss', 'ranking_loss', 'margin_loss', 'parts_of', 'rows_of', 'gathered']
 
-# %% ../nbs/12_loss.ipynb #6a57edce
+# %% ../nbs/12_loss.ipynb #b3351aea
 from typing import NamedTuple
 
 import numpy as np, torch
 from fastcore.basics import patch
-from sentence_transformers.base.losses.gradcache import CachedLossMixin
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from sentence_transformers.util import all_gather, all_gather_with_grad, get_rank
 from torch.nn.functional import cross_entropy, mse_loss, normalize
+from torch.utils.checkpoint import checkpoint
 
 from .negatives import judged_by_text, shingle_table
 
@@ -137,7 +137,7 @@ def kept_out(
     return mask.to(rows.device)
 
 # %% ../nbs/12_loss.ipynb #ef3aee7e
-class JudgedRankingLoss(CachedLossMixin, torch.nn.Module):
+class JudgedRankingLoss(torch.nn.Module):
     "Cross-entropy of each question's own positive among the texts of its batch, less those that are known to answer it."
     def __init__(self,
         model, # a SentenceTransformer
@@ -145,21 +145,12 @@ class JudgedRankingLoss(CachedLossMixin, torch.nn.Module):
         scale: float = 20., # cosines are multiplied by it; 1 / temperature
             dims=None, # lengths of the vectors at which the loss is taken, such as (384, 128, 64); None: the whole
         margins=None, # float (rows, hard negatives): by how much a teacher finds the positive better, in cosines
-        max_tokens: int = 16_384, # of a batch that is embedded at once; a larger one goes in parts, twice (gradient caching)
+        max_tokens: int = 16_384, # that are embedded at once and remembered; what a batch has beyond them goes in parts, twice
     ):
         super().__init__()
         self.model, self.known, self.scale, self.dims = model, known, scale, dims or [None]
-        self.margins, self.mini_batch_size, self.mini_batch_num_tokens = margins, 1, max_tokens
+        self.margins, self.max_tokens = margins, max_tokens
         self.masked = [] # of each batch: how many texts a question, known answers all, were kept out of the negatives
-
-# %% ../nbs/12_loss.ipynb #8954f1ea
-def by_length(
-    features: dict, # of one column of a batch: input_ids, attention_mask, …, tensors (rows, tokens)
-) -> tuple: # the features, longest row first, and where to find each of the old rows in them
-    "The rows of a column in order of length, so that parts of it need little padding."
-    order = features['attention_mask'].sum(dim=1).argsort(descending=True, stable=True)
-    sort = lambda value: value[order] if isinstance(value, torch.Tensor) and value.dim() else value
-    return {name: sort(value) for name, value in features.items()}, order.argsort()
 
 # %% ../nbs/12_loss.ipynb #32e7b260
 def ranking_loss(
@@ -183,6 +174,51 @@ def margin_loss(
     own = torch.stack([((positives - negative)*queries).sum(dim=1) for negative in negatives], dim=1)
     return mse_loss(own, margins)
 
+# %% ../nbs/12_loss.ipynb #3a09f5a6
+def parts_of(
+    lengths, # int (n,): tokens of each row
+    max_tokens: int, # of a part, padding included; a longer row is a part alone
+) -> list[list[int]]: # row numbers
+    "The rows in parts of like length; the longest rows come last, and their part is full."
+    rows, parts = lengths.argsort(descending=True, stable=True).tolist(), []
+    while rows:
+        n = max(1, max_tokens//int(lengths[rows[0]]))
+        parts.append(rows[:n])
+        rows = rows[n:]
+    return parts[::-1]
+
+# %% ../nbs/12_loss.ipynb #614c4aa5
+def rows_of(
+    features: dict, # of one column of a batch: input_ids, attention_mask, …, tensors (n, tokens)
+    rows: list[int], # row numbers
+) -> dict:
+    "Some rows of a column, without the padding that none of them needs."
+    shape, width = features['attention_mask'].shape, int(features['attention_mask'][rows].any(dim=0).nonzero().max()) + 1
+    def part(value):
+        if not isinstance(value, torch.Tensor) or not value.dim(): return value
+        return value[rows, :width] if value.shape == shape else value[rows]
+    return {name: part(value) for name, value in features.items()}
+
+# %% ../nbs/12_loss.ipynb #013eae49
+@patch
+def embed(
+    self: JudgedRankingLoss,
+    columns: list[dict], # for each column the tokens: a dict of tensors (n, tokens)
+) -> list: # for each column its vectors (n, d)
+    "The vectors of a batch; those of parts that do not fit into `max_tokens` are computed once more for the gradient."
+    parts = [(column, rows) for column in columns for rows in parts_of(column['attention_mask'].sum(dim=1), self.max_tokens)]
+    features = [rows_of(column, rows) for column, rows in parts]
+    remembered = np.cumsum([f['input_ids'].numel() for f in features][::-1])[::-1] <= self.max_tokens
+    vector_of = lambda model, f: model(dict(f))['sentence_embedding']
+    inner = getattr(self.model, 'module', self.model) # several processes wait for each other's gradients once a step, not for each part
+    vectors = [vector_of(self.model, f) if keep or i + 1 == len(parts) else checkpoint(vector_of, inner, f, use_reentrant=False) for i, (keep, f) in enumerate(zip(remembered, features))]
+    found = []
+    for column in columns:
+        own = [(rows, v) for (other, rows), v in zip(parts, vectors) if other is column]
+        place = np.argsort(np.concatenate([rows for rows, _ in own]))
+        found.append(torch.cat([v for _, v in own])[place])
+    return found
+
 # %% ../nbs/12_loss.ipynb #617ad446
 def gathered(
     tensor, # (n, …) of this process
@@ -192,26 +228,6 @@ def gathered(
     if not torch.distributed.is_available() or not torch.distributed.is_initialized(): return tensor
     return all_gather_with_grad(tensor) if with_grad else all_gather(tensor)
 
-# %% ../nbs/12_loss.ipynb #ae234811
-@patch
-def calculate_loss(
-    self: JudgedRankingLoss,
-    reps, # for each column a list of (rows, d): the embeddings of its parts
-    labels, # row numbers (n,), and for each column where its rows have gone
-    with_backward: bool = False, # send the gradient back to the embeddings at once
-):
-    "The loss of a batch from the embeddings of all its parts."
-    rows, places = labels
-    queries, *texts = [torch.cat(parts)[place] for parts, place in zip(reps, places)]
-    documents, own = torch.cat([gathered(text, with_grad=True) for text in texts]), get_rank()*len(rows)
-    mask = kept_out(self.known, rows, gathered(rows), own)
-    losses = [ranking_loss(queries[:, :dim], documents[:, :dim], mask, own, self.scale) for dim in self.dims]
-    loss = sum(losses)/len(losses)
-    if self.margins is not None: loss = loss + margin_loss([queries, *texts], self.margins[rows])
-    self.masked.append(mask.sum().item()/len(rows))
-    if with_backward: loss.backward()
-    return loss.detach() if with_backward else loss
-
 # %% ../nbs/12_loss.ipynb #db7bc532
 @patch
 def forward(
@@ -219,7 +235,12 @@ def forward(
     sentence_features, # for each column the tokens: a dict of tensors (n, tokens)
     labels, # int (n,): row numbers
 ):
-    "The loss of a batch, embedded at once if it has at most `max_tokens` tokens, else in parts with gradient caching."
-    features, places = zip(*map(by_length, sentence_features))
-    if sum(f['input_ids'].numel() for f in features) > self.mini_batch_num_tokens: return self.forward_cached(features, (labels, places))
-    return self.calculate_loss([[self.model(f)['sentence_embedding']] for f in features], (labels, places))
+    "The loss of a batch."
+    queries, *texts = self.embed(list(sentence_features))
+    documents, own = torch.cat([gathered(text, with_grad=True) for text in texts]), get_rank()*len(labels)
+    mask = kept_out(self.known, labels, gathered(labels), own)
+    losses = [ranking_loss(queries[:, :dim], documents[:, :dim], mask, own, self.scale) for dim in self.dims]
+    loss = sum(losses)/len(losses)
+    if self.margins is not None: loss = loss + margin_loss([queries, *texts], self.margins[labels])
+    self.masked.append(mask.sum().item()/len(labels))
+    return loss

@@ -309,12 +309,12 @@ def page_dataset(
 
 # %% ../nbs/10_queries.ipynb #e46f2e57
 def report_rows(
-    which: str,  # 'uber', 'kestrel' or 'norrland'
-) -> list[dict]:  # question, pages, and for Uber the kind of question
+    which: str,  # 'uber', 'lyft', 'kestrel' or 'norrland'
+) -> list[dict]:  # question, pages, and for Uber and Lyft the kind of question
     "The questions that were written from reading a report, by a language model; `DataUnavailable` if this installation lacks them."
-    if which not in ('uber', 'kestrel', 'norrland'): raise EmbedtuneError(f"report questions: expected 'uber', 'kestrel', 'norrland' or 'sample', got {which!r}")
-    if which != 'uber': return parse_json(sample_files('questions.json')[0], DatasetError)[f'{which}_2024.pdf']
-    beside = project_root()/'data'/'uber_2021_questions.json'
+    if which not in ('uber', 'lyft', 'kestrel', 'norrland'): raise EmbedtuneError(f"report questions: expected 'uber', 'lyft', 'kestrel', 'norrland' or 'sample', got {which!r}")
+    if which not in ('uber', 'lyft'): return parse_json(sample_files('questions.json')[0], DatasetError)[f'{which}_2024.pdf']
+    beside = project_root()/'data'/f'{which}_2021_questions.json'
     return parse_json(beside if beside.is_file() else sample_files(beside.name)[0], DatasetError)
 
 # %% ../nbs/10_queries.ipynb #d84def8e
@@ -328,12 +328,12 @@ def joined(
 
 # %% ../nbs/10_queries.ipynb #cd480e9e
 def report_questions(
-    which: str = 'uber',  # 'uber' (100 questions, 307 pages), 'kestrel', 'norrland' (20 each, 22 pages), or 'sample': these two together
+    which: str = 'uber',  # 'uber' (100 questions, 307 pages), 'lyft' (100, 238 pages), 'kestrel', 'norrland' (20 each, 22 pages), or 'sample': these two together
 ) -> EmbeddingQAFinetuneDataset:
-    "A test set that a language model wrote from reading the report, without any search, over the pages of its report; `DataUnavailable` without the report."
+    "Questions that a language model wrote from reading the report, without any search, over the pages of its report; `DataUnavailable` without the report."
     if which == 'sample': return joined({name: report_questions(name) for name in ('kestrel', 'norrland')})
     rows = report_rows(which)
-    pdf = data_file('10k/uber_2021.pdf') if which == 'uber' else sample_files(f'{which}_2024.pdf')[0]
+    pdf = data_file(f'10k/{which}_2021.pdf') if which in ('uber', 'lyft') else sample_files(f'{which}_2024.pdf')[0]
     return page_dataset(load_document(pdf)[0], rows)
 
 # %% ../nbs/10_queries.ipynb #30e51a11
