@@ -143,7 +143,7 @@ class JudgedRankingLoss(torch.nn.Module):
         model, # a SentenceTransformer
         known: KnownAnswers,
         scale: float = 20., # cosines are multiplied by it; 1 / temperature
-            dims=None, # lengths of the vectors at which the loss is taken, such as (384, 128, 64); None: the whole
+        dims=None, # lengths of the vectors at which the loss is taken, such as (384, 128, 64); None: the whole
         margins=None, # float (rows, hard negatives): by how much a teacher finds the positive better, in cosines
         max_tokens: int = 16_384, # that are embedded at once and remembered; what a batch has beyond them goes in parts, twice
     ):
@@ -206,18 +206,14 @@ def embed(
     columns: list[dict], # for each column the tokens: a dict of tensors (n, tokens)
 ) -> list: # for each column its vectors (n, d)
     "The vectors of a batch; those of parts that do not fit into `max_tokens` are computed once more for the gradient."
-    parts = [(column, rows) for column in columns for rows in parts_of(column['attention_mask'].sum(dim=1), self.max_tokens)]
-    features = [rows_of(column, rows) for column, rows in parts]
-    remembered = np.cumsum([f['input_ids'].numel() for f in features][::-1])[::-1] <= self.max_tokens
-    vector_of = lambda model, f: model(dict(f))['sentence_embedding']
-    inner = getattr(self.model, 'module', self.model) # several processes wait for each other's gradients once a step, not for each part
-    vectors = [vector_of(self.model, f) if keep or i + 1 == len(parts) else checkpoint(vector_of, inner, f, use_reentrant=False) for i, (keep, f) in enumerate(zip(remembered, features))]
-    found = []
-    for column in columns:
-        own = [(rows, v) for (other, rows), v in zip(parts, vectors) if other is column]
-        place = np.argsort(np.concatenate([rows for rows, _ in own]))
-        found.append(torch.cat([v for _, v in own])[place])
-    return found
+    parts = [parts_of(column['attention_mask'].sum(dim=1), self.max_tokens) for column in columns]
+    features = [rows_of(column, rows) for column, own in zip(columns, parts) for rows in own]
+    sizes = [f['input_ids'].numel() for f in features]
+    twice = [sum(sizes[i:]) > self.max_tokens for i in range(len(sizes) - 1)] + [False] # the last part is needed first on the way back
+    bare = getattr(self.model, 'module', self.model) # DistributedDataParallel may not be entered again on the way back
+    again = lambda f: checkpoint(lambda: bare(dict(f))['sentence_embedding'], use_reentrant=False)
+    vectors = iter([again(f) if t else self.model(f)['sentence_embedding'] for f, t in zip(features, twice)])
+    return [torch.cat([next(vectors) for _ in own])[np.argsort(np.concatenate(own))] for own in parts]
 
 # %% ../nbs/12_loss.ipynb #617ad446
 def gathered(

@@ -89,7 +89,7 @@ def pool_windows(
     "The score of each node: its best window's, or the weighted mean of that and of all its windows."
     best = np.maximum.reduceat(scores, starts, axis=1)
     if not context: return best
-    sizes = np.diff([*starts, scores.shape[1]]).astype(scores.dtype)
+    sizes = np.diff(starts, append=scores.shape[1]).astype(scores.dtype)
     return (best + context*np.add.reduceat(scores, starts, axis=1)/sizes)/(1 + context)
 
 # %% ../nbs/04_retrieval.ipynb #7fbf66cc
