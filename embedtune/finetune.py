@@ -82,7 +82,7 @@ class FinetuneSettings:
     positives: str = 'words' # what chooses the first positives: the 'words' they share with the question (BM25), or the base 'model', which has to embed all windows for that
     seed: int = 42
     dropout: float = 0. # share of numbers set to 0 in training
-    fast: bool = False # let only the upper third of the layers learn, and keep the first positives
+    fast: bool = False # let only the upper third of the layers learn, keep the first positives, and search by one size of windows
     frozen_layers: int | None = None # lowest layers that do not learn; None: a third of them, where the model can be cut, and two thirds if it is to be fast
     hybrid: bool = True # choose a weight for BM25 beside the model, and save it with the model
     alpha: float = 1. # share of the tuned weights in the model that is written; the rest is the base's
@@ -569,8 +569,8 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     model = learning_model(self)
     manifest = run_manifest(self, model)
     checkpoints = checkpoint_folder(self, manifest)
-    search = SearchSettings(self.settings.window)
-    if self.settings.hybrid: search.bm25_weight = choose_weight(CachedEmbedding(model), self.dataset, window=search.window, context=search.context)
+    search = SearchSettings(self.settings.window, halves=not self.settings.fast)
+    if self.settings.hybrid: search.bm25_weight = choose_weight(CachedEmbedding(model), self.dataset, search=search)
     with writing(self.model_output_path):
         tune(self, model, checkpoints)
         together()

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['top_k', 'Hits', 'Retriever', 'best_hits', 'check_corpus', 'check_search', 'pool_windows', 'reads', 'window_size',
-           'check_context', 'DenseRetriever', 'window_index', 'BM25Retriever', 'zscores', 'reciprocal_ranks',
-           'HybridRetriever']
+           'check_context', 'DenseRetriever', 'window_index', 'MeanRetriever', 'BM25Retriever', 'zscores',
+           'reciprocal_ranks', 'HybridRetriever']
 
 # %% ../nbs/04_retrieval.ipynb #9e588ff0
 from functools import cached_property
@@ -209,6 +209,20 @@ def best_windows(
         own = self.spans[node_id]
         best.append(texts[own][int((self.vectors[own] @ vector).argmax())])
     return best
+
+# %% ../nbs/04_retrieval.ipynb #a1f0c2d4
+class MeanRetriever:
+    "Several retrievers over one corpus that score alike, such as by windows of several sizes: a node's score is the mean of theirs."
+    def __init__(
+        self,
+        parts: list, # `DenseRetriever`s
+        name: str = None, # what tables call it; None: as the first
+    ):
+        if not parts or any(part.ids != parts[0].ids for part in parts): raise EmbedtuneError('mean: expected one or more retrievers over one corpus, got none or different node ids')
+        self.parts, self.ids, self.corpus, self.name = list(parts), parts[0].ids, parts[0].corpus, name or parts[0].name
+    def __repr__(self): return f'MeanRetriever({self.parts!r})'
+    def node_scores(self, queries): return (np.mean(rows, axis=0) for rows in zip(*(part.node_scores(queries) for part in self.parts)))
+    def search(self, queries, k): return best_hits(self.node_scores(check_search(queries, k)), self.ids, k)
 
 # %% ../nbs/04_retrieval.ipynb #e45286fc
 class BM25Retriever:
