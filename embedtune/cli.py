@@ -64,7 +64,7 @@ def finetune_command(args):
     from embedtune.dataset import EmbeddingQAFinetuneDataset
     from embedtune.finetune import SentenceTransformersFinetuneEngine
     train, val = (EmbeddingQAFinetuneDataset.from_json(path) if path else None for path in (args.dataset, args.val_dataset))
-    settings = {name: getattr(args, name) for name in ('learning_rate', 'seed', 'fast', 'frozen_layers', 'lora', 'dims', 'alpha', 'early_stopping', 'gradient_accumulation_steps')}
+    settings = {name: getattr(args, name) for name in ('learning_rate', 'seed', 'fast', 'frozen_layers', 'lora', 'dims', 'alpha', 'early_stopping', 'gradient_accumulation_steps', 'bf16')}
     engine = SentenceTransformersFinetuneEngine(train, args.model, args.out, args.batch_size, val, epochs=args.epochs, num_hard_negatives=args.hard_negatives,
                                                 log_dir=args.log_dir, allow_leakage=args.allow_leakage, **settings)
     engine.finetune()
@@ -138,6 +138,7 @@ ARGUMENTS = {
     '--alpha': dict(type=float, default=1., metavar='SHARE', help='share of the tuned weights in the model; the rest is the base (default: %(default)s)'),
     '--early-stopping': dict(type=int, metavar='N', help='stop after N epochs without a better MRR@10 on --val-dataset, and take the best'),
     '--gradient-accumulation-steps': dict(type=int, default=1, metavar='N', help='batches before a step (default: %(default)s)'),
+    '--bf16': dict(action=argparse.BooleanOptionalAction, help='compute in 16 bits (default: if that is faster here)'),
     '--log-dir': dict(type=Path, metavar='PATH', help='write the loss for TensorBoard, which must be installed'),
     '--hard-negatives': dict(type=int, default=0, metavar='N', help='hard negatives mined for each question (default: %(default)s)'),
     '--kind': dict(choices=['linear', 'low-rank', 'scale', 'two-layer'], default='low-rank', help='of the adapter (default: %(default)s)'),
@@ -172,7 +173,7 @@ def make_parser():
                 'documents --llm --model --questions --questions-per-node --style --examples --max-usd --max-requests --batch --plan --chunk-size --seed', out='dataset.json')
     add_command(commands, finetune_command, 'embedtune finetune --dataset train_dataset.json --out model',
                 '--dataset --val-dataset --model --epochs --batch-size --learning-rate --fast --frozen-layers --lora --dims --alpha --early-stopping --gradient-accumulation-steps '
-                '--hard-negatives --log-dir --seed --allow-leakage', out='model')
+                '--hard-negatives --bf16 --log-dir --seed --allow-leakage', out='model')
     add_command(commands, adapter_command, 'embedtune adapter --dataset train_dataset.json --out adapter', '--dataset --model --openai-embeddings --kind --seed', out='adapter')
     add_command(commands, evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --train-dataset --models --openai-embeddings --allow-leakage')
     return parser

@@ -409,10 +409,12 @@ def start_server(
     p.model.path, p.n_parallel, p.n_ctx = str(weights), slots, slots * context
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
     p.hostnames, p.port, p.api_keys = ['127.0.0.1'], 0, [api_key]
-    p.ui, p.cache_ram_mib, p.verbosity = False, 0, -1
-    try: return Server(p)
+    p.ui, p.cache_ram_mib, p.verbosity, p.endpoint_metrics = False, 0, -1, True
+    try: server = Server(p)
     except RuntimeError: raise LLMError(f'the local LLM {weights.name} did not start: is it whole, and is there 300 MB of memory? '
                                         'Else name a server') from None
+    server.handle_metrics() # its loop answers, so it runs: a server that is stopped before its loop begins never ends
+    return server
 
 # %% ../nbs/06_llm.ipynb #6ffacddd
 @contextmanager

@@ -6,13 +6,14 @@ modules that differ from their notebooks, notebooks that were not cleaned.
 """
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from fastcore.xtras import str2bool
 from nbdev.config import get_config
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = Path(sys.executable).parent
 ENV = {key: value for key, value in os.environ.items() if key != "IN_TEST"} | {  # under IN_TEST nbdev_export does nothing
     "HF_HUB_OFFLINE": "1", "EMBEDTUNE_OFFLINE": "1", "MPLBACKEND": "Agg",
-    "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"}
+    "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false", "PYTHONFAULTHANDLER": "1"}
 ADVICE = {".py": "differs from what the notebooks export: run `make export`, or delete it if its notebook is gone",
           ".ipynb": "is not clean: run `make clean-notebooks`"}
 
@@ -84,21 +85,28 @@ def problems(root):
     except subprocess.CalledProcessError as error: return [f"{error.cmd[0].name} failed: see above"]
 
 
-def run(path, flags):
+def run(path, flags, limit):
     """Return (status, seconds, output) of one notebook; it is skipped if every cell has a flag that is not in `flags`."""
     start, skip = time.monotonic(), set(get_config().tst_flags.split()) - set(flags.split())
     if all(skip & cell.directives_.keys() for cell in code_cells(read(path))): return "skipped", 0.0, ""
     command = [SCRIPTS/"nbdev_test", "--path", path, "--n_workers", "0", "--flags", flags]
-    done = subprocess.run(command, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    passed = done.returncode == 0 and b"Success." in done.stdout  # without that word it found nothing to run
-    return "passed" if passed else "failed", time.monotonic() - start, done.stdout.decode(errors="replace")
+    with TemporaryFile() as log:
+        test = subprocess.Popen(command, env=ENV, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try: test.wait(limit)
+        except subprocess.TimeoutExpired:
+            test.send_signal(signal.SIGABRT)  # Python prints where every thread stands, and ends: PYTHONFAULTHANDLER
+            test.wait()
+        log.seek(0)
+        output = log.read().decode(errors="replace")
+    passed = test.returncode == 0 and "Success." in output  # without that word it found nothing to run
+    return "passed" if passed else "failed", time.monotonic() - start, output
 
 
-def run_all(notebooks, jobs, flags):
+def run_all(notebooks, jobs, flags, limit):
     """Return the status of each notebook, reporting each as it ends; those with most code start first."""
     longest_first, statuses = sorted(notebooks, key=lambda path: -len(code_cells(read(path)))), []
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(run, path, flags): path for path in longest_first}
+        futures = {pool.submit(run, path, flags, limit): path for path in longest_first}
         for future in as_completed(futures):
             status, seconds, output = future.result()
             print(f"{status:8} {seconds:6.1f} s  {futures[future]}", flush=True)
@@ -113,6 +121,7 @@ def main():
     parser.add_argument("notebooks", nargs="*", type=Path, help="notebooks to run (default: all)")
     parser.add_argument("--slow", action="store_true", help="run cells flagged `#| slow` too")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks at a time (default: %(default)s)")
+    parser.add_argument("--limit", type=float, default=20, metavar="MINUTES", help="for one notebook, ten times as much with --slow (default: %(default)s)")
     parser.add_argument("--check", action="store_true", help="run nothing: are exports in step and notebooks clean?")
     args = parser.parse_args()
     chosen = [path.resolve().relative_to(ROOT) for path in args.notebooks] or find_notebooks(ROOT)
@@ -121,7 +130,7 @@ def main():
     found = problems(ROOT)
     for line in found: print(line, flush=True)
     if args.check: return bool(found)
-    statuses = ["failed"]*len(found) or run_all(chosen, args.jobs, "slow" if args.slow else "")
+    statuses = ["failed"]*len(found) or run_all(chosen, args.jobs, "slow" if args.slow else "", 60*args.limit*(10 if args.slow else 1))
     print(", ".join(f"{statuses.count(status)} {status}" for status in ("passed", "failed", "skipped")))
     return "failed" in statuses or "passed" not in statuses
 
