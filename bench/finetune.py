@@ -27,9 +27,11 @@ class Clock:
 
 
 def matmul_rate():
-    """Floating-point operations a second of this processor's matrix products, at the shape that MiniLM spends most of its time on."""
+    """Floating-point operations a second of this processor's matrix products, in the bits that the engine trains with here, at the shape that MiniLM spends most of its time on."""
     import torch
-    a, b = torch.randn(8192, 384), torch.randn(384, 1536)
+    from embedtune.frozen import bf16_pays
+    bits = dict(dtype=torch.bfloat16 if bf16_pays() else torch.float32)
+    a, b = torch.randn(8192, 384, **bits), torch.randn(384, 1536, **bits)
     def seconds():
         start = time.perf_counter()
         a @ b

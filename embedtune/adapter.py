@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHARES', 'corpus_loss', 'CorpusVectors', 'pooled', 'corpus_vectors', 'TrainingVectors', 'training_vectors', 'fit',
-           'reciprocal_ranks', 'folds', 'share_curve', 'choose_share', 'AdapterEmbeddingModel', 'document_fingerprint',
-           'EmbeddingAdapterFinetuneEngine']
+           'closed_form', 'reciprocal_ranks', 'folds', 'share_curve', 'choose_share', 'AdapterEmbeddingModel',
+           'document_fingerprint', 'EmbeddingAdapterFinetuneEngine']
 
 # %% ../nbs/19_adapter.ipynb #7e436d16
 import hashlib, math
@@ -16,7 +16,7 @@ from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
 from .documents import EmbedtuneError
-from .embedding import CachedEmbedding, EmbeddingModel, encode, fingerprint
+from .embedding import CachedEmbedding, EmbeddingModel, EmbeddingPlan, encode, fingerprint
 from .layers import BaseAdapter, LinearLayer, load_adapter, save_adapter
 from .evaluation import check_count
 from .finetune import check_number
@@ -152,6 +152,7 @@ def fit(
     scale: float = 20., # of the cosines in the loss: 1 / temperature
     both_sides: bool = False, # map the corpus as well
     max_nodes: int = 20_000, # that a batch is compared with; of a larger corpus so many are drawn
+    start: str = 'identity', # of a `LinearLayer`; or 'ridge' or 'procrustes': see `closed_form`
     seed: int = 42,
     show_progress: bool = False,
 ) -> tuple: # dict name -> float32 array, and a list of dicts with 'step', 'epoch' and 'loss'
@@ -159,7 +160,8 @@ def fit(
     import torch
     from tqdm.auto import tqdm
     rng, history = np.random.default_rng(seed), []
-    weights = {name: torch.tensor(weight, requires_grad=True) for name, weight in adapter.weights.items()}
+    first = adapter.weights if start == 'identity' else adapter.weights | {'linear.weight': closed_form(*data.pairs(), start)}
+    weights = {name: torch.tensor(weight, requires_grad=True) for name, weight in first.items()}
     batches = math.ceil(len(data.answers)/batch_size)
     optimizer = torch.optim.Adam(weights.values(), learning_rate or adapter.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step/(epochs*batches))
@@ -171,6 +173,32 @@ def fit(
             optimizer.zero_grad(); loss.backward(); optimizer.step(); schedule.step()
             history.append(dict(step=len(history) + 1, epoch=(len(history) + 1)/batches, loss=loss.item()))
     return {name: weight.detach().numpy() for name, weight in weights.items()}, history
+
+# %% ../nbs/19_adapter.ipynb #a69f8037
+def closed_form(
+    questions: np.ndarray, # float (n, d)
+    answers: np.ndarray, # float (n, d): where each should come to lie
+    kind: str, # 'ridge', or 'procrustes': a turn
+    penalty: float = 1., # on the distance from the identity
+) -> np.ndarray: # float32 (d, d): the weight of a `LinearLayer`
+    "The matrix W with the least Σ‖W q − a‖² + penalty · n · ‖W − 1‖²; of all, or of all turns."
+    pull = penalty*len(questions)*np.eye(questions.shape[1])
+    goal = answers.T.astype(float) @ questions + pull
+    if kind == 'procrustes':
+        u, _, vt = np.linalg.svd(goal)
+        return (u @ vt).astype(np.float32)
+    return np.linalg.solve(questions.T.astype(float) @ questions + pull, goal.T).T.astype(np.float32)
+
+# %% ../nbs/19_adapter.ipynb #af9b1f27
+@patch
+def pairs(self: TrainingVectors) -> tuple: # two arrays (n, d)
+    "Every question beside the nearest window of each of its answers."
+    vectors, sizes, _ = self.corpus.parts[0]
+    starts = (sizes.cumsum(0) - sizes).tolist()
+    rows, nodes = zip(*((row, node) for row, some in enumerate(self.answers) for node in some))
+    windows = [vectors[starts[node]:starts[node] + int(sizes[node])] for node in nodes]
+    best = [some[(some @ self.queries[row]).argmax()] for row, some in zip(rows, windows)]
+    return self.queries[list(rows)].numpy(), np.stack([vector.numpy() for vector in best])
 
 # %% ../nbs/19_adapter.ipynb #0b759ac4
 def reciprocal_ranks(
@@ -300,6 +328,7 @@ class EmbeddingAdapterFinetuneEngine:
         bias: bool = False, # of the `LinearLayer`
         learning_rate: float = None, # at the start; it falls to 0; None: what suits the adapter's kind
         scale: float = 20., # of the cosines in the loss: 1 / temperature
+        start: str = 'identity', # of a `LinearLayer`, or of one found in one step: 'ridge' or 'procrustes'
         both_sides: bool = False, # map stored vectors as well; the index must then be mapped anew, but nothing embedded
         shrink: bool = True, # choose on held-out questions how far the adapter goes
         unjudged: bool = False, # compare with nodes that have no questions as well
@@ -312,11 +341,12 @@ class EmbeddingAdapterFinetuneEngine:
         dataset.validate()
         for name, value in dict(batch_size=batch_size, epochs=epochs, max_nodes=max_nodes).items(): check_count(value, name)
         if learning_rate is not None: check_number('learning_rate', learning_rate, 1e-12)
+        if start not in ('identity', 'ridge', 'procrustes'): raise EmbedtuneError(f"start is 'identity', 'ridge' or 'procrustes', not {start!r}")
         self.dataset, self.adapter_model, self.dim, self.bias, self.shrink = dataset, adapter_model, dim, bias, shrink
         self.unjudged = unjudged
         self.embed_model = embed_model if isinstance(embed_model, CachedEmbedding) else CachedEmbedding(embed_model, cache)
         self.model_output_path, self.search = Path(model_output_path), search or SearchSettings()
-        self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale, both_sides=both_sides, max_nodes=max_nodes, seed=seed)
+        self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale, start=start, both_sides=both_sides, max_nodes=max_nodes, seed=seed)
         self.show_progress_bar, self.history, self.shares = show_progress_bar, [], {}
 
 # %% ../nbs/19_adapter.ipynb #84bed839
@@ -328,8 +358,17 @@ def make_adapter(self: EmbeddingAdapterFinetuneEngine,
     if self.dim not in (None, dim): raise EmbedtuneError(f'dim: the vectors of {type(self.embed_model.model).__name__} have {dim} numbers, got dim={self.dim}')
     adapter = self.adapter_model or LinearLayer(dim, dim, bias=self.bias)
     if isinstance(adapter, type): adapter = adapter.square(dim)
+    if self.settings['start'] != 'identity' and not isinstance(adapter, LinearLayer): raise EmbedtuneError(f"start={self.settings['start']!r} is for a LinearLayer, got a {type(adapter).__name__}")
     if adapter.in_features != dim or adapter.out_features != dim: raise EmbedtuneError(f'adapter_model: the vectors have {dim} numbers, got a {type(adapter).__name__} from {adapter.in_features} to {adapter.out_features}')
     return adapter
+
+# %% ../nbs/19_adapter.ipynb #4c80e3c2
+@patch
+def plan(self: EmbeddingAdapterFinetuneEngine) -> EmbeddingPlan:
+    "What `finetune` would have the model embed; nothing is embedded."
+    retriever = self.search.dense(self.embed_model, self.dataset.corpus)
+    windows = [text for part in getattr(retriever, 'parts', [retriever]) for text in part.index[0]]
+    return self.embed_model.plan(windows) + self.embed_model.plan(self.dataset.queries.values(), 'query')
 
 # %% ../nbs/19_adapter.ipynb #8233ad8d
 @patch

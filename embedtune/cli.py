@@ -81,8 +81,9 @@ def adapter_command(args):
     from embedtune.embedding import OpenAIEmbedding, load_model
     from embedtune.layers import LinearLayer, LowRank, Scale, TwoLayerNN
     kinds = {'linear': LinearLayer, 'low-rank': LowRank, 'scale': Scale, 'two-layer': TwoLayerNN}
-    model = OpenAIEmbedding(args.openai_embeddings) if args.openai_embeddings else load_model(args.model)
+    model = OpenAIEmbedding(args.openai_embeddings, max_usd=args.max_usd, max_requests=args.max_requests) if args.openai_embeddings else load_model(args.model)
     engine = EmbeddingAdapterFinetuneEngine(EmbeddingQAFinetuneDataset.from_json(args.dataset), model, adapter_model=kinds[args.kind], model_output_path=args.out, seed=args.seed)
+    if args.plan: return print(engine.plan())
     engine.finetune()
     for share, ranks in engine.shares.items(): print(f'held-out questions, {share:.0%} of the way: mrr@10 {ranks.mean():.3f}')
     print(f'adapter, {engine.adapter.share:.0%} of the way: {args.out}')
@@ -93,12 +94,13 @@ def evaluate_command(args):
     from embedtune.dataset import EmbeddingQAFinetuneDataset, require_no_leakage
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
     from embedtune.evaluation import compare, evaluate, to_markdown
+    from embedtune.frozen import half_precision
     from embedtune.retrieval import BM25Retriever
     from embedtune.ship import RETRIEVER, load_retriever
     dataset = EmbeddingQAFinetuneDataset.from_json(args.dataset)
     if args.train_dataset: require_no_leakage(EmbeddingQAFinetuneDataset.from_json(args.train_dataset), dataset, args.allow_leakage)
     candidates = {'BM25': lambda: BM25Retriever(dataset.corpus)}
-    candidates |= {model: lambda model=model: CachedEmbedding(load_model(model)) for model in args.models}
+    candidates |= {model: lambda model=model: CachedEmbedding(half_precision(load_model(model))) for model in args.models}
     candidates |= {f'{model} as shipped': lambda model=model: load_retriever(model, dataset.corpus) for model in args.models if (Path(model)/RETRIEVER).is_file()}
     if args.openai_embeddings: candidates[args.openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(args.openai_embeddings))
     evaluations = [evaluate(make(), dataset, name=name, show_progress=True) for name, make in candidates.items()]
@@ -174,7 +176,7 @@ def make_parser():
     add_command(commands, finetune_command, 'embedtune finetune --dataset train_dataset.json --out model',
                 '--dataset --val-dataset --model --epochs --batch-size --learning-rate --fast --frozen-layers --lora --dims --alpha --early-stopping --gradient-accumulation-steps '
                 '--hard-negatives --bf16 --log-dir --seed --allow-leakage', out='model')
-    add_command(commands, adapter_command, 'embedtune adapter --dataset train_dataset.json --out adapter', '--dataset --model --openai-embeddings --kind --seed', out='adapter')
+    add_command(commands, adapter_command, 'embedtune adapter --dataset train_dataset.json --out adapter', '--dataset --model --openai-embeddings --max-usd --max-requests --plan --kind --seed', out='adapter')
     add_command(commands, evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --train-dataset --models --openai-embeddings --allow-leakage')
     return parser
 

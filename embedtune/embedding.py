@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['DEFAULT_MODEL', 'unit', 'EmbeddingModel', 'is_sentence_transformer', 'check_vectors', 'encode', 'quiet_transformers',
            'hub_answers', 'check_model_folder', 'load_model', 'tokenizer_settings', 'model_settings', 'fingerprint',
-           'batches', 'OpenAIEmbedding', 'VectorCache', 'content_keys', 'CachedEmbedding']
+           'batches', 'OpenAIEmbedding', 'PrecomputedEmbedding', 'VectorCache', 'content_keys', 'CachedEmbedding',
+           'EmbeddingPlan']
 
 # %% ../nbs/03_embedding.ipynb #c02ebed2
 import hashlib, json, os, sqlite3, sys
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -203,13 +205,18 @@ class OpenAIEmbedding:
         batch_size: int = 128, # texts a request
         max_retries: int = 5, # how often the client asks again after a 429, a 5xx or a lost connection
         timeout: float = 60, # seconds a request
+        price: float = None, # dollars for a million tokens; None: what is known of the model
+        max_usd: float = None, # dollars, at most
+        max_requests: int = None, # requests, at most
     ):
+        from embedtune.llm import Usage, price_of
         self.model, self.dimensions, self.batch_size = model, dimensions, batch_size
         self.base_url = base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1'
         self.host = urlsplit(self.base_url).netloc.rpartition('@')[2]
         self.name, self.fingerprint = f'{model}@{self.host}', f'openai:{self.host}:{model}:{dimensions}'
         self._key, self._client = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip(), None
         self._options = dict(max_retries=max_retries, timeout=timeout)
+        self.usage = Usage(price_of(model, self.base_url, None if price is None else (price, 0)), max_usd, max_requests)
     def encode_query(self, texts): return self.embed(texts, 'query')
     def encode_document(self, texts): return self.embed(texts, 'document')
     def __repr__(self): return f'OpenAIEmbedding({self.name!r})'
@@ -244,11 +251,17 @@ def request(
     self: OpenAIEmbedding,
     texts: list[str], # n texts, few enough for one request
 ) -> list: # n vectors, in the order of `texts`
-    "The vectors of one request; `EmbedtuneError` if the server refuses or answers something else."
+    "The vectors of one request; `EmbedtuneError` if the server refuses or answers something else, or the budget does not allow it."
     import openai
+    from embedtune.llm import estimate_tokens
+    tokens = estimate_tokens([dict(content=text) for text in texts])
+    held, used = self.usage.reserve(tokens), 0
     options = dict(encoding_format='float') if self.dimensions is None else dict(encoding_format='float', dimensions=self.dimensions)
-    try: reply = self.connect().embeddings.create(model=self.model, input=[text or ' ' for text in texts], **options)
+    try:
+        reply = self.connect().embeddings.create(model=self.model, input=[text or ' ' for text in texts], **options)
+        used = getattr(getattr(reply, 'usage', None), 'prompt_tokens', None) or tokens
     except (openai.OpenAIError, UnicodeError, json.JSONDecodeError) as error: raise self.explain(error) from None
+    finally: self.usage.settle(held, used)
     try: found = {item.index: item.embedding for item in reply.data}
     except (AttributeError, TypeError):
         raise EmbedtuneError(f"{self.name} answered, but not in the OpenAI protocol: check that the base URL is the API's (it often ends in /v1)") from None
@@ -274,6 +287,52 @@ def embed(
             vectors += self.request(batch)
             bar.update(len(batch))
     return unit(check_vectors(vectors, len(texts), self.name))
+
+# %% ../nbs/03_embedding.ipynb #d7cba26f
+class PrecomputedEmbedding:
+    "An `EmbeddingModel` of vectors that were computed elsewhere; each text is looked up."
+    def __init__(
+        self,
+        texts: list[str], # n texts, questions and documents
+        vectors, # (n, d)
+        name: str = 'precomputed', # what tables call it
+    ):
+        self.name, texts = name, list(texts)
+        self.vectors, self.rows = unit(check_vectors(vectors, len(texts), 'PrecomputedEmbedding')), {text: row for row, text in enumerate(texts)}
+        self.fingerprint = hashlib.sha256(json.dumps(texts).encode() + self.vectors.tobytes()).hexdigest()
+    def encode_query(self, texts): return self.vectors[self.find(texts)]
+    def encode_document(self, texts): return self.vectors[self.find(texts)]
+    def __repr__(self): return f'PrecomputedEmbedding({self.name!r}, {len(self.rows)} texts)'
+
+# %% ../nbs/03_embedding.ipynb #1b18d044
+@patch
+def find(
+    self: PrecomputedEmbedding,
+    texts: list[str], # n texts
+) -> list[int]: # n rows of `vectors`
+    "Where the texts are; `EmbedtuneError` if some are not there."
+    missing = [text for text in texts if text not in self.rows]
+    if missing: raise EmbedtuneError(f'{self.name}: expected texts with a vector, got {len(missing)} of {len(texts)} without, such as {missing[0][:60]!r}; embed them with the same model and add them')
+    return [self.rows[text] for text in texts]
+
+# %% ../nbs/03_embedding.ipynb #4ae75e46
+@patch(cls_method=True)
+def load(
+    cls: PrecomputedEmbedding,
+    path, # .npz with the arrays `texts` and `vectors`, or .parquet with the columns `text` and `vector`
+) -> PrecomputedEmbedding:
+    "The vectors of a file; `EmbedtuneError` if it is none of these."
+    path = Path(path)
+    try:
+        if path.suffix == '.npz':
+            with np.load(path, allow_pickle=False) as file: texts, vectors = file['texts'].tolist(), file['vectors']
+        else:
+            import pandas as pd
+            table = pd.read_parquet(path, columns=['text', 'vector'])
+            texts, vectors = table['text'].tolist(), np.stack(table['vector'])
+    except (OSError, ValueError, KeyError) as error:
+        raise EmbedtuneError(f'{path}: expected .npz with texts and vectors, or .parquet with the columns text and vector, got {" ".join(str(error).split())[:120]}') from None
+    return cls(texts, vectors, path.stem)
 
 # %% ../nbs/03_embedding.ipynb #1803fd1c
 class VectorCache:
@@ -338,7 +397,7 @@ def content_keys(
 ) -> list[str]: # n keys of 64 hexadecimal digits
     "The address of each text's vector: sha256 of the model's fingerprint, the role with its prompt, and the text."
     prompt = (getattr(model, 'prompts', None) or {}).get(role) or ''
-    start = hashlib.sha256(json.dumps([fingerprint(model), role, prompt]).encode())
+    start = hashlib.sha256(json.dumps([fingerprint(model), role, prompt, *filter(None, [getattr(model, 'precision', None)])]).encode())
     def key(text):
         digest = start.copy()
         digest.update(text.encode('utf-8', 'surrogatepass'))
@@ -370,7 +429,7 @@ def embed(
     role: str = 'document', # 'query' or 'document'
     batch_size: int = None, # for the model
     show_progress: bool = False, # a bar over the texts that must be computed
-    save_every: int = 256, # texts after which the vectors are written
+    save_every: int = None, # texts after which the vectors are written; None: what the model takes in a request, else 256
 ) -> np.ndarray: # float32 (n, d), rows of length 1
     "The unit vectors of `texts`: from the cache, or computed now and put there."
     from tqdm.auto import tqdm
@@ -378,10 +437,35 @@ def embed(
     keys = content_keys(self.model, texts, role)
     vectors = {key: vector for key, vector in zip(keys, self.cache.get(keys)) if vector is not None}
     missing = {key: text for key, text in zip(keys, texts) if key not in vectors}
-    order = sorted(missing, key=lambda key: -len(missing[key]))
+    order, save_every = sorted(missing, key=lambda key: -len(missing[key])), save_every or getattr(self.model, 'batch_size', None) or 256
     with tqdm(total=len(order), desc='embedding', unit='text', disable=not (show_progress and order)) as bar:
         for some in (order[i:i+save_every] for i in range(0, len(order), save_every)):
             vectors |= zip(some, encode(self.model, [missing[key] for key in some], role, batch_size))
             self.cache.put(some, [vectors[key] for key in some])
             bar.update(len(some))
     return np.stack([vectors[key] for key in keys])
+
+# %% ../nbs/03_embedding.ipynb #8006c2ed
+@dataclass
+class EmbeddingPlan:
+    "What some texts would take to embed."
+    texts: int # to be embedded
+    known: int # that are in the cache
+    tokens: int # of the former, estimated
+    usd: float = None # None: no price is known
+    def __add__(self, other): return EmbeddingPlan(self.texts + other.texts, self.known + other.known, self.tokens + other.tokens, None if self.usd is None else self.usd + other.usd)
+    def __str__(self): return f'{self.texts:,} texts ({self.known:,} known already), about {self.tokens:,} tokens' + ('' if self.usd is None else f', ${self.usd:,.4f}')
+
+# %% ../nbs/03_embedding.ipynb #46fb73c6
+@patch
+def plan(
+    self: CachedEmbedding,
+    texts: list[str], # any number of texts
+    role: str = 'document', # 'query' or 'document'
+) -> EmbeddingPlan:
+    "What `embed` would take; nothing is embedded."
+    from embedtune.llm import estimate_tokens
+    texts, usage = list(dict.fromkeys(texts)), getattr(self.model, 'usage', None)
+    missing = [text for text, vector in zip(texts, self.cache.get(content_keys(self.model, texts, role))) if vector is None]
+    tokens = estimate_tokens([dict(content=text) for text in missing])
+    return EmbeddingPlan(len(missing), len(texts) - len(missing), tokens, usage.cost(tokens, 0) if usage and usage.price else None)

@@ -26,6 +26,7 @@ from .dataset import EmbeddingQAFinetuneDataset, require_no_leakage
 from .documents import EmbedtuneError
 from .embedding import DEFAULT_MODEL, CachedEmbedding, encode, fingerprint, load_model, quiet_transformers
 from .evaluation import Evaluation, compare, evaluate, to_markdown
+from .frozen import bf16_pays, half_precision, plain_attention
 from .negatives import fill_negatives, mine_hard_negatives, near_windows, training_columns
 from .ship import SearchSettings, choose_weight, load_retriever, save_search
 
@@ -63,7 +64,7 @@ def choose(
     rows = [row for row, windows in enumerate(self.choices) if len(windows) > 1]
     texts = list(dict.fromkeys(text for row in rows for text in self.choices[row]))
     place = {text: i for i, text in enumerate(texts)}
-    asked, found = encode(model, [self.questions[row] for row in rows], 'query'), encode(model, texts, 'document')
+    asked, found = (encode(half_precision(model), some, role) for some, role in (([self.questions[row] for row in rows], 'query'), (texts, 'document')))
     for query, row in zip(asked, rows):
         near = found[[place[text] for text in self.choices[row]]] @ query
         self.known.columns[row, 0] = self.number[self.choices[row][int(near.argmax())]]
@@ -92,7 +93,7 @@ class FinetuneSettings:
     prompts: dict | None = None # {'query': …, 'document': …}, put in front of the texts from now on; None: as the model has them
     bf16: bool | None = None # compute in 16 bits; None: if that is faster here
     gradient_accumulation_steps: int = 1 # batches whose gradients are added before a step
-    max_tokens: int | None = None # of a batch that memory must hold; what it has beyond them is embedded twice; None: 4,096, on a GPU 32,768
+    max_tokens: int | None = None # of a batch that memory must hold; what it has beyond them is embedded twice; None: 2,048, on a GPU 32,768
     early_stopping: int | None = None # epochs without a better MRR@10 on `val_dataset`, after which the best epoch's model is taken
 
 # %% ../nbs/16_finetune.ipynb #1c56f416
@@ -240,9 +241,9 @@ def training_examples(
     model, # its base model, a SentenceTransformer
 ) -> tuple: # list of `TrainingPair` or `MinedPair`, and for each the windows that its positive is chosen from
     "The pairs of a run."
-    s, show = engine.settings, engine.show_progress_bar
-    if not s.num_hard_negatives: return near_windows(CachedEmbedding(model), engine.dataset, s.window, margin=0 if s.fast else .1, by_words=s.positives == 'words', show_progress=show)
-    mined = mine_hard_negatives(engine.dataset, CachedEmbedding(model), s.num_hard_negatives, window=s.window, show_progress=show)
+    s, show, embedder = engine.settings, engine.show_progress_bar, CachedEmbedding(half_precision(model, engine.settings.bf16))
+    if not s.num_hard_negatives: return near_windows(embedder, engine.dataset, s.window, margin=0 if s.fast else .1, by_words=s.positives == 'words', show_progress=show)
+    mined = mine_hard_negatives(engine.dataset, embedder, s.num_hard_negatives, window=s.window, show_progress=show)
     return fill_negatives(mined, s.num_hard_negatives, s.seed), [[pair.positive] for pair in mined]
 
 # %% ../nbs/16_finetune.ipynb #08e95abe
@@ -268,7 +269,7 @@ def loss_of_run(
     from embedtune.loss import JudgedRankingLoss
     if engine.loss: return engine.loss(model)
     margins = teacher_margins(engine.teacher, pairs) if engine.teacher else None
-    s, room = engine.settings, 4096 if model.device.type == 'cpu' else 32_768
+    s, room = engine.settings, 2048 if model.device.type == 'cpu' else 32_768
     return JudgedRankingLoss(model, examples.known, s.scale, s.dims, margins, s.max_tokens or room)
 
 # %% ../nbs/16_finetune.ipynb #2dcb21bf
@@ -315,7 +316,7 @@ def after_epoch(
 ) -> bool: # whether early stopping wants the training to end
     "Evaluate the model on `val_dataset`, if there is one, and keep its weights if it is the best so far and early stopping is on."
     if engine.val_dataset is None: return False
-    engine.evaluations[epoch:] = [evaluate(model, engine.val_dataset, name=f'epoch {epoch}')]
+    engine.evaluations[epoch:] = [evaluate(half_precision(model, engine.settings.bf16), engine.val_dataset, name=f'epoch {epoch}')]
     best = int(np.argmax([e.mrr(10) for e in engine.evaluations]))
     if engine.leads:
         checkpoints.mkdir(parents=True, exist_ok=True)
@@ -354,7 +355,6 @@ def training_arguments(
     "The `SentenceTransformerTrainingArguments` of a run."
     import torch
     from sentence_transformers import SentenceTransformerTrainingArguments
-    from embedtune.frozen import bf16_pays
     from embedtune.loss import AnswersApart
     s, cpu = engine.settings, engine.device == 'cpu' or not (torch.cuda.is_available() or torch.backends.mps.is_available())
     return SentenceTransformerTrainingArguments(
@@ -539,12 +539,13 @@ def tune(
     s = engine.settings
     if s.lora: add_lora(model, s.lora)
     set_dropout(model, s.dropout)
+    half = bf16_pays(model.device) if s.bf16 is None else s.bf16
     frozen = frozen_count(s, model)
     resume = any(checkpoints.glob('checkpoint-*'))
     engine.evaluations = [Evaluation.from_json(path) for path in sorted(checkpoints.glob('evaluation-*.json'))] if resume else []
     if not engine.evaluations: after_epoch(engine, model, checkpoints, 0)
     trainer = make_trainer(engine, model, checkpoints)
-    with FrozenLayers(model, frozen) if frozen else nullcontext(), quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
+    with FrozenLayers(model, frozen) if frozen else nullcontext(), plain_attention(model) if half else nullcontext(), quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
     names = ('step', 'epoch', 'loss', 'kept_out')
     engine.history = [{name: log[name] for name in names if name in log} for log in trainer.state.log_history if 'loss' in log]
 
@@ -570,7 +571,7 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     manifest = run_manifest(self, model)
     checkpoints = checkpoint_folder(self, manifest)
     search = SearchSettings(self.settings.window, halves=not self.settings.fast)
-    if self.settings.hybrid: search.bm25_weight = choose_weight(CachedEmbedding(model), self.dataset, search=search)
+    if self.settings.hybrid: search.bm25_weight = choose_weight(CachedEmbedding(half_precision(model, self.settings.bf16)), self.dataset, search=search)
     with writing(self.model_output_path):
         tune(self, model, checkpoints)
         together()
@@ -604,7 +605,7 @@ def get_retriever(
     corpus: dict[str, str], # {node id: text}: what is searched
 ):
     "The tuned model over a corpus, with its window, its prompts and BM25 beside it as they were chosen in training."
-    return load_retriever(finetuned_folder(self), corpus, device=self.device)
+    return load_retriever(finetuned_folder(self), corpus, device=self.device, bf16=self.settings.bf16)
 
 # %% ../nbs/16_finetune.ipynb #62299faf
 def plot_loss(

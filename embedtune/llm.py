@@ -41,6 +41,7 @@ PRICES = {  # dollars for a million tokens: of the prompt, of the answer
     'gpt-4o-mini':   (0.15, 0.60),  # until 2027-01-14
     'gpt-4.1-nano':  (0.10, 0.40),  # shut down 2026-10-23
     'gpt-3.5-turbo': (0.50, 1.50),  # shut down 2026-10-23
+    'text-embedding-3-small': (0.02, 0.), 'text-embedding-3-large': (0.13, 0.), 'text-embedding-ada-002': (0.10, 0.),
 }
 
 # %% ../nbs/06_llm.ipynb #5f9c17e8

@@ -19,6 +19,7 @@ from .dataset import EmbeddingQAFinetuneDataset, read_json, require_no_leakage, 
 from .documents import EmbedtuneError, find_files, first_available, load_documents, sample_documents, sha256_of, ten_k
 from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, load_model
 from .evaluation import Evaluation, compare, evaluate, plot_comparison
+from .frozen import half_precision
 from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_number, check_output_folder, plot_loss, versions
 from .llm import llm_from_spec
 from .nodes import split_nodes
@@ -91,7 +92,7 @@ def prepare(
     base = load_model(model)
     nodes = split_nodes(load_documents(paths, show_progress=show_progress), base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
-    retriever = DenseRetriever(CachedEmbedding(base), corpus, show_progress=show_progress) if searched and corpus else False
+    retriever = DenseRetriever(CachedEmbedding(half_precision(base)), corpus, show_progress=show_progress) if searched and corpus else False
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         return generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node, max_questions=questions, retriever=retriever,
                                            output_path=out, seed=seed, show_progress=show_progress, **settings)
@@ -107,7 +108,7 @@ def candidate(
     if name == 'BM25': return BM25Retriever(dataset.corpus)
     if name == 'finetuned + BM25': return load_retriever(tuned, dataset.corpus)
     if name.startswith('OpenAI '): return CachedEmbedding(OpenAIEmbedding(name.removeprefix('OpenAI ')))
-    return CachedEmbedding(load_model(model if name == 'base' else tuned))
+    return CachedEmbedding(half_precision(load_model(model if name == 'base' else tuned)))
 
 # %% ../nbs/25_pipeline.ipynb #fe19d5a4
 def save_plots(

@@ -18,6 +18,7 @@ from .dataset import EmbeddingQAFinetuneDataset, read_json, write_json
 from .documents import EmbedtuneError
 from .embedding import CachedEmbedding, EmbeddingModel, load_model
 from .evaluation import evaluate
+from .frozen import half_precision
 from .retrieval import BM25Retriever, DenseRetriever, HybridRetriever, MeanRetriever
 
 # %% ../nbs/15_ship.ipynb #2d0869ba
@@ -139,8 +140,9 @@ def load_retriever(
     corpus: dict[str, str], # {node id: text}: what is searched
     device=None, # torch device; None: the best there is
     name: str = None, # in tables
+    bf16: bool = None, # embed in 16 bits; None: if that is faster here
 ):
     "The retriever that was saved with a model, over a corpus; its vectors are cached. `EmbedtuneError` if none was saved."
     if not (Path(path)/RETRIEVER).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no {RETRIEVER}: expected the folder of a model with its search settings (save_search)')
     settings = SearchSettings(**read_json(Path(path)/RETRIEVER, [field.name for field in fields(SearchSettings)], [], EmbedtuneError))
-    return settings.retriever(CachedEmbedding(load_model(path, device=device)), corpus, name)
+    return settings.retriever(CachedEmbedding(half_precision(load_model(path, device=device), bf16)), corpus, name)
