@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHARES', 'corpus_loss', 'CorpusVectors', 'pooled', 'corpus_vectors', 'TrainingVectors', 'training_vectors', 'fit',
-           'closed_form', 'reciprocal_ranks', 'folds', 'share_curve', 'choose_share', 'AdapterEmbeddingModel',
-           'document_fingerprint', 'EmbeddingAdapterFinetuneEngine']
+           'nearest_turn', 'closed_form', 'reciprocal_ranks', 'folds', 'share_curve', 'choose_share',
+           'AdapterEmbeddingModel', 'document_fingerprint', 'EmbeddingAdapterFinetuneEngine']
 
 # %% ../nbs/19_adapter.ipynb #7e436d16
 import hashlib, math
@@ -82,8 +82,7 @@ def corpus_vectors(
 ) -> CorpusVectors:
     "The vectors that a retriever searches."
     import torch
-    parts = getattr(retriever, 'parts', [retriever])
-    return CorpusVectors([(torch.tensor(part.vectors), torch.tensor(np.diff(part.index[1], append=len(part.vectors))), part.context) for part in parts])
+    return CorpusVectors([(torch.tensor(part.vectors), torch.tensor(np.diff(part.index[1], append=len(part.vectors))), part.context) for part in retriever.parts])
 
 # %% ../nbs/19_adapter.ipynb #3ab9dccb
 class TrainingVectors:
@@ -109,7 +108,7 @@ def training_vectors(
     answers = [sorted({i for node_id in dataset.relevant_docs[query_id] for i in twins[dataset.corpus[node_id]]}) for query_id in dataset.queries]
     texts = list(dataset.queries.values())
     retriever = search.dense(model, dataset.corpus)
-    for part in getattr(retriever, 'parts', [retriever]): part.show_progress = show_progress
+    for part in retriever.parts: part.show_progress = show_progress
     return TrainingVectors(torch.tensor(encode(model, texts, 'query')), corpus_vectors(retriever), answers, texts)
 
 # %% ../nbs/19_adapter.ipynb #d9a6c257
@@ -174,6 +173,14 @@ def fit(
             history.append(dict(step=len(history) + 1, epoch=(len(history) + 1)/batches, loss=loss.item()))
     return {name: weight.detach().numpy() for name, weight in weights.items()}, history
 
+# %% ../nbs/19_adapter.ipynb #a8af2dc4
+def nearest_turn(
+    matrix: np.ndarray, # (m, n)
+) -> np.ndarray: # (m, n), its rows or its columns at right angles and of length 1
+    "The turn nearest to a matrix: U Vᵀ of its singular value decomposition U S Vᵀ (Schönemann 1966)."
+    u, _, vt = np.linalg.svd(matrix, full_matrices=False)
+    return u @ vt
+
 # %% ../nbs/19_adapter.ipynb #a69f8037
 def closed_form(
     questions: np.ndarray, # float (n, d)
@@ -184,9 +191,7 @@ def closed_form(
     "The matrix W with the least Σ‖W q − a‖² + penalty · n · ‖W − 1‖²; of all, or of all turns."
     pull = penalty*len(questions)*np.eye(questions.shape[1])
     goal = answers.T.astype(float) @ questions + pull
-    if kind == 'procrustes':
-        u, _, vt = np.linalg.svd(goal)
-        return (u @ vt).astype(np.float32)
+    if kind == 'procrustes': return nearest_turn(goal).astype(np.float32)
     return np.linalg.solve(questions.T.astype(float) @ questions + pull, goal.T).T.astype(np.float32)
 
 # %% ../nbs/19_adapter.ipynb #af9b1f27
@@ -366,9 +371,7 @@ def make_adapter(self: EmbeddingAdapterFinetuneEngine,
 @patch
 def plan(self: EmbeddingAdapterFinetuneEngine) -> EmbeddingPlan:
     "What `finetune` would have the model embed; nothing is embedded."
-    retriever = self.search.dense(self.embed_model, self.dataset.corpus)
-    windows = [text for part in getattr(retriever, 'parts', [retriever]) for text in part.index[0]]
-    return self.embed_model.plan(windows) + self.embed_model.plan(self.dataset.queries.values(), 'query')
+    return self.embed_model.plan(self.search.texts(self.embed_model, self.dataset.corpus)) + self.embed_model.plan(self.dataset.queries.values(), 'query')
 
 # %% ../nbs/19_adapter.ipynb #8233ad8d
 @patch

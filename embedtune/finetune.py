@@ -24,9 +24,9 @@ from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset, require_no_leakage
 from .documents import EmbedtuneError
-from .embedding import DEFAULT_MODEL, CachedEmbedding, encode, fingerprint, load_model, quiet_transformers
+from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, load_model, quiet_transformers
 from .evaluation import Evaluation, compare, evaluate, to_markdown
-from .frozen import bf16_pays, half_precision, plain_attention
+from .frozen import half_precision, plain_attention, wants_bf16
 from .negatives import fill_negatives, mine_hard_negatives, near_windows, training_columns
 from .ship import SearchSettings, choose_weight, load_retriever, save_search
 
@@ -58,13 +58,13 @@ def batch(
 @patch
 def choose(
     self: Examples,
-    model, # a SentenceTransformer, as it is by now
+    model: EmbeddingModel, # as it is by now
 ) -> int: # how many positives are others than at first
     "Makes the window nearest to each question its positive; only rows with a choice are embedded."
     rows = [row for row, windows in enumerate(self.choices) if len(windows) > 1]
     texts = list(dict.fromkeys(text for row in rows for text in self.choices[row]))
     place = {text: i for i, text in enumerate(texts)}
-    asked, found = (encode(half_precision(model), some, role) for some, role in (([self.questions[row] for row in rows], 'query'), (texts, 'document')))
+    asked, found = encode(model, [self.questions[row] for row in rows], 'query'), encode(model, texts, 'document')
     for query, row in zip(asked, rows):
         near = found[[place[text] for text in self.choices[row]]] @ query
         self.known.columns[row, 0] = self.number[self.choices[row][int(near.argmax())]]
@@ -293,7 +293,7 @@ def watcher(
         def on_train_begin(self, args, state, control, **kwargs):
             self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc='training', unit='step', disable=not (engine.show_progress_bar and engine.leads))
         def on_epoch_begin(self, args, state, control, **kwargs):
-            if round(state.epoch or 0): examples.choose(model)
+            if round(state.epoch or 0): examples.choose(half_precision(model, engine.settings.bf16))
         def on_step_end(self, args, state, control, **kwargs):
             self.bar.update()
             give_back_memory()
@@ -360,7 +360,7 @@ def training_arguments(
     return SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints), num_train_epochs=s.epochs, per_device_train_batch_size=s.batch_size, gradient_accumulation_steps=s.gradient_accumulation_steps,
         learning_rate=s.learning_rate, lr_scheduler_type='linear', warmup_steps=warmup_steps(engine, examples), seed=s.seed, optim='adamw_torch_fused',
-        bf16=bf16_pays(model.device) if s.bf16 is None else s.bf16, batch_sampler=partial(AnswersApart, examples.known, processes=engine.processes),
+        bf16=wants_bf16(model, s.bf16), batch_sampler=partial(AnswersApart, examples.known, processes=engine.processes),
         prompts={name: model.prompts.get('query' if name == 'anchor' else 'document') or '' for name in examples.names},
         save_strategy='epoch', save_total_limit=1, logging_steps=1, logging_nan_inf_filter=False, report_to='none', disable_tqdm=True,
         use_cpu=cpu, ddp_backend='gloo' if cpu and engine.processes > 1 else None)
@@ -539,13 +539,12 @@ def tune(
     s = engine.settings
     if s.lora: add_lora(model, s.lora)
     set_dropout(model, s.dropout)
-    half = bf16_pays(model.device) if s.bf16 is None else s.bf16
     frozen = frozen_count(s, model)
     resume = any(checkpoints.glob('checkpoint-*'))
     engine.evaluations = [Evaluation.from_json(path) for path in sorted(checkpoints.glob('evaluation-*.json'))] if resume else []
     if not engine.evaluations: after_epoch(engine, model, checkpoints, 0)
     trainer = make_trainer(engine, model, checkpoints)
-    with FrozenLayers(model, frozen) if frozen else nullcontext(), plain_attention(model) if half else nullcontext(), quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
+    with FrozenLayers(model, frozen) if frozen else nullcontext(), plain_attention(model) if wants_bf16(model, s.bf16) else nullcontext(), quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
     names = ('step', 'epoch', 'loss', 'kept_out')
     engine.history = [{name: log[name] for name in names if name in log} for log in trainer.state.log_history if 'loss' in log]
 

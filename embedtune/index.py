@@ -27,7 +27,7 @@ def stamp(
     retriever, # a `DenseRetriever`, or a `MeanRetriever` of such
 ) -> dict:
     "What made the vectors: the model as it embeds documents, windows, and how they count."
-    parts = getattr(retriever, 'parts', [retriever])
+    parts = retriever.parts
     return dict(model=document_fingerprint(parts[0].model), nodes=len(retriever.ids), parts=[dict(window=part.window, stride=part.stride, context=part.context, vectors=len(part.vectors)) for part in parts])
 
 # %% ../nbs/22_index.ipynb #ec589329
@@ -36,7 +36,7 @@ def save_index(
     path, # a new folder, or one that holds an index
 ):
     "Write the vectors, texts and stamp of a retriever."
-    path, parts = Path(path), getattr(retriever, 'parts', [retriever])
+    path, parts = Path(path), retriever.parts
     if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not any(path.glob('vectors-*.npy')))): raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
     made = stamp(retriever)
     path.mkdir(parents=True, exist_ok=True)

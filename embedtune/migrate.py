@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .adapter import AdapterEmbeddingModel, document_fingerprint
+from .adapter import AdapterEmbeddingModel, document_fingerprint, nearest_turn
 from .dataset import EmbeddingQAFinetuneDataset, read_json, write_json
 from .documents import EmbedtuneError
 from .embedding import CachedEmbedding, EmbeddingModel, VectorCache, encode, fingerprint
@@ -32,8 +32,7 @@ def procrustes(
     old: np.ndarray, # (n, d_old): vectors of the same texts
 ) -> np.ndarray: # (d_new, d_old)
     "The turn W with the least ‖new W − old‖²."
-    u, _, vt = np.linalg.svd(new.T.astype(float) @ old, full_matrices=False)
-    return u @ vt
+    return nearest_turn(new.T.astype(float) @ old)
 
 # %% ../nbs/23_migrate.ipynb #c3399fac
 def score_map(
@@ -152,8 +151,7 @@ def plan_migration(
     sample: int = 32, # texts that are embedded to measure the time
 ) -> MigrationPlan:
     "Texts, tokens, seconds and dollars; the sample is embedded for that, and all else is counted."
-    made = search.dense(new, retriever.corpus)
-    texts = [text for part in getattr(made, 'parts', [made]) for text in part.index[0]]
+    texts = search.texts(new, retriever.corpus)
     tokenizer = getattr(new, 'tokenizer', None)
     lengths = token_lengths(texts, tokenizer) if tokenizer is not None else np.array([len(text)//4 + 1 for text in texts])
     some = np.linspace(0, len(texts) - 1, min(sample, len(texts))).astype(int)
@@ -244,7 +242,7 @@ def run(self: Migration,
     with tqdm(total=len(left), desc='migrating', unit='node', disable=not show_progress) as bar:
         for some in (left[i:i+batch] for i in range(0, len(left), batch)):
             made = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in some})
-            for part in getattr(made, 'parts', [made]): part.vectors
+            for part in made.parts: part.vectors
             done = done + some
             write_json(dict(model=fingerprint(self.new), done=done), self.output_path/PROGRESS)
             bar.update(len(some))
@@ -257,7 +255,6 @@ def retriever(self: Migration) -> MixedRetriever:
     old, done = self.models[0], self.state['done']
     texts = [self.old.corpus[node_id] for node_id in done or self.order[:256]]
     adapter = self.adapter or align(old, self.new, texts)
-    parts = getattr(self.old, 'parts', [self.old])
-    for part in parts: part.model = aligned(old, self.new, adapter)
+    for part in self.old.parts: part.model = aligned(old, self.new, adapter)
     new = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in done}) if done else None
     return MixedRetriever(self.old, new)

@@ -62,7 +62,7 @@ def nudged(
     "The retriever with the vectors of answering windows moved."
     if missing := {node_id for ids in dataset.relevant_docs.values() for node_id in ids} - set(retriever.ids):
         raise EmbedtuneError(f'nudge: expected questions on the corpus of the retriever, got one on "{min(missing)}", which is not in it')
-    if hasattr(retriever, 'parts'): return MeanRetriever([nudged(part, dataset, gamma, move) for part in retriever.parts], retriever.name)
+    if isinstance(retriever, MeanRetriever): return MeanRetriever([nudged(part, dataset, gamma, move) for part in retriever.parts], retriever.name)
     moved = copy.copy(retriever)
     moved.vectors = move(retriever.vectors, pulls(retriever, dataset), gamma).astype(np.float32)
     return moved

@@ -145,6 +145,8 @@ class DenseRetriever:
         self.stride = max(1, self.window*3//4) if self.window and stride is None else stride
         self.name = name or getattr(model, 'name', None) or 'dense'
     def __repr__(self): return f'DenseRetriever({self.name!r}, {len(self.ids)} nodes, window={self.window})'
+    @property
+    def parts(self): return [self] # as of a `MeanRetriever`
     @cached_property
     def index(self): return window_index(self)
     @cached_property

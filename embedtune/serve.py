@@ -7,6 +7,7 @@ __all__ = ['EmbeddingServer', 'answer', 'handler']
 
 # %% ../nbs/17_serve.ipynb #9f06994d
 import json, threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from .documents import EmbedtuneError
@@ -61,8 +62,9 @@ def handler(
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
             status, content = answer(server, body) if self.path == '/v1/embeddings' else (404, dict(error=dict(message=f'there is no {self.path}, only /v1/embeddings')))
-            self.send_response(status)
-            self.send_header('Content-Type', 'application/json')
-            self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
+            with suppress(ConnectionError): # whoever is gone wants no answer
+                self.send_response(status)
+                self.send_header('Content-Type', 'application/json')
+                self.end_headers()
+                self.wfile.write(json.dumps(content).encode())
     return Handler

@@ -48,6 +48,16 @@ def dense(
     if not self.halves or not large.window or large.window < 2: return large
     return MeanRetriever([large, DenseRetriever(model, corpus, window=large.window//2, stride=max(1, large.stride//2), context=self.context)], name)
 
+# %% ../nbs/15_ship.ipynb #4d0edf19
+@patch
+def texts(
+    self: SearchSettings,
+    model: EmbeddingModel,
+    corpus: dict[str, str], # {node id: text}: what is searched
+) -> list[str]:
+    "What `dense` has the model embed: the windows of each size."
+    return [text for part in self.dense(model, corpus).parts for text in part.index[0]]
+
 # %% ../nbs/15_ship.ipynb #2b380ed4
 @patch
 def retriever(
