@@ -122,7 +122,9 @@ def per_query(
     if k > self.depth and self.depth < self.n_corpus:
         raise EmbedtuneError(f'{measure}@{k} needs ranks down to {k}, the search of "{self.name}" went to {self.depth}; evaluate with depth={k}')
     if not self.ranks: raise EmbedtuneError(f'evaluation "{self.name}" holds no query')
-    return np.array([MEASURES[measure](np.sort(ranks), k) for ranks in self.ranks.values()])
+    found = [tuple(sorted(ranks)) for ranks in self.ranks.values()]
+    values = {ranks: MEASURES[measure](np.array(ranks), k) for ranks in set(found)} # many questions, few different ranks
+    return np.array([values[ranks] for ranks in found])
 
 # %% ../nbs/05_evaluation.ipynb #6f96cf40
 @patch
