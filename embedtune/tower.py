@@ -18,6 +18,7 @@ from .documents import EmbedtuneError
 from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, load_model, quiet_transformers
 from .evaluation import check_count
 from .finetune import check_number
+from .frozen import half_precision
 from .merge import merge
 from .ship import SearchSettings
 
@@ -129,7 +130,7 @@ def check_tower_folder(
 def finetune(self: QueryTowerFinetuneEngine):
     "Embed what is not cached yet, tune a copy of the model, average it with the base, and write it to `model_output_path`."
     base = load_model(self.model_id, device=self.device)
-    data = training_vectors(CachedEmbedding(base, self.cache), self.dataset, self.search, self.show_progress_bar)
+    data = training_vectors(CachedEmbedding(half_precision(base), self.cache), self.dataset, self.search, self.show_progress_bar)
     import torch
     torch.manual_seed(self.settings['seed'])
     tower = copy.deepcopy(base)
