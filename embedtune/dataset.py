@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['UNSPACED', 'DatasetError', 'EmbeddingQAFinetuneDataset', 'md_cell', 'counted', 'check_texts', 'check_node_ids',
-           'check_judgements', 'check_doc_ids', 'write_json', 'parse_json', 'read_json', 'plot_question_lengths',
-           'plain_words', 'shingles', 'jaccard', 'text_shingles', 'question_shingles', 'near_duplicates', 'alike_pairs',
-           'answering_texts', 'tied_groups', 'alike_ties', 'val_members', 'documents_of', 'moment', 'newest_members',
-           'Leak', 'closest_pairs', 'Leakage', 'check_leakage', 'require_no_leakage', 'without_leakage']
+           'check_judgements', 'check_doc_ids', 'write_text', 'write_json', 'parse_json', 'read_json',
+           'plot_question_lengths', 'plain_words', 'shingles', 'jaccard', 'text_shingles', 'question_shingles',
+           'near_duplicates', 'alike_pairs', 'answering_texts', 'tied_groups', 'alike_ties', 'val_members',
+           'documents_of', 'moment', 'newest_members', 'Leak', 'closest_pairs', 'Leakage', 'check_leakage',
+           'require_no_leakage', 'without_leakage']
 
 # %% ../nbs/02_dataset.ipynb #452dde72
 import hashlib, html, json, os, random, re, unicodedata
@@ -126,19 +127,27 @@ def validate(self: EmbeddingQAFinetuneDataset):
     if not isinstance(self.mode, str): raise DatasetError(f'mode must be a string such as "text", got {type(self.mode).__name__}')
     if self.doc_ids is not None: check_doc_ids(self.doc_ids, self.corpus)
 
+# %% ../nbs/02_dataset.ipynb #9a4aec23
+def write_text(
+    text: str,  # what the file is to hold
+    path,       # the file; missing folders are made
+):
+    "Write a file as a whole or not at all: under a temporary name first, renamed when complete."
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        part.write_text(text, encoding='utf-8')
+        os.replace(part, path)
+    finally: part.unlink(missing_ok=True)
+
 # %% ../nbs/02_dataset.ipynb #61c17363
 def write_json(
     content,  # what `json` can write
     path,     # the file; missing folders are made
 ):
-    "Write a JSON file as a whole or not at all: under a temporary name first, renamed when complete."
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        part.write_text(json.dumps(content, indent=1, allow_nan=False), encoding='utf-8')
-        os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
+    "Write a JSON file, whole or not at all."
+    write_text(json.dumps(content, indent=1, allow_nan=False), path)
 
 # %% ../nbs/02_dataset.ipynb #93971023
 def parse_json(
