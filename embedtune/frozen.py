@@ -14,7 +14,7 @@ from functools import lru_cache
 from fastcore.basics import patch
 
 from .documents import EmbedtuneError
-from .embedding import encode, fingerprint, is_sentence_transformer, quiet_transformers
+from .embedding import encode, is_sentence_transformer, known_fingerprint, quiet_transformers
 
 # %% ../nbs/13_frozen.ipynb #4b249128
 def set_dropout(
@@ -217,7 +217,7 @@ class HalfPrecision:
     precision = 'bfloat16'
     def __init__(self, model): self.model = model
     @property
-    def fingerprint(self): return fingerprint(self.model)
+    def fingerprint(self): return known_fingerprint(self.model)
     def encode_query(self, texts): return self.embed(texts, 'query')
     def encode_document(self, texts): return self.embed(texts, 'document')
     def embed(self, texts, role='document', batch_size=None, show_progress=False):
