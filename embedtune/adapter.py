@@ -189,6 +189,7 @@ def closed_form(
     penalty: float = 1., # on the distance from the identity
 ) -> np.ndarray: # float32 (d, d): the weight of a `LinearLayer`
     "The matrix W with the least Σ‖W q − a‖² + penalty · n · ‖W − 1‖²; of all, or of all turns."
+    if kind not in ('ridge', 'procrustes'): raise EmbedtuneError(f"closed form: expected 'ridge' or 'procrustes', got {kind!r}")
     pull = penalty*len(questions)*np.eye(questions.shape[1])
     goal = answers.T.astype(float) @ questions + pull
     if kind == 'procrustes': return nearest_turn(goal).astype(np.float32)

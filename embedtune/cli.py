@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['DEFAULT_MODEL', 'ARGUMENTS', 'run_command', 'nodes_of', 'nodes_command', 'pairs_command', 'finetune_command',
-           'adapter_command', 'evaluate_command', 'add_command', 'make_parser', 'warn_in_a_line', 'main']
+           'adapter_command', 'evaluate_command', 'compare_command', 'ladder_command', 'report_command', 'add_command',
+           'make_parser', 'warn_in_a_line', 'main']
 
 # %% ../nbs/30_cli.ipynb #19027992
-import argparse, os, sys, warnings
+import argparse, json, os, re, sys, warnings
 from pathlib import Path
 
 from .documents import EmbedtuneError
@@ -20,7 +21,9 @@ def run_command(args):
     evaluations = run(args.train, args.val, args.out, args.openai_embeddings, llm=args.llm, model=args.model, questions=args.questions,
                       epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, allow_leakage=args.allow_leakage)
     print(f'\n{to_markdown(compare(evaluations))}\n')
-    for name, what in (('comparison.png', 'the table as bars'), ('loss.png', 'the training loss'), ('model', 'the tuned model'),
+    for verdict in json.loads((args.out/'run.json').read_text())['verdicts']: print(f"{verdict['before']} → {verdict['after']}: {verdict['decision']}. {verdict['reason']}")
+    print()
+    for name, what in (('report.html', 'all of it, to read'), ('comparison.png', 'the table as bars'), ('loss.png', 'the training loss'), ('model', 'the tuned model'),
                        ('train_dataset.json', 'questions trained on'), ('val_dataset.json', 'questions evaluated on'), ('run.json', 'manifest')):
         print(f'{what:24} {args.out/name}')
 
@@ -105,6 +108,52 @@ def evaluate_command(args):
     if args.openai_embeddings: candidates[args.openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(args.openai_embeddings))
     evaluations = [evaluate(make(), dataset, name=name, show_progress=True) for name, make in candidates.items()]
     print(to_markdown(compare(evaluations)))
+    if not args.save: return
+    for e in evaluations: e.save_json(args.save/f"{re.sub('[^a-z0-9]+', '-', e.name.lower()).strip('-')}.json")
+    print(f'evaluations: {args.save}')
+
+# %% ../nbs/30_cli.ipynb #e429cdb4
+def compare_command(args):
+    "Say whether one evaluation is better than another, and whether that is luck."
+    from dataclasses import asdict
+    from embedtune.dataset import EmbeddingQAFinetuneDataset, write_json
+    from embedtune.evaluation import Evaluation
+    from embedtune.verdict import verdict
+    usual = args.after.parent.parent/'val_dataset.json'
+    judged = args.judged or (usual if usual.is_file() else None)
+    dataset = EmbeddingQAFinetuneDataset.from_json(judged) if judged else None
+    found = verdict(Evaluation.from_json(args.before), Evaluation.from_json(args.after), dataset, args.worthwhile)
+    print(f'{found.before} → {found.after}\n{found}')
+    for d in found.differences: print(f'  {d}, p {d.p:.2g}, detectable {d.detectable:.3f}')
+    if not judged: print('every question counts for itself: pass --judged, and questions on one node count together')
+    if args.json: write_json(asdict(found), args.json)
+    return 3 if args.fail_on_regression and found.decision == 'REGRESSION' else 0
+
+# %% ../nbs/30_cli.ipynb #14ff764e
+def ladder_command(args):
+    "Run every method on the same questions, and recommend the cheapest within noise of the best."
+    from embedtune.dataset import EmbeddingQAFinetuneDataset, write_json
+    from embedtune.embedding import OpenAIEmbedding
+    from embedtune.evaluation import to_markdown
+    from embedtune.ladder import ladder, saturation
+    from embedtune.report import write_ladder_report
+    if not args.val_dataset: raise EmbedtuneError('ladder: expected questions to judge by, got none; pass --val-dataset FILE')
+    train, val = (EmbeddingQAFinetuneDataset.from_json(path) for path in (args.dataset, args.val_dataset))
+    api = OpenAIEmbedding(args.openai_embeddings, max_usd=args.max_usd, max_requests=args.max_requests) if args.openai_embeddings else None
+    found = ladder(train, val, args.model, args.out, args.methods, args.allow_leakage, api_model=api, seed=args.seed)
+    advice, table = found.recommend(), found.table()
+    print(to_markdown(table), *(f'{name}: left out, {why}' for name, why in found.skipped.items()), advice.reason, sep='\n')
+    grown = saturation(found.job) if args.saturation else None
+    if grown: print(f'{grown.decision}: {grown.reason}')
+    content = dict(recommended=advice.method, best=advice.best, reason=advice.reason, methods=table.to_dict('index'), left_out=found.skipped)
+    if args.json: write_json(content | (dict(saturation=grown.decision, saturation_reason=grown.reason) if grown else {}), args.json)
+    print(f'report: {write_ladder_report(found)}')
+
+# %% ../nbs/30_cli.ipynb #b24d92c1
+def report_command(args):
+    "Write one page about a finished run: the decision, the metrics, and every question."
+    from embedtune.report import write_report
+    print(f'report: {write_report(args.folder, args.page)}')
 
 # %% ../nbs/30_cli.ipynb #9c44e452
 DEFAULT_MODEL = 'sentence-transformers/all-MiniLM-L6-v2' # as in `embedtune.embedding`, without loading it
@@ -144,6 +193,17 @@ ARGUMENTS = {
     '--log-dir': dict(type=Path, metavar='PATH', help='write the loss for TensorBoard, which must be installed'),
     '--hard-negatives': dict(type=int, default=0, metavar='N', help='hard negatives mined for each question (default: %(default)s)'),
     '--kind': dict(choices=['linear', 'low-rank', 'scale', 'two-layer'], default='low-rank', help='of the adapter (default: %(default)s)'),
+    '--save': dict(type=Path, metavar='FOLDER', help='keep the rank of every answer there, for `embedtune compare`'),
+    'before': dict(type=Path, help='an evaluation (JSON), such as runs/10k/evaluations/base.json'),
+    'after': dict(type=Path, help='another one of the same questions'),
+    '--judged': dict(type=Path, metavar='FILE', help='the dataset that was evaluated, which says what questions share nodes (default: val_dataset.json of the run, if there)'),
+    '--worthwhile': dict(type=float, default=.02, metavar='GAIN', help='least gain of MRR@10 that is worth a release (default: %(default)s)'),
+    '--fail-on-regression': dict(action='store_true', help='exit with code 3 if the verdict is REGRESSION, for continuous integration'),
+    '--json': dict(type=Path, metavar='FILE', help='write the result as JSON as well'),
+    '--methods': dict(nargs='+', metavar='METHOD', help='some of the methods (default: all that apply)'),
+    '--saturation': dict(action='store_true', help='say as well whether more questions or more documents would help'),
+    'folder': dict(type=Path, help='of a finished run, as `embedtune run` writes it'),
+    '--page': dict(type=Path, metavar='FILE', help='where the page goes (default: report.html in the folder)'),
     '--seed': dict(type=int, default=42, help='(default: %(default)s)')}
 
 # %% ../nbs/30_cli.ipynb #eedcd190
@@ -177,7 +237,11 @@ def make_parser():
                 '--dataset --val-dataset --model --epochs --batch-size --learning-rate --fast --frozen-layers --lora --dims --alpha --early-stopping --gradient-accumulation-steps '
                 '--hard-negatives --bf16 --log-dir --seed --allow-leakage', out='model')
     add_command(commands, adapter_command, 'embedtune adapter --dataset train_dataset.json --out adapter', '--dataset --model --openai-embeddings --max-usd --max-requests --plan --kind --seed', out='adapter')
-    add_command(commands, evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --train-dataset --models --openai-embeddings --allow-leakage')
+    add_command(commands, evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --train-dataset --models --openai-embeddings --save --allow-leakage')
+    add_command(commands, compare_command, 'embedtune compare runs/10k/evaluations/base.json runs/10k/evaluations/finetuned.json', 'before after --judged --worthwhile --json --fail-on-regression')
+    add_command(commands, ladder_command, 'embedtune ladder --dataset train_dataset.json --val-dataset val_dataset.json',
+                '--dataset --val-dataset --model --methods --openai-embeddings --max-usd --max-requests --saturation --json --seed --allow-leakage', out='runs/ladder')
+    add_command(commands, report_command, 'embedtune report runs/10k', 'folder --page')
     return parser
 
 # %% ../nbs/30_cli.ipynb #ed437c5e
@@ -191,7 +255,7 @@ def warn_in_a_line(
 # %% ../nbs/30_cli.ipynb #f066365a
 def main(
     argv=None, # list of words; None: those of the process
-): # exit code: 0, 2 for bad input, 130 for Ctrl-C
+): # exit code: 0, 2 for bad input, 3 for a regression that was to be one, 130 for Ctrl-C
     "Run one command."
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # or a busy neighbor stalls torch; must be set before torch is imported
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
@@ -200,11 +264,10 @@ def main(
     try:
         with warnings.catch_warnings():
             warnings.showwarning = warn_in_a_line
-            args.function(args)
+            return args.function(args) or 0
     except (EmbedtuneError, OSError) as error:
         print(f'embedtune: error: {error}'.replace('allow_leakage=True', '--allow-leakage'), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nembedtune: interrupted; the same command goes on where it was', file=sys.stderr)
         return 130
-    return 0

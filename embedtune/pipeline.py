@@ -24,6 +24,7 @@ from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_number
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs
+from .report import usual_verdicts, without_credentials, write_report
 from .retrieval import BM25Retriever, DenseRetriever
 from .ship import RETRIEVER, load_retriever
 
@@ -46,7 +47,7 @@ class Steps:
     def __post_init__(self):
         self.out.mkdir(parents=True, exist_ok=True)
         earlier = self.out/'run.json'
-        if earlier.exists(): self.done = read_json(earlier, ['steps'], ['settings', 'versions', 'finished', 'table'], EmbedtuneError)['steps']
+        if earlier.exists(): self.done = read_json(earlier, ['steps'], ['settings', 'versions', 'finished', 'table', 'verdicts'], EmbedtuneError)['steps']
     def hashes(self, files): return {name: sha256_of(self.out/name) if (self.out/name).is_file() else None for name in files}
     def save(self, **more): write_json(dict(settings=self.settings, versions=versions(), steps=self.done, **more), self.out/'run.json')
 
@@ -142,7 +143,7 @@ class Run:
         if self.questions is not None: check_number('questions', self.questions, 2, whole=True)
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         check_output_folder(self.out/'model')
-        self.steps = Steps(self.out, dict(llm=getattr(self.llm, 'name', self.llm), model=str(self.model), questions=self.questions,
+        self.steps = Steps(self.out, dict(llm=without_credentials(str(getattr(self.llm, 'name', self.llm))), model=str(self.model), questions=self.questions,
                                           epochs=self.epochs, batch_size=self.batch_size, seed=self.seed, allow_leakage=self.allow_leakage))
 
 # %% ../nbs/29_pipeline.ipynb #dc482735
@@ -235,5 +236,8 @@ def run(
     history = json.loads((job.out/'model'/MANIFEST).read_text())['history']
     ranks = [e.ranks for e in evaluations]
     job.steps.step('plots', dict(ranks=ranks, tuned=tuned), ['comparison.png', 'loss.png'], lambda: save_plots(evaluations, history, job.out))
-    job.steps.save(finished=date.today().isoformat(), table=compare(evaluations).reset_index(names='retriever').to_dict('records'))
+    verdicts = usual_verdicts(evaluations, EmbeddingQAFinetuneDataset.from_json(job.out/'val_dataset.json'))
+    job.steps.save(finished=date.today().isoformat(), table=compare(evaluations).reset_index(names='retriever').to_dict('records'),
+                   verdicts=[dict(before=v.before, after=v.after, decision=v.decision, reason=v.reason) for v in verdicts])
+    write_report(job.out, verdicts=verdicts)
     return evaluations

@@ -4,23 +4,25 @@
 
 # %% auto #0
 __all__ = ['LABELS', 'DECISIONS', 'COLORS', 'LAYOUT', 'TABLES', 'QUESTIONS', 'OPENED', 'SMALL', 'STYLE', 'OPENING', 'SORTING',
-           'FILTERING', 'SCRIPT', 'DECISION', 'DIFFERENCES', 'METRICS', 'LIST', 'PAGE', 'PLOTS', 'first_ranks',
-           'places_up', 'compared', 'question_rows', 'metric_label', 'metric_rows', 'signed', 'difference_rows',
-           'page_data', 'safe_json', 'png_uri', 'without_credentials', 'shown_settings', 'content_policy', 'check_fits',
-           'check_verdict', 'page_template', 'report_page', 'read_run', 'run_evaluations', 'run_settings', 'write_text',
-           'write_report']
+           'FILTERING', 'SCRIPT', 'DECISION', 'DIFFERENCES', 'METRICS', 'LIST', 'PAGE', 'PLOTS', 'USUAL_PAIRS',
+           'first_ranks', 'places_up', 'compared', 'question_rows', 'metric_label', 'metric_rows', 'signed',
+           'difference_rows', 'page_data', 'safe_json', 'png_uri', 'without_credentials', 'shown_settings',
+           'content_policy', 'check_fits', 'check_verdict', 'page_template', 'report_page', 'read_run',
+           'run_evaluations', 'run_settings', 'usual_verdicts', 'drawn', 'write_report', 'write_ladder_report']
 
 # %% ../nbs/28_report.ipynb #48862c7a
-import base64, hashlib, io, json, os, re
+import base64, hashlib, io, json, re
 from pathlib import Path
 
 import numpy as np
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from .dataset import EmbeddingQAFinetuneDataset, counted, parse_json
+from .dataset import EmbeddingQAFinetuneDataset, counted, parse_json, write_text
 from .documents import EmbedtuneError, sha256_of
-from .evaluation import KEPT, REPORTED, Evaluation, listed
+from .evaluation import KEPT, REPORTED, Evaluation, listed, plot_hit_rate
+from .ladder import Ladder
+from .verdict import Verdict, plot_ranks, verdict
 
 # %% ../nbs/28_report.ipynb #7ef662b2
 def first_ranks(
@@ -576,34 +578,63 @@ def run_settings(
     return dict(settings=run.get('settings', {}), versions=run.get('versions', {}), finished=run['finished'], seconds={name: step['seconds'] for name, step in run['steps'].items()}) | {
         'sha256 of documents': documents, 'sha256 of files': files}
 
-# %% ../nbs/28_report.ipynb #95da0058
-def write_text(
-    text: str,
-    path: Path,  # missing folders are made
-):
-    "Write a file as a whole or not at all."
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        part.write_text(text, encoding='utf-8', newline='\n')
-        os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
-
 # %% ../nbs/28_report.ipynb #8bc2c1b8
 PLOTS = {'comparison.png': 'Every metric of every method, as bars', 'loss.png': 'The training loss, step by step'}
+
+# %% ../nbs/28_report.ipynb #79726144
+USUAL_PAIRS = (('base', 'finetuned'), ('BM25', 'finetuned + BM25'))
+
+def usual_verdicts(
+    evaluations: list[Evaluation],
+    dataset: EmbeddingQAFinetuneDataset,
+) -> list[Verdict]:
+    "Finetuned against base, and what is shipped against BM25; where these are not there, the last evaluation against the first."
+    named = {e.name: e for e in evaluations}
+    pairs = [(named[a], named[b]) for a, b in USUAL_PAIRS if a in named and b in named] or [(evaluations[0], evaluations[-1])]*(len(evaluations) > 1)
+    return [verdict(before, after, dataset) for before, after in pairs]
+
+# %% ../nbs/28_report.ipynb #e32fc5ef
+def drawn(
+    evaluations: list[Evaluation],
+    verdicts, # see `compared`
+) -> dict: # title -> matplotlib figure
+    "What is drawn for every page: the hit rate by results looked at, and the movement of ranks."
+    from matplotlib import pyplot as plt
+    before, after = compared(evaluations, verdicts)
+    figures = {'Hit rate by the number of results looked at': plot_hit_rate(evaluations).figure,
+               f'The rank of every answer, {before.name} and {after.name}: below the line is won': plot_ranks(before, after).figure}
+    for figure in figures.values(): plt.close(figure)
+    return figures
 
 # %% ../nbs/28_report.ipynb #b582534a
 def write_report(
     folder,         # of a finished run
     out=None,       # where the page is written; None: report.html in the folder
-    verdicts=None,  # as of `report_page`; None: none
+    verdicts=None,  # as of `report_page`; None: `usual_verdicts`
 ) -> Path:
     "The page of a run, written to a file; `EmbedtuneError` if the folder holds no finished run."
     folder = Path(folder)
     run = read_run(folder)
     dataset = EmbeddingQAFinetuneDataset.from_json(folder/'val_dataset.json')
-    plots = {title: (folder/name).read_bytes() for name, title in PLOTS.items() if (folder/name).is_file()}
-    page = report_page(dataset, run_evaluations(folder, run), verdicts or (), plots, run_settings(folder, run), f'{folder.resolve().name}: did it help?')
+    evaluations = run_evaluations(folder, run)
+    verdicts = usual_verdicts(evaluations, dataset) if verdicts is None else verdicts
+    plots = {title: (folder/name).read_bytes() for name, title in PLOTS.items() if (folder/name).is_file()} | drawn(evaluations, verdicts)
+    page = report_page(dataset, evaluations, verdicts, plots, run_settings(folder, run), f'{folder.resolve().name}: did it help?')
     out = Path(out or folder/'report.html')
+    write_text(page, out)
+    return out
+
+# %% ../nbs/28_report.ipynb #dbe0df6e
+def write_ladder_report(
+    climbed: Ladder,
+    out=None, # where the page is written; None: report.html in the ladder's folder
+) -> Path:
+    "The page of a ladder, written to a file: the recommended method against the lowest rung of the base model, or against BM25."
+    advice, evaluations = climbed.recommend(), [rung.evaluation for rung in climbed.rungs.values()]
+    low = next((name for name in ('base, one vector', 'base, windows', 'BM25') if name in climbed.rungs and name != advice.method), None)
+    verdicts = [verdict(climbed.rungs[low].evaluation, climbed.rungs[advice.method].evaluation, climbed.job.val)] if low else []
+    settings = dict(recommendation=advice.reason, left_out=climbed.skipped, costs=climbed.table().round(3).to_dict('index'), seed=climbed.job.seed)
+    figure, out = climbed.plot(), Path(out or climbed.job.out/'report.html')
+    page = report_page(climbed.job.val, evaluations, verdicts, {'Quality and cost of every method': figure} | drawn(evaluations, verdicts), settings, 'Which method to ship?')
     write_text(page, out)
     return out
