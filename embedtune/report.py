@@ -630,11 +630,12 @@ def write_ladder_report(
     out=None, # where the page is written; None: report.html in the ladder's folder
 ) -> Path:
     "The page of a ladder, written to a file: the recommended method against the lowest rung of the base model, or against BM25."
+    from matplotlib import pyplot as plt
     advice, evaluations = climbed.recommend(), [rung.evaluation for rung in climbed.rungs.values()]
     low = next((name for name in ('base, one vector', 'base, windows', 'BM25') if name in climbed.rungs and name != advice.method), None)
     verdicts = [verdict(climbed.rungs[low].evaluation, climbed.rungs[advice.method].evaluation, climbed.job.val)] if low else []
     settings = dict(recommendation=advice.reason, left_out=climbed.skipped, costs=climbed.table().round(3).to_dict('index'), seed=climbed.job.seed)
     figure, out = climbed.plot(), Path(out or climbed.job.out/'report.html')
-    page = report_page(climbed.job.val, evaluations, verdicts, {'Quality and cost of every method': figure} | drawn(evaluations, verdicts), settings, 'Which method to ship?')
-    write_text(page, out)
+    write_text(report_page(climbed.job.val, evaluations, verdicts, {'Quality and cost of every method': figure} | drawn(evaluations, verdicts), settings, 'Which method to ship?'), out)
+    plt.close(figure)
     return out
