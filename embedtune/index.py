@@ -95,7 +95,7 @@ def open_index(
 # %% ../nbs/22_index.ipynb #4de790c5
 def require_lancedb():
     "The module `lancedb`; `EmbedtuneError` without the extra."
-    try: import lancedb
+    try: import lancedb, lancedb.index
     except ImportError: raise EmbedtuneError('an index of LanceDB needs the package lancedb: pip install "embedtune[lancedb]"') from None
     return lancedb
 
@@ -113,12 +113,13 @@ def save_lance(
     import pyarrow as pa
     pieces = [(vectors, nodes)] if isinstance(vectors, np.ndarray) else zip(vectors, nodes)
     def batch(vectors, nodes): return pa.table(dict(node=pa.array([str(i) for i in nodes]), vector=pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(vectors, np.float32).ravel()), vectors.shape[1])))
-    table, db = None, require_lancedb().connect(str(path))
+    table, lancedb = None, require_lancedb()
+    db = lancedb.connect(str(path))
     for some in pieces:
         if table is None: table = db.create_table('vectors', batch(*some))
         else: table.add(batch(*some))
     n, d = table.count_rows(), table.schema.field('vector').type.list_size
-    if train: table.create_index(metric='dot', index_type='IVF_PQ', num_partitions=partitions or max(1, round(n**.5)), num_sub_vectors=codes or max(1, d//4))
+    if train: table.create_index('vector', config=lancedb.index.IvfPq(distance_type='dot', num_partitions=partitions or max(1, round(n**.5)), num_sub_vectors=codes or max(1, d//4)))
     write_json(dict(model=model, nodes=n, parts=[dict(trained=train)]), Path(path)/STAMP)
 
 # %% ../nbs/22_index.ipynb #9e23cbff
