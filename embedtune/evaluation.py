@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['MEASURES', 'REPORTED', 'COMPARED', 'KEPT', 'HATCHES', 'ranks_of', 'hit', 'reciprocal_rank', 'recall', 'precision',
-           'ndcg', 'average_precision', 'check_count', 'Evaluation', 'as_retriever', 'check_found', 'evaluate',
-           'listed', 'compare', 'md_number', 'to_markdown', 'write_value', 'plot_comparison', 'plot_hit_rate']
+           'ndcg', 'average_precision', 'check_count', 'Evaluation', 'as_retriever', 'check_known', 'ranks_by_search',
+           'ranks_in', 'ranks_by_score', 'evaluate', 'listed', 'compare', 'md_number', 'to_markdown', 'write_value',
+           'plot_comparison', 'plot_hit_rate']
 
 # %% ../nbs/05_evaluation.ipynb #bafe5574
 import time
@@ -15,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 from .dataset import EmbeddingQAFinetuneDataset, counted, md_cell, read_json, require_no_leakage, write_json
 from .documents import EmbedtuneError
-from .retrieval import DenseRetriever
+from .retrieval import DenseRetriever, top_k
 
 # %% ../nbs/05_evaluation.ipynb #b0c55732
 def ranks_of(
@@ -166,14 +167,54 @@ def as_retriever(
     raise EmbedtuneError(f'expected a retriever (.search) or a model (.encode_query and .encode_document), got {got}; load_model makes a model of a name')
 
 # %% ../nbs/05_evaluation.ipynb #636dc8c2
-def check_found(
+def check_known(
     found: list[list[str]],               # ids of each search
     dataset: EmbeddingQAFinetuneDataset,  # whose corpus should have been searched
 ):
-    "Raise `EmbedtuneError` if a search is missing, or found what the dataset does not have."
-    if len(found) != len(dataset.queries): raise EmbedtuneError(f'expected results for {len(dataset.queries)} questions, got {len(found)}')
+    "Raise `EmbedtuneError` if an id is not of the dataset's corpus."
     stray = next((doc_id for ids in found for doc_id in ids if doc_id not in dataset.corpus), None)
     if stray is not None: raise EmbedtuneError(f'the retriever found "{stray}", which is not in the corpus of the dataset; build it from dataset.corpus')
+
+# %% ../nbs/05_evaluation.ipynb #2b7b851c
+def ranks_by_search(
+    retriever, # has .search(queries, k)
+    dataset: EmbeddingQAFinetuneDataset,
+    depth: int, # results asked for
+) -> tuple[list, list]: # for each query the ranks of its answers, and the ids of its first `KEPT` results
+    "What a search finds, and where the answers stand in it."
+    found = retriever.search(list(dataset.queries.values()), min(depth, len(dataset.corpus))).ids
+    if len(found) != len(dataset.queries): raise EmbedtuneError(f'expected results for {len(dataset.queries)} questions, got {len(found)}')
+    check_known(found, dataset)
+    return [ranks_of(ids, dataset.relevant_docs[query_id]) for query_id, ids in zip(dataset.queries, found)], [ids[:KEPT] for ids in found]
+
+# %% ../nbs/05_evaluation.ipynb #19d52364
+def ranks_in(
+    scores: np.ndarray, # (nodes,)
+    places: list[int], # positions of some nodes
+    depth: int, # beyond which a node counts as not found
+) -> list[float]:
+    "The 1-based rank of each of these nodes by its score; of equal scores the earlier position comes first; inf beyond `depth`."
+    places = np.array(places)
+    own = scores[places][:, None]
+    above, equal = np.count_nonzero(scores > own, axis=1), scores == own
+    if np.count_nonzero(equal) > len(places): above = above + np.count_nonzero(equal & (np.arange(len(scores)) < places[:, None]), axis=1)
+    return [n + 1. if n < depth else np.inf for n in above.tolist()]
+
+# %% ../nbs/05_evaluation.ipynb #79bf4356
+def ranks_by_score(
+    retriever, # has .ids and .node_scores(queries)
+    dataset: EmbeddingQAFinetuneDataset,
+    depth: int, # results that count as found
+) -> tuple[list, list]: # as of `ranks_by_search`
+    "What `ranks_by_search` gives, by counting; `EmbedtuneError` if the retriever was built over another corpus."
+    check_known([retriever.ids], dataset)
+    place, ranks, found = {node_id: i for i, node_id in enumerate(retriever.ids)}, [], []
+    for query_id, scores in zip(dataset.queries, retriever.node_scores(list(dataset.queries.values())), strict=True):
+        answers = list(dict.fromkeys(dataset.relevant_docs[query_id]))
+        known = dict(zip(there := [i for i in answers if i in place], ranks_in(scores, [place[i] for i in there], depth) if there else []))
+        ranks.append([known.get(node_id, np.inf) for node_id in answers])
+        found.append([retriever.ids[i] for i in top_k(scores, min(KEPT, depth))])
+    return ranks, found
 
 # %% ../nbs/05_evaluation.ipynb #2815e9db
 def evaluate(
@@ -191,12 +232,9 @@ def evaluate(
     if train_dataset is not None: require_no_leakage(train_dataset, dataset, allow_leakage)
     start = time.perf_counter()
     retriever = as_retriever(model_or_retriever, dataset.corpus, show_progress)
-    found = retriever.search(list(dataset.queries.values()), min(depth, len(dataset.corpus))).ids
-    seconds = time.perf_counter() - start
-    check_found(found, dataset)
-    ranks = {query_id: ranks_of(ids, dataset.relevant_docs[query_id]) for query_id, ids in zip(dataset.queries, found)}
-    name = name or getattr(retriever, 'name', None) or type(retriever).__name__
-    return Evaluation(name, ranks, len(dataset.corpus), seconds, depth, {query_id: ids[:KEPT] for query_id, ids in zip(dataset.queries, found)})
+    ranks, found = (ranks_by_score if callable(getattr(retriever, 'node_scores', None)) else ranks_by_search)(retriever, dataset, depth)
+    seconds, name = time.perf_counter() - start, name or getattr(retriever, 'name', None) or type(retriever).__name__
+    return Evaluation(name, dict(zip(dataset.queries, ranks)), len(dataset.corpus), seconds, depth, dict(zip(dataset.queries, found)))
 
 # %% ../nbs/05_evaluation.ipynb #434a707a
 @patch

@@ -148,7 +148,7 @@ class DenseRetriever:
         window='auto', # tokens a vector: 'auto' is 128, or what the model reads if that is less; None: one vector a node
         stride: int = None, # tokens from one window to the next; None: three quarters of the window
         context: float = 0., # weight of the mean over all of a node's windows beside the best one's 1; see `pool_windows`
-        block: int = 64, # queries scored at a time: memory is block × windows × 4 bytes
+        block: int = None, # queries scored at a time: memory is block × windows × 4 bytes; None: 64, or as many as 32 MB hold
         name: str = None, # what tables call it
         show_progress: bool = False, # a bar while the corpus is embedded
     ):
@@ -197,8 +197,9 @@ def node_scores(
     asked = encode(self.model, queries, 'query')
     if len(asked) and asked.shape[1] != self.vectors.shape[1]:
         raise EmbedtuneError(f'expected query vectors as long as those of the corpus, {self.vectors.shape[1]}, got {asked.shape[1]}')
-    for i in range(0, len(asked), self.block):
-        yield from pool_windows(asked[i:i+self.block] @ self.vectors.T, self.index[1], self.context)
+    block = self.block or max(64, 2**23//len(self.vectors))
+    for i in range(0, len(asked), block):
+        yield from pool_windows(asked[i:i+block] @ self.vectors.T, self.index[1], self.context)
 
 # %% ../nbs/04_retrieval.ipynb #7f344fb4
 @patch
