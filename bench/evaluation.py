@@ -41,8 +41,8 @@ def against_library():
     seen = {window.text: f'{node_id} {i}' for node_id in val.corpus for i, window in enumerate(source.windows_of(node_id))}
     corpus = {name: text for text, name in seen.items()} # each text once: of equal scores every tool has an order of its own
     relevant = {q: [i for i in corpus if i.rpartition(' ')[0] in ids] for q, ids in val.relevant_docs.items()}
-    small = {q for q in val.queries if relevant[q]}
-    queries, relevant = {q: text for q, text in val.queries.items() if q in small}, {q: ids for q, ids in relevant.items() if q in small}
+    relevant = {q: ids for q, ids in relevant.items() if ids}
+    queries = {q: val.queries[q] for q in relevant}
     small = EmbeddingQAFinetuneDataset(queries, corpus, relevant)
     documents, asked = model.encode_document(list(corpus.values())), model.encode_query(list(queries.values()))
     stored = Stored([*corpus.values(), *queries.values()], [*documents, *asked])

@@ -419,10 +419,8 @@ def saturation(
     "A method trained on shares of the questions, and whether more questions or more documents would help; goes on where it was."
     curves = {'questions': {}, 'documents': {}}
     for by, share in [(by, share) for by in curves for share in sorted(shares)]:
-        if share == 1 and by == 'documents': curves[by][1] = curves['questions'][1]
-        else:
-            part = replace(job, train=thinned(job.train, share, by), out=job.out/f'{by}-{share:g}')
-            curves[by][share] = part.rung(name, {}).evaluation
+        part = job if share == 1 else replace(job, train=thinned(job.train, share, by), out=job.out/f'{by}-{share:g}')
+        curves[by][share] = part.rung(name, {}).evaluation
     return Saturation(curves, *saturated(curves, job.val, sorted(shares)[-2:], metric, worthwhile))
 
 # %% ../nbs/27_ladder.ipynb #1b80d298
