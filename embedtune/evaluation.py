@@ -29,11 +29,11 @@ def ranks_of(
 
 # %% ../nbs/05_evaluation.ipynb #547364ab
 def hit(
-    ranks: np.ndarray,  # (r,) ascending 1-based ranks of one query's relevant documents; inf: not found
+    ranks: np.ndarray,  # (r,) ascending 1-based ranks of one query's relevant documents, inf: not found; or (n, r) of n queries
     k: int,             # how many results are looked at
-) -> float:
+) -> float:             # or (n,)
     "1 if any relevant document is among the first `k`: min r ≤ k. The mean is the hit rate (sentence-transformers' accuracy@k)."
-    return float(ranks[0] <= k)
+    return 1.*(ranks[..., 0] <= k)
 
 # %% ../nbs/05_evaluation.ipynb #96d782eb
 def reciprocal_rank(
@@ -41,7 +41,7 @@ def reciprocal_rank(
     k: int,             # results looked at
 ) -> float:
     "1 / min r if that is at most `k`, else 0 (Voorhees, TREC-8, 1999)."
-    return float(1/ranks[0]) if ranks[0] <= k else 0.
+    return (ranks[..., 0] <= k)/ranks[..., 0]
 
 # %% ../nbs/05_evaluation.ipynb #c5755efb
 def recall(
@@ -49,7 +49,7 @@ def recall(
     k: int,             # results looked at
 ) -> float:
     "Share of the relevant documents that are among the first `k`: #{r ≤ k} / #{r}."
-    return float(np.mean(ranks <= k))
+    return np.mean(ranks <= k, axis=-1)
 
 # %% ../nbs/05_evaluation.ipynb #de355909
 def precision(
@@ -57,7 +57,7 @@ def precision(
     k: int,             # results looked at
 ) -> float:
     "Share of the first `k` that is relevant: #{r ≤ k} / k."
-    return float(np.sum(ranks <= k)/k)
+    return np.sum(ranks <= k, axis=-1)/k
 
 # %% ../nbs/05_evaluation.ipynb #1e0d9915
 def ndcg(
@@ -65,8 +65,8 @@ def ndcg(
     k: int,             # results looked at
 ) -> float:
     "Σ 1/log2(1 + r) over r ≤ k, divided by that sum for the ideal ranks 1, 2, … (Järvelin and Kekäläinen, 2002; binary gains)."
-    ideal = np.arange(1, min(k, len(ranks)) + 1)
-    return float(np.sum(1/np.log2(1 + ranks[ranks <= k]))/np.sum(1/np.log2(1 + ideal)))
+    ideal = np.arange(1, min(k, ranks.shape[-1]) + 1)
+    return np.sum((ranks <= k)/np.log2(1 + ranks), axis=-1)/np.sum(1/np.log2(1 + ideal))
 
 # %% ../nbs/05_evaluation.ipynb #0071a604
 def average_precision(
@@ -74,8 +74,8 @@ def average_precision(
     k: int,             # results looked at
 ) -> float:
     "Σ i/rᵢ over the i-th relevant document found at rᵢ ≤ k, divided by min(k, #{r}) (Manning et al., Introduction to Information Retrieval, 8.4)."
-    found = ranks[ranks <= k]
-    return float(np.sum(np.arange(1, len(found) + 1)/found)/min(k, len(ranks)))
+    n = ranks.shape[-1]
+    return np.sum((ranks <= k)*np.arange(1, n + 1)/ranks, axis=-1)/min(k, n)
 
 # %% ../nbs/05_evaluation.ipynb #9b6dda20
 MEASURES = dict(hit_rate=hit, mrr=reciprocal_rank, ndcg=ndcg, map=average_precision, recall=recall, precision=precision)
@@ -110,6 +110,16 @@ class Evaluation:
     def precision(self, k=5): return self.mean('precision', k)
     def __repr__(self): return f'Evaluation({self.name!r}, {len(self.ranks)} questions, {self.n_corpus} nodes)'
 
+# %% ../nbs/05_evaluation.ipynb #d3ca7efd
+@patch
+def sorted_ranks(self: Evaluation): # yields (positions of m queries, their ranks as a float array (m, r), ascending)
+    "The ranks of all queries, those with equally many answers together."
+    counts = np.array([len(ranks) for ranks in self.ranks.values()])
+    every = list(self.ranks.values())
+    for n in np.unique(counts):
+        rows = np.flatnonzero(counts == n)
+        yield rows, np.sort([every[row] for row in rows], axis=1)
+
 # %% ../nbs/05_evaluation.ipynb #25203f26
 @patch
 def per_query(
@@ -123,9 +133,9 @@ def per_query(
     if k > self.depth and self.depth < self.n_corpus:
         raise EmbedtuneError(f'{measure}@{k} needs ranks down to {k}, the search of "{self.name}" went to {self.depth}; evaluate with depth={k}')
     if not self.ranks: raise EmbedtuneError(f'evaluation "{self.name}" holds no query')
-    found = [tuple(sorted(ranks)) for ranks in self.ranks.values()]
-    values = {ranks: MEASURES[measure](np.array(ranks), k) for ranks in set(found)} # many questions, few different ranks
-    return np.array([values[ranks] for ranks in found])
+    values = np.empty(len(self.ranks))
+    for rows, ranks in self.sorted_ranks(): values[rows] = MEASURES[measure](ranks, k)
+    return values
 
 # %% ../nbs/05_evaluation.ipynb #6f96cf40
 @patch

@@ -193,7 +193,7 @@ class Rung:
     method: str
     evaluation: Evaluation
     train_seconds: float # to train it, with what it goes on with
-    new_vectors: int     # texts to embed for the corpus, beyond those that were stored for the rungs below
+    new_vectors: int     # texts to embed for the corpus, beyond those of the untuned model
     index_seconds: float # to embed them
     query_ms: float      # median of one search, the question's embedding included
     index_mb: float      # of vectors, or of BM25's table
@@ -245,8 +245,10 @@ def measure(self: Job,
     indexed, new = time.perf_counter() - start, len(self.cache) - known
     ms = query_ms(retriever, list(self.val.queries.values())[:20])
     evaluation = evaluate(retriever, self.val, name=name)
-    before = below[chosen.after].train_seconds if chosen.after else 0
-    return Rung(name, evaluation, trained + before, new, indexed, ms, index_mb(retriever), spent(self) - paid)
+    if before := below.get(chosen.after):
+        trained += before.train_seconds
+        if not new: new, indexed = before.new_vectors, before.index_seconds + indexed # it needs those that were made there
+    return Rung(name, evaluation, trained, new, indexed, ms, index_mb(retriever), spent(self) - paid)
 
 # %% ../nbs/27_ladder.ipynb #9585956f
 def spent(
@@ -381,7 +383,7 @@ def plot(self: Ladder,
     axes[0].invert_yaxis(), axes[0].grid(axis='x', color='.9')
     for ax, name in zip(axes[1:], costs):
         ax.barh(y, table[name], color='.7', edgecolor='.2')
-        for place, value in zip(y, table[name]): ax.text(0, place, f' {value:,.3g}' if value < 1000 else f' {value:,.0f}', va='center', fontsize=8)
+        for place, value in zip(y, table[name]): ax.text(0, place, f' {value:,.0f}' if value >= 100 or value == int(value) else f' {value:.1f}', va='center', fontsize=8)
         ax.set(xlabel=COSTS[name], xticks=[])
     return figure
 
