@@ -20,9 +20,9 @@ import numpy as np
 from fastcore.basics import patch
 
 from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
-from .dataset import EmbeddingQAFinetuneDataset, counted, read_json, require_no_leakage, write_json
+from .dataset import EmbeddingQAFinetuneDataset, read_json, require_no_leakage, write_json
 from .documents import EmbedtuneError
-from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint, load_model
+from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, load_model
 from .evaluation import Evaluation, evaluate
 from .finetune import SentenceTransformersFinetuneEngine
 from .frozen import half_precision
@@ -30,9 +30,9 @@ from .layers import LinearLayer, LowRank
 from .merge import merge
 from .nudge import nudge
 from .retrieval import BM25Retriever, DenseRetriever
-from .ship import RETRIEVER, SearchSettings, choose_weight
+from .ship import SearchSettings, choose_weight, load_search
 from .tower import QueryTowerFinetuneEngine, TowerEmbeddingModel
-from .verdict import Difference, bootstrap_means, differences, labels_of, paired_values, plt_axes
+from .verdict import Difference, bootstrap_means, differences, labels_of, middle, paired_values, plt_axes
 
 # %% ../nbs/27_ladder.ipynb #028e0af1
 @dataclass
@@ -146,7 +146,7 @@ def tuned(self: Job,
     bm25: bool = False, # search as shipped, with BM25 beside the model
 ):
     "A tuned model over the corpus that is judged."
-    settings = SearchSettings(**json.loads((folder/RETRIEVER).read_text()))
+    settings = load_search(folder)
     return (settings if bm25 else replace(settings, bm25_weight=0)).retriever(self.cached(load_model(folder)), self.val.corpus)
 
 # %% ../nbs/27_ladder.ipynb #78940d1c
@@ -271,8 +271,7 @@ class Ladder:
 @patch
 def key(self: Job) -> str: # 64 hexadecimal digits
     "A name for everything that the figures of a job depend on."
-    model = str(fingerprint(self.base.model))
-    content = [version('embedtune'), model, asdict(self.search), self.seed, *([d.queries, d.corpus, d.relevant_docs] for d in (self.train, self.val))]
+    content = [version('embedtune'), self.base.fingerprint, asdict(self.search), self.seed, *([d.queries, d.corpus, d.relevant_docs] for d in (self.train, self.val))]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 # %% ../nbs/27_ladder.ipynb #a534d5f4
@@ -335,7 +334,7 @@ def table(self: Ladder,
     import pandas as pd
     rungs, (measure, k) = list(self.rungs.values()), metric.split('@')
     values = [r.evaluation.per_query(measure, int(k)) for r in rungs]
-    low, high = np.quantile(bootstrap_means(np.stack(values, 1), labels_of(rungs[0].evaluation, self.job.val)), [.025, .975], axis=0)
+    low, high = middle(bootstrap_means(np.stack(values, 1), labels_of(rungs[0].evaluation, self.job.val)))
     costs = {name: [getattr(r, name) for r in rungs] for name in ('train_seconds', 'new_vectors', 'index_seconds', 'query_ms', 'index_mb', 'usd')}
     return pd.DataFrame({metric: [v.mean() for v in values], 'low': low, 'high': high, 'hit_rate@5': [r.evaluation.hit_rate(5) for r in rungs]} | costs, index=list(self.rungs))
 
@@ -452,7 +451,7 @@ def plot(self: Saturation,
     ax = ax or plt_axes((6, 3.4))
     for i, (by, curve) in enumerate(self.curves.items()):
         values = np.stack([v[:, 0] for v in paired_values(list(curve.values()), [metric])], 1)
-        low, high = np.quantile(bootstrap_means(values, labels_of(next(iter(curve.values())), val), 2000), [.025, .975], axis=0)
+        low, high = middle(bootstrap_means(values, labels_of(next(iter(curve.values())), val), 2000))
         mean, x = values.mean(0), np.array(list(curve))*(1 + .03*i)
         ax.errorbar(x, mean, yerr=np.maximum([mean - low, high - mean], 0), label=f'fewer {by}', color=('.2', '.5')[i], linestyle='-:'[i], marker='os'[i], capsize=3)
     shares = list(self.curves['questions'])

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CONTEXT', 'RETRIEVER', 'SearchSettings', 'Remembering', 'weigh', 'some_nodes', 'choose_weight', 'context_curve',
-           'save_search', 'load_retriever']
+           'save_search', 'load_search', 'load_retriever']
 
 # %% ../nbs/15_ship.ipynb #505eb1c7
 import random
@@ -145,6 +145,14 @@ def save_search(
     if not (Path(path)/'modules.json').is_file(): raise EmbedtuneError(f'{str(path)!r} holds no sentence-transformers model; save the model first')
     write_json(asdict(settings), Path(path)/RETRIEVER)
 
+# %% ../nbs/15_ship.ipynb #5e18bcda
+def load_search(
+    path, # folder of a model
+) -> SearchSettings:
+    "How to search with the model of a folder; `EmbedtuneError` if that was not saved."
+    if not (Path(path)/RETRIEVER).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no {RETRIEVER}: expected the folder of a model with its search settings (save_search)')
+    return SearchSettings(**read_json(Path(path)/RETRIEVER, [field.name for field in fields(SearchSettings)], [], EmbedtuneError))
+
 # %% ../nbs/15_ship.ipynb #0c698b12
 def load_retriever(
     path, # folder of a model
@@ -154,6 +162,5 @@ def load_retriever(
     bf16: bool = None, # embed in 16 bits; None: if that is faster here
 ):
     "The retriever that was saved with a model, over a corpus; its vectors are cached. `EmbedtuneError` if none was saved."
-    if not (Path(path)/RETRIEVER).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no {RETRIEVER}: expected the folder of a model with its search settings (save_search)')
-    settings = SearchSettings(**read_json(Path(path)/RETRIEVER, [field.name for field in fields(SearchSettings)], [], EmbedtuneError))
+    settings = load_search(path)
     return settings.retriever(CachedEmbedding(half_precision(load_model(path, device=device), bf16)), corpus, name)
