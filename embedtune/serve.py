@@ -38,7 +38,7 @@ class EmbeddingServer:
 
 # %% ../nbs/17_serve.ipynb #5513157d
 def answer(
-    server: EmbeddingServer,
+    server: EmbeddingServer, # whose model is asked
     body: bytes, # of a request
 ) -> tuple: # status, and the object to send
     "The answer to one request."
@@ -54,7 +54,7 @@ def answer(
 
 # %% ../nbs/17_serve.ipynb #b05d34f2
 def handler(
-    server: EmbeddingServer,
+    server: EmbeddingServer, # that requests are meant for
 ): # a class for `http.server`
     "What reads requests for `server` and writes its answers."
     class Handler(BaseHTTPRequestHandler):
