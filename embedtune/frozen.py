@@ -225,7 +225,9 @@ def plain_attention(
 class HalfPrecision:
     "A SentenceTransformer whose matrix products are in bfloat16, as an `EmbeddingModel`."
     precision = 'bfloat16'
-    def __init__(self, model): self.model = model
+    def __init__(self,
+        model, # a SentenceTransformer
+    ): self.model = model
     @property
     def fingerprint(self): return known_fingerprint(self.model)
     def encode_query(self, texts): return self.embed(texts, 'query')

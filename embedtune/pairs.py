@@ -82,6 +82,7 @@ class Task(NamedTuple):
     nodes: tuple  # one, or two that follow one another
     style: Style  # that its questions are to be of
 
+# %% ../nbs/09_pairs.ipynb #befb67fd
 def make_tasks(
     nodes,           # all
     style='short',   # a style, or a list of styles that take turns

@@ -18,7 +18,7 @@ class EmbeddingServer:
     "A server of OpenAI's embeddings protocol: `with EmbeddingServer(model) as server: server.url`."
     def __init__(
         self,
-        model: EmbeddingModel,
+        model: EmbeddingModel, # whose vectors are asked for
         role: str = 'document', # 'query' or 'document': the protocol does not say which a text is
         host: str = '127.0.0.1', # this machine alone
         port: int = 0, # 0: any that is free

@@ -73,7 +73,9 @@ def retriever(
 # %% ../nbs/15_ship.ipynb #b50a557f
 class Remembering:
     "A retriever that is asked once for the same questions."
-    def __init__(self, retriever): self.retriever, self.name, self.hits = retriever, retriever.name, {}
+    def __init__(self,
+        retriever, # any, with a name
+    ): self.retriever, self.name, self.hits = retriever, retriever.name, {}
     def search(self, queries, k):
         key = (tuple(queries), k)
         if key not in self.hits: self.hits[key] = self.retriever.search(queries, k)
