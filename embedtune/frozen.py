@@ -68,6 +68,7 @@ def stand_in(
 # %% ../nbs/13_frozen.ipynb #8f6b4f65
 @patch
 def __enter__(self: FrozenLayers):
+    "Let the stand-ins answer; what is frozen takes no gradients."
     embeddings, *layers = self.frozen
     self.stand_in(embeddings, self.look_up)
     for layer in layers: self.stand_in(layer, self.wrapped)
@@ -76,7 +77,11 @@ def __enter__(self: FrozenLayers):
     return self
 
 @patch
-def __exit__(self: FrozenLayers, *error):
+def __exit__(
+    self: FrozenLayers,
+    *error, # what broke the block off, as `with` passes it; not looked at
+):
+    "Give the modules their own work back, and their gradients."
     for module in self.frozen: del module.forward # the class's own comes to light again
     for p in self.learning: p.requires_grad_(True)
 
@@ -147,7 +152,8 @@ def pad(self: FrozenLayers) -> int:
 def wrapped(
     self: FrozenLayers,
     hidden_states, # (n, tokens, d)
-    *args, **kwargs,
+    *args, # the mask and whatever else this transformer passes; not needed
+    **kwargs, # the same
 ):
     "In place of a frozen layer: what came in, in the form that this transformer's layers give it out."
     return (hidden_states,) if self.tuples else hidden_states
@@ -180,9 +186,13 @@ def wants_bf16(
 # %% ../nbs/13_frozen.ipynb #5e1cdf6e
 def products(
     module, # a transformer's attention
-    query, key, value, # (n, heads, tokens, d); key and value may have fewer heads
+    query, # (n, heads, tokens, d)
+    key, # (n, heads, tokens, d), or fewer heads, which several of the query's share
+    value, # of the key's shape
     attention_mask=None, # is added to the scores
-    scaling=None, dropout=0., **more,
+    scaling=None, # scores are multiplied by it; None: d ** -½
+    dropout=0., # share of the weights that are set to 0 in training
+    **more, # what transformers passes besides
 ): # (n, tokens, heads, d), and the weights
     "Attention as plain products, in the bits of the query (Vaswani et al. 2017), as transformers wants such a function."
     import torch
@@ -215,7 +225,9 @@ def plain_attention(
 class HalfPrecision:
     "A SentenceTransformer whose matrix products are in bfloat16, as an `EmbeddingModel`."
     precision = 'bfloat16'
-    def __init__(self, model): self.model = model
+    def __init__(self,
+        model, # a SentenceTransformer
+    ): self.model = model
     @property
     def fingerprint(self): return known_fingerprint(self.model)
     def encode_query(self, texts): return self.embed(texts, 'query')

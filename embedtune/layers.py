@@ -51,7 +51,7 @@ class LinearLayer(BaseAdapter):
     "x Wᵀ, with a bias x Wᵀ + b."
     in_features: int # length of the vectors that come in
     out_features: int # length of those that come out
-    bias: bool = False
+    bias: bool = False # whether b is learned too
     def start(self, rng):
         weights = {'linear.weight': np.eye(self.out_features, self.in_features)}
         return weights | ({'linear.bias': np.zeros(self.out_features)} if self.bias else {})
@@ -114,7 +114,7 @@ ADAPTER, WEIGHTS = 'adapter.json', 'adapter.safetensors'
 
 # %% ../nbs/18_layers.ipynb #f1c9d179
 def save_adapter(
-    adapter: BaseAdapter,
+    adapter: BaseAdapter, # of any kind
     path, # a folder, made if it is missing
     **facts, # written beside the settings, such as the model that the adapter was trained over
 ):
@@ -127,14 +127,16 @@ def save_adapter(
     write_json(dict(kind=type(adapter).__name__, settings=asdict(adapter), share=adapter.share, facts=facts), Path(path)/ADAPTER)
 
 # %% ../nbs/18_layers.ipynb #3f934746
-def adapter_kinds(cls=BaseAdapter) -> dict: # name -> class
+def adapter_kinds(
+    cls=BaseAdapter, # whose subclasses are looked for
+) -> dict: # name -> class
     "Every kind of adapter that is defined by now."
     return {kind.__name__: kind for sub in cls.__subclasses__() for kind in (sub, *adapter_kinds(sub).values())}
 
 # %% ../nbs/18_layers.ipynb #2fce8369
 def with_weights(
     kind, # a subclass of `BaseAdapter`
-    settings: dict,
+    settings: dict, # the kind's fields, by name
     weights: dict, # name -> array
     where, # for the message
 ) -> BaseAdapter:
@@ -181,7 +183,7 @@ def load_llama_index(
 
 # %% ../nbs/18_layers.ipynb #a97d9e3e
 def save_onnx(
-    adapter: BaseAdapter,
+    adapter: BaseAdapter, # of any kind, with the weights that it has now
     path, # the file, such as adapter.onnx
 ):
     "Write the adapter as a graph from `vectors` (n, in_features) to `adapted` (n, out_features), rows of length 1; `EmbedtuneError` without the extra."

@@ -34,7 +34,7 @@ def standing(
 # %% ../nbs/12_loss.ipynb #5ae457dd
 def table_of(
     pairs, # iterable of (row, column)
-    shape: tuple[int, int],
+    shape: tuple[int, int], # numbers of rows and columns
 ): # scipy sparse bool
     "The matrix that is true at `pairs`."
     from scipy.sparse import csr_matrix
@@ -44,7 +44,7 @@ def table_of(
 # %% ../nbs/12_loss.ipynb #367cb2a8
 class KnownAnswers(NamedTuple):
     "The distinct texts of a training set, and which of them answer which question."
-    texts: list[str]
+    texts: list[str] # each once
     columns: np.ndarray # int (rows, 1 + hard negatives): the texts of each row by number, its positive first
     answers: object     # scipy sparse bool (rows, texts): the text answers the question of the row
 
@@ -67,7 +67,7 @@ def known_answers(
 
 # %% ../nbs/12_loss.ipynb #c65f4eb2
 def clashes(
-    known: KnownAnswers,
+    known: KnownAnswers, # of a training set
 ): # scipy sparse bool (rows, rows)
     "Which rows clash: a text of one answers the question of the other; no row clashes with itself."
     n, width = known.columns.shape
@@ -106,10 +106,10 @@ def batch_sizes(
 class AnswersApart(DefaultBatchSampler):
     "Batches in which, as far as can be, no text answers the question of another row; a new order each epoch."
     def __init__(self,
-        known: KnownAnswers,
+        known: KnownAnswers, # of the training set
         dataset=None, # the rows themselves, as a trainer passes them; not looked at
         batch_size: int = 64, # rows of a process, at most
-        seed: int = 0,
+        seed: int = 0, # of the order
         processes: int = 1, # that train together: each batch is given out in so many equal parts
         **more, # what a trainer passes besides
     ):
@@ -125,7 +125,7 @@ class AnswersApart(DefaultBatchSampler):
 
 # %% ../nbs/12_loss.ipynb #c1456766
 def kept_out(
-    known: KnownAnswers,
+    known: KnownAnswers, # of a training set
     rows, # (n,) rows of this process
     all_rows, # (m,) rows of all processes
     own: int, # place of the first of `rows` in `all_rows`
@@ -141,7 +141,7 @@ class JudgedRankingLoss(torch.nn.Module):
     "Cross-entropy of each question's own positive among the texts of its batch, less those that are known to answer it."
     def __init__(self,
         model, # a SentenceTransformer
-        known: KnownAnswers,
+        known: KnownAnswers, # of the training set
         scale: float = 20., # cosines are multiplied by it; 1 / temperature
         dims=None, # lengths of the vectors at which the loss is taken, such as (384, 128, 64); None: the whole
         margins=None, # float (rows, hard negatives): by how much a teacher finds the positive better, in cosines
@@ -158,7 +158,7 @@ def ranking_loss(
     documents, # (m × (1 + hard negatives), d): all positives, then all first hard negatives, …
     mask, # bool (n, m × (1 + hard negatives)): never a negative
     own: int, # column of the first query's positive
-    scale: float,
+    scale: float, # cosines are multiplied by it
 ):
     "Mean cross-entropy of each query's own positive among all documents that `mask` allows."
     scores = (scale*normalize(queries) @ normalize(documents).T).masked_fill(mask, -torch.inf)
@@ -218,7 +218,7 @@ def embed(
 # %% ../nbs/12_loss.ipynb #617ad446
 def gathered(
     tensor, # (n, …) of this process
-    with_grad: bool = False,
+    with_grad: bool = False, # let gradients flow back to the process that a tensor came from
 ): # (m, …) of all processes that train together, in their order
     "The tensor of every process, one after the other; alone, the tensor itself."
     if not torch.distributed.is_available() or not torch.distributed.is_initialized(): return tensor

@@ -54,8 +54,8 @@ def sweep(
     datasets: dict[str, EmbeddingQAFinetuneDataset], # name -> test set
     alphas=(0, .2, .4, .6, .8, 1), # shares of the tuned model
     measure: str = 'mrr', # a key of `evaluation.MEASURES`
-    k: int = 10,
-    show_progress: bool = False,
+    k: int = 10, # nodes of a ranking that count
+    show_progress: bool = False, # a bar of models
 ): # pandas DataFrame: a row for each alpha, a column for each test set
     "How well merged models do on each test set."
     import pandas as pd

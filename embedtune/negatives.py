@@ -26,15 +26,15 @@ from .retrieval import BM25Retriever, DenseRetriever
 # %% ../nbs/11_negatives.ipynb #baae0adb
 class TrainingPair(NamedTuple):
     "A question and the text that should be near it."
-    query_id: str
-    node_id: str
-    query: str
-    positive: str
+    query_id: str # of the question
+    node_id: str # of a node that answers it
+    query: str # the text of the question
+    positive: str # the window of the node that answers
 
 # %% ../nbs/11_negatives.ipynb #c46626f3
 def judged_pairs(
     retriever: DenseRetriever, # its corpus holds every judged node
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # whose judgements are wanted
 ) -> list[TrainingPair]: # one for each judgement (question, relevant node)
     "Every judgement of `dataset` with the best window of its node."
     judged = [(query_id, node_id) for query_id, node_ids in dataset.relevant_docs.items() for node_id in dict.fromkeys(node_ids)]
@@ -44,7 +44,7 @@ def judged_pairs(
 
 # %% ../nbs/11_negatives.ipynb #d61b0c9e
 def window_scores(
-    retriever: DenseRetriever,
+    retriever: DenseRetriever, # over the windows
     queries: list[str], # n texts
     by_words: bool, # by BM25, without embedding anything
 ): # yields n float arrays (windows,)
@@ -56,11 +56,11 @@ def window_scores(
 # %% ../nbs/11_negatives.ipynb #7c1f5f1e
 def near_windows(
     model: EmbeddingModel, # not asked if `by_words`
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # whose judgements are wanted
     window='auto', # window size in tokens, as in `DenseRetriever`
     margin: float = 0.1, # as a share of the best window's score: windows that come so close to it may be the answer as well
     by_words: bool = False, # score windows by the telling words they share with the question (BM25): nothing is embedded
-    show_progress=False,
+    show_progress=False, # a bar while windows are embedded
 ) -> tuple[list[TrainingPair], list[list[str]]]: # one of each for each judgement
     "Every judgement of `dataset` with the best window of its node, and the windows of the node that come close to it."
     judged, pairs, choices = {node_id for ids in dataset.relevant_docs.values() for node_id in ids}, [], []
@@ -151,9 +151,9 @@ def similarity_pairwise(
 
 # %% ../nbs/11_negatives.ipynb #de291b2c
 def nearest_allowed(
-    model: JudgedModel,
+    model: JudgedModel, # over the questions and windows of a corpus
     positives: list[tuple[int, int]], # question and window of each pair
-    show_progress: bool = False,
+    show_progress: bool = False, # the miner's bars
     **settings, # of sentence-transformers' miner
 ) -> dict: # (question, window) -> windows, nearest first; a pair without negatives is missing
     "The hard negatives that sentence-transformers' miner finds with `model`."
@@ -169,10 +169,10 @@ def nearest_allowed(
 # %% ../nbs/11_negatives.ipynb #198ba0de
 class MinedPair(NamedTuple):
     "A question, the text that should be near it, and texts that only seem to answer it."
-    query_id: str
-    node_id: str
-    query: str
-    positive: str
+    query_id: str # of the question
+    node_id: str # of a node that answers it
+    query: str # the text of the question
+    positive: str # the window of the node that answers
     negatives: list[str]    # nearest first
     negative_ids: list[str] # of their nodes
     scores: list[float]     # cosines with the question: of the positive, then of each negative
@@ -207,7 +207,7 @@ def mine_pairs(
 
 # %% ../nbs/11_negatives.ipynb #4c02157d
 def mine_hard_negatives(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # with the whole corpus, which negatives are taken from
     model: EmbeddingModel, # a `CachedEmbedding` embeds nothing twice
     num_negatives: int = 5, # wanted for each question
     relative_margin: float = 0.05, # a negative's cosine is at most (1 - this) × the positive's; of several positives, the lowest counts
@@ -216,7 +216,7 @@ def mine_hard_negatives(
     max_score: float = None, # highest cosine of a negative
     window='auto', # window size in tokens, as in `DenseRetriever`
     max_shared: float = 0.1, # share of a window's runs of five words that may stand in a node that answers the question
-    show_progress: bool = False,
+    show_progress: bool = False, # bars of embedding, and the miner's
 ) -> list[MinedPair]: # one for each judgement
     "Every judgement of `dataset` with hard negatives, nearest first; warns where there are fewer than wanted."
     dataset.validate()
@@ -231,9 +231,9 @@ def mine_hard_negatives(
 
 # %% ../nbs/11_negatives.ipynb #4483c0f4
 def random_scores(
-    retriever: DenseRetriever,
+    retriever: DenseRetriever, # over the whole corpus
     pairs, # `TrainingPair`s or `MinedPair`s
-    seed: int = 42,
+    seed: int = 42, # of the draw
 ) -> np.ndarray: # (n_pairs,) float32
     "For each pair the cosine of its question and one window, drawn from all nodes but its own."
     rng, judged, (texts, starts) = np.random.default_rng(seed), judged_by_text(pairs), retriever.index
@@ -253,7 +253,7 @@ def draw_shares(
 
 # %% ../nbs/11_negatives.ipynb #8630716d
 def plot_hardness(
-    pairs: list[MinedPair],
+    pairs: list[MinedPair], # as of `mine_hard_negatives`
     random_negatives: np.ndarray, # (n_pairs,) cosines, as from `random_scores`
     relative_margin: float, # what the pairs were mined with
     axes=None, # two matplotlib axes; None: new ones
@@ -272,7 +272,7 @@ def plot_hardness(
 
 # %% ../nbs/11_negatives.ipynb #c88f997e
 def fill_negatives(
-    pairs: list[MinedPair],
+    pairs: list[MinedPair], # as of `mine_hard_negatives`
     num_negatives: int, # in every pair of the result
     seed: int = 42, # of the draw
 ) -> list[MinedPair]:

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Request', 'requests_about', 'ask_node', 'visiting_order', 'Task', 'make_tasks', 'in_order', 'ask_all', 'choose',
-           'pairs_dataset', 'sift', 'first_questions', 'collect_questions', 'Plan', 'requests_for', 'plan_pairs',
-           'journal_path', 'check_same_corpus', 'default_retriever', 'progress_bar', 'ask_in_batch', 'answering',
+           'pairs_dataset', 'sift', 'first_questions', 'collect_questions', 'Plan', 'requests_for', 'journal_path',
+           'plan_pairs', 'check_same_corpus', 'default_retriever', 'progress_bar', 'ask_in_batch', 'answering',
            'generate_qa_embedding_pairs']
 
 # %% ../nbs/09_pairs.ipynb #ef5cfa1c
@@ -79,9 +79,10 @@ def visiting_order(
 # %% ../nbs/09_pairs.ipynb #03e84b04
 class Task(NamedTuple):
     "What is asked about at a time: a node, or two, in a style."
-    nodes: tuple
-    style: Style
+    nodes: tuple  # one, or two that follow one another
+    style: Style  # that its questions are to be of
 
+# %% ../nbs/09_pairs.ipynb #befb67fd
 def make_tasks(
     nodes,           # all
     style='short',   # a style, or a list of styles that take turns
@@ -115,10 +116,10 @@ def in_order(
 
 # %% ../nbs/09_pairs.ipynb #74df9700
 def ask_all(
-    ask,               # task -> its questions
-    tasks: list[Task],
-    workers: int = 8,  # tasks at the same time
-):                     # yields (task, its questions)
+    ask,                # task -> its questions
+    tasks: list[Task],  # as of `make_tasks`
+    workers: int = 8,   # tasks at the same time
+):                      # yields (task, its questions)
     "What comes of all tasks, in their order, until the budget is spent; `LLMError` if nothing but failures comes."
     failed = 0
     with closing(in_order(ask, tasks, workers)) as results:
@@ -164,9 +165,9 @@ def pairs_dataset(
 
 # %% ../nbs/09_pairs.ipynb #abf637aa
 def sift(
-    dataset: EmbeddingQAFinetuneDataset,
-    retriever,      # or None
-    filters: dict,  # for `filter_questions`; None: no filter
+    dataset: EmbeddingQAFinetuneDataset,  # of all that was asked so far
+    retriever,                            # for the filters that search; None: they are skipped
+    filters: dict,                        # for `filter_questions`; None: no filter
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset without the questions that a filter drops; its `report` says which."
     if filters is None: kept, report = dataset, None
@@ -176,8 +177,8 @@ def sift(
 
 # %% ../nbs/09_pairs.ipynb #5857a30b
 def first_questions(
-    dataset: EmbeddingQAFinetuneDataset,
-    n: int = None,  # how many; None: all
+    dataset: EmbeddingQAFinetuneDataset,  # with more of them, perhaps
+    n: int = None,                        # how many; None: all
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset with its first n questions and all its nodes."
     queries = dict(islice(dataset.queries.items(), n))
@@ -221,27 +222,36 @@ class Plan(NamedTuple):
 
 # %% ../nbs/09_pairs.ipynb #d38571a0
 def requests_for(
-    llm,                           # anything with a `unit`
-    tasks: list[Task],
-    n: int,                        # questions about a node
-    template: str, examples: list, # as for `requests_about`
-    max_questions: int = None,     # None: all tasks; else as many as would do, if one question in four is dropped
+    llm,                        # anything with a `unit`
+    tasks: list[Task],          # as of `make_tasks`
+    n: int,                     # questions about a node
+    template: str,              # as for `requests_about`
+    examples: list,             # as for `requests_about`
+    max_questions: int = None,  # None: all tasks; else as many as would do, if one question in four is dropped
 ) -> list[Request]:
     "The calls that a number of questions takes."
     if max_questions: tasks = tasks[:math.ceil(max_questions / n / .75)]
     return [request for task in tasks for request in requests_about(llm, [node.text for node in task.nodes], n, task.style, template, examples)]
 
+# %% ../nbs/09_pairs.ipynb #c385ef2a
+def journal_path(
+    output_path,  # of a dataset, e.g. train_dataset.json
+) -> Path:        # e.g. train_dataset.answers.jsonl
+    "Where the answers are kept from which a dataset is made."
+    return Path(output_path).with_suffix('.answers.jsonl')
+
 # %% ../nbs/09_pairs.ipynb #6438b498
 def plan_pairs(
-    nodes,                               # as for `generate_qa_embedding_pairs`
-    llm,                                 # a `ChatLLM`
-    qa_generate_prompt_tmpl: str = None, # a prompt of one's own
-    num_questions_per_chunk: int = 2,    # questions about a node
-    output_path = None,                  # what its journal holds is not asked again
-    max_questions: int = None,           # as many nodes as these would take, if one question in four is dropped
-    style = 'short', examples = (),      # see `generate_qa_embedding_pairs`
-    mode: str = 'live',                  # 'batch': half the price
-    seed: int = 42,
+    nodes,                                # as for `generate_qa_embedding_pairs`
+    llm,                                  # a `ChatLLM`
+    qa_generate_prompt_tmpl: str = None,  # a prompt of one's own
+    num_questions_per_chunk: int = 2,     # questions about a node
+    output_path = None,                   # what its journal holds is not asked again
+    max_questions: int = None,            # as many nodes as these would take, if one question in four is dropped
+    style = 'short',                      # a style, or a list of styles that take turns
+    examples = (),                        # real questions, as models of tone and length
+    mode: str = 'live',                   # 'batch': half the price
+    seed: int = 42,                       # of the order in which nodes are asked about
 ) -> Plan:
     "Calls, tokens and money of a run, before anything is sent; a model that is shown sentences may need fewer."
     tasks = make_tasks(nodes, style, seed)
@@ -252,13 +262,6 @@ def plan_pairs(
     usage = getattr(llm, 'usage', None)
     usd = usage.cost(*tokens) * (.5 if mode == 'batch' else 1) if usage and usage.price else None
     return Plan(len(new), len(requests) - len(new), *tokens, usd)
-
-# %% ../nbs/09_pairs.ipynb #c385ef2a
-def journal_path(
-    output_path,  # of a dataset, e.g. train_dataset.json
-) -> Path:        # e.g. train_dataset.answers.jsonl
-    "Where the answers are kept from which a dataset is made."
-    return Path(output_path).with_suffix('.answers.jsonl')
 
 # %% ../nbs/09_pairs.ipynb #38e48257
 def check_same_corpus(
@@ -274,18 +277,18 @@ def check_same_corpus(
 
 # %% ../nbs/09_pairs.ipynb #b21a672c
 def default_retriever(
-    nodes,  # all
-    show_progress: bool = True,
+    nodes,                       # all
+    show_progress: bool = True,  # a bar while the nodes are embedded
 ) -> DenseRetriever:
     "Search among the nodes with the default model; its vectors are kept, and finetuning and evaluation take them from there."
     return DenseRetriever(CachedEmbedding(load_model()), {node.id: node.text for node in nodes if node.text.strip()}, show_progress=show_progress)
 
 # %% ../nbs/09_pairs.ipynb #a94ef2b2
 def progress_bar(
-    llm,                 # with `usage`
-    max_questions: int,  # None: unknown
-    show_progress: bool,
-):                       # a tqdm bar, and a function of the number of questions so far that moves it, back too
+    llm,                  # with `usage`
+    max_questions: int,   # None: unknown
+    show_progress: bool,  # False: an invisible one
+):                        # a tqdm bar, and a function of the number of questions so far that moves it, back too
     "A bar of questions, with questions a second, tokens and money."
     from tqdm.auto import tqdm
     bar = tqdm(total=max_questions, desc='questions', unit='question', disable=not show_progress)
@@ -296,11 +299,11 @@ def progress_bar(
 
 # %% ../nbs/09_pairs.ipynb #b8cd51c2
 def ask_in_batch(
-    llm,                           # a `ChatLLM`
-    output_path,                   # of the dataset
-    requests: list[Request],       # whose settings are the same
-    show_progress: bool = True,
-) -> ReplayLLM:                    # the answers
+    llm,                         # a `ChatLLM`
+    output_path,                 # of the dataset
+    requests: list[Request],     # whose settings are the same
+    show_progress: bool = True,  # a bar of what the batch has answered
+) -> ReplayLLM:                  # the answers
     "The answers of OpenAI's Batch API: half the price, within a day."
     if not output_path: raise EmbedtuneError("mode='batch' keeps the answers in a journal: pass output_path")
     if llm.unit == 'sentence': raise EmbedtuneError(f"mode='batch' is for models that are shown whole nodes, and {llm.name} is asked sentence by sentence: use mode='live'")
@@ -310,11 +313,11 @@ def ask_in_batch(
 # %% ../nbs/09_pairs.ipynb #60bfd41f
 @contextmanager
 def answering(
-    llm,               # a `ChatLLM`, or None
-    output_path,       # of the dataset, or None
-    mode: str,         # 'live' or 'batch'
-    requests,          # model -> the requests that will be made
-    show_progress: bool = True,
+    llm,                         # a `ChatLLM`, or None
+    output_path,                 # of the dataset, or None
+    mode: str,                   # 'live' or 'batch'
+    requests,                    # model -> the requests that will be made
+    show_progress: bool = True,  # a bar of what the batch has answered
 ):
     "The model that is asked: the local one if there is no other, with a journal, and in batch mode with all its answers there already."
     if mode not in ('live', 'batch'): raise EmbedtuneError(f"expected the mode 'live' or 'batch', got {mode!r}")
@@ -324,18 +327,21 @@ def answering(
 
 # %% ../nbs/09_pairs.ipynb #aa98abbb
 def generate_qa_embedding_pairs(
-    nodes,                               # of `split_nodes`, or anything with id and text
-    llm = None,                          # a `ChatLLM`; None: the local LLM
-    qa_generate_prompt_tmpl: str = None, # with {context_str} and {num_questions_per_chunk}; None: that of the style
-    num_questions_per_chunk: int = 2,    # questions about a node, at most
-    output_path = None,                  # the dataset's file; beside it every answer is kept in a journal
-    max_questions: int = None,           # stop when so many are kept
-    style='short', examples=(),          # a style or a list that takes turns; real questions as models of tone and length
-    retriever=None, filters: dict = {},  # None: `default_retriever`, False: none; settings of `filter_questions`, None: no filter
-    mode: str = 'live',                  # 'batch': OpenAI's Batch API, half the price
-    workers: int = None,                 # nodes asked about at the same time; None: as many as the model answers
-    seed: int = 42, show_progress: bool = True,
-) -> EmbeddingQAFinetuneDataset:         # with all nodes in its corpus; its `report` says what was dropped
+    nodes,                                # of `split_nodes`, or anything with id and text
+    llm = None,                           # a `ChatLLM`; None: the local LLM
+    qa_generate_prompt_tmpl: str = None,  # with {context_str} and {num_questions_per_chunk}; None: that of the style
+    num_questions_per_chunk: int = 2,     # questions about a node, at most
+    output_path = None,                   # the dataset's file; beside it every answer is kept in a journal
+    max_questions: int = None,            # stop when so many are kept
+    style='short',                        # a style, or a list of styles that take turns
+    examples=(),                          # real questions, as models of tone and length
+    retriever=None,                       # chooses among candidates and filters; None: `default_retriever`, False: none
+    filters: dict = {},                   # settings of `filter_questions`; None: no filter
+    mode: str = 'live',                   # 'batch': OpenAI's Batch API, half the price
+    workers: int = None,                  # nodes asked about at the same time; None: as many as the model answers
+    seed: int = 42,                       # of the order in which nodes are asked about
+    show_progress: bool = True,           # a bar of questions, with tokens and money
+) -> EmbeddingQAFinetuneDataset:          # with all nodes in its corpus; its `report` says what was dropped
     "Questions of a model about the nodes; `EmbedtuneError` without nodes, `LLMError` without questions."
     tasks, how = make_tasks(nodes, style, seed), (qa_generate_prompt_tmpl, examples)
     if output_path: check_same_corpus(output_path, nodes)

@@ -28,12 +28,12 @@ from .questions import word_overlap
 @dataclass
 class Query:
     "A question that somebody asked, and what is known of its answer."
-    text: str
-    node_ids: list[str] = field(default_factory=list)
-    passage: str = ''                                # text that answers it, or a part of one
-    pages: list[int] = field(default_factory=list)   # from 1
-    document: str = ''                               # whose pages: a document's id, or its file name
-    place: str = ''                                  # file and line, for messages
+    text: str                                          # the question, in one line
+    node_ids: list[str] = field(default_factory=list)  # of nodes that answer it
+    passage: str = ''                                  # text that answers it, or a part of one
+    pages: list[int] = field(default_factory=list)     # from 1
+    document: str = ''                                 # whose pages: a document's id, or its file name
+    place: str = ''                                    # file and line, for messages
 
 # %% ../nbs/10_queries.ipynb #2c397096
 def page_numbers(
@@ -179,8 +179,8 @@ def by_pages(
 @patch
 def find(
     self: NodeFinder,
-    query: Query,
-) -> list[str]:  # [] if nothing is known of its answer
+    query: Query,  # with what is known of its answer
+) -> list[str]:    # [] if nothing is known of its answer
     "The nodes that answer a query; `DatasetError` naming its place if what is said about them leads nowhere."
     try:
         missing = next((i for i in query.node_ids if i not in self.nodes), None)
@@ -196,16 +196,16 @@ class QueryWarning(UserWarning):
 
 # %% ../nbs/10_queries.ipynb #8c061745
 def query_id(
-    text: str,
-) -> str:  # 16 hex digits
+    text: str,  # a question
+) -> str:       # 16 hex digits
     "An id made from a question's words: the same in every run, whatever the case and the punctuation."
     return hashlib.sha256(' '.join(plain_words(text)).encode('utf-8', 'surrogatepass')).hexdigest()[:16]
 
 # %% ../nbs/10_queries.ipynb #b2830874
 def tie_queries(
-    queries: list[Query],
-    finder: NodeFinder,
-    strict: bool,  # raise instead of leaving one out
+    queries: list[Query],     # as of `read_queries`
+    finder: NodeFinder,       # over the nodes that may answer them
+    strict: bool,             # raise instead of leaving one out
 ) -> tuple[dict, list[str]]:  # query id -> question and node ids; a line for each query left out
     "The queries with the nodes that answer them, equal questions merged."
     judged, lost = {}, []
@@ -245,9 +245,9 @@ def lead_share(
 
 # %% ../nbs/10_queries.ipynb #df01a39c
 def first_choices(
-    retriever,      # a `HybridRetriever`, or any other
-    queries: list[str],
-) -> list[set]:     # for each query: the nodes that one of the parts puts first
+    retriever,           # a `HybridRetriever`, or any other
+    queries: list[str],  # one or more
+) -> list[set]:          # for each query: the nodes that one of the parts puts first
     "What the parts of a hybrid retriever put first; for any other retriever its own choice."
     found = [part.search(queries, 1).ids for part in getattr(retriever, 'retrievers', [retriever])]
     return [{ids[i][0] for ids in found} for i in range(len(queries))]
@@ -294,8 +294,8 @@ def weak_labels(
 
 # %% ../nbs/10_queries.ipynb #88bcface
 def page_dataset(
-    document: Document,
-    questions: list[dict],  # of {'question': text, 'pages': [12, …]}, pages from 1; other keys are ignored
+    document: Document,           # whose pages become the nodes
+    questions: list[dict],        # of {'question': text, 'pages': [12, …]}, pages from 1; other keys are ignored
 ) -> EmbeddingQAFinetuneDataset:  # a node for each page that has text, 'p12'; queries 'q1', 'q2', …
     "Questions and the pages that answer them; `DatasetError` naming the question whose page is not there."
     corpus = {f'p{n}': text for n, text in enumerate(document.pages, 1) if text.strip()}
@@ -340,17 +340,17 @@ def report_questions(
 
 # %% ../nbs/10_queries.ipynb #30e51a11
 def wording_overlap(
-    question: str,
-    text: str,        # what answers it
-    size: int = 60,   # words of the text that are looked at together
-) -> float:           # 0 to 1
+    question: str,   # real or made up
+    text: str,       # what answers it
+    size: int = 60,  # words of the text that are looked at together
+) -> float:          # 0 to 1
     "The share of a question's words in the stretch of the text that has most of them."
     words = text.split()
     return max(word_overlap(question, ' '.join(words[i:i + size])) for i in range(0, max(1, len(words) - size//2), size//2))
 
 # %% ../nbs/10_queries.ipynb #bb829aff
 def opening(
-    question: str,
+    question: str,  # real or made up
 ) -> str:
     "The question word that a question opens with, 'how much' for amounts; 'none' if there is none."
     found = re.match(r'(?:in |for |on |by |at |to )?(how (?:much|many|long|far|often|high|large|old)|how|what|which|who|whom|whose|why|when|where)\b', question.strip().lower())
@@ -474,7 +474,7 @@ def shares_of(
 
 # %% ../nbs/10_queries.ipynb #0481dad7
 def plot_gap(
-    found: Gap,
+    found: Gap,  # as of `gap`
 ):
     "A figure that shows real against synthetic questions: length, wording and, if a model was given, meaning."
     import matplotlib.pyplot as plt

@@ -18,7 +18,7 @@ class EmbeddingServer:
     "A server of OpenAI's embeddings protocol: `with EmbeddingServer(model) as server: server.url`."
     def __init__(
         self,
-        model: EmbeddingModel,
+        model: EmbeddingModel, # whose vectors are asked for
         role: str = 'document', # 'query' or 'document': the protocol does not say which a text is
         host: str = '127.0.0.1', # this machine alone
         port: int = 0, # 0: any that is free
@@ -38,7 +38,7 @@ class EmbeddingServer:
 
 # %% ../nbs/17_serve.ipynb #5513157d
 def answer(
-    server: EmbeddingServer,
+    server: EmbeddingServer, # whose model is asked
     body: bytes, # of a request
 ) -> tuple: # status, and the object to send
     "The answer to one request."
@@ -54,7 +54,7 @@ def answer(
 
 # %% ../nbs/17_serve.ipynb #b05d34f2
 def handler(
-    server: EmbeddingServer,
+    server: EmbeddingServer, # that requests are meant for
 ): # a class for `http.server`
     "What reads requests for `server` and writes its answers."
     class Handler(BaseHTTPRequestHandler):

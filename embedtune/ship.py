@@ -39,7 +39,7 @@ class SearchSettings:
 @patch
 def dense(
     self: SearchSettings,
-    model: EmbeddingModel,
+    model: EmbeddingModel, # that the questions are embedded with too
     corpus: dict[str, str], # {node id: text}: what is searched
     name: str = None, # in tables; None: the model's
 ):
@@ -52,7 +52,7 @@ def dense(
 @patch
 def texts(
     self: SearchSettings,
-    model: EmbeddingModel,
+    model: EmbeddingModel, # whose tokens measure the windows
     corpus: dict[str, str], # {node id: text}: what is searched
 ) -> list[str]:
     "What `dense` has the model embed: the windows of each size."
@@ -62,7 +62,7 @@ def texts(
 @patch
 def retriever(
     self: SearchSettings,
-    model: EmbeddingModel,
+    model: EmbeddingModel, # that the questions are embedded with too
     corpus: dict[str, str], # {node id: text}: what is searched
     name: str = None, # in tables; None: the model's, and BM25's
 ):
@@ -73,7 +73,9 @@ def retriever(
 # %% ../nbs/15_ship.ipynb #b50a557f
 class Remembering:
     "A retriever that is asked once for the same questions."
-    def __init__(self, retriever): self.retriever, self.name, self.hits = retriever, retriever.name, {}
+    def __init__(self,
+        retriever, # any, with a name
+    ): self.retriever, self.name, self.hits = retriever, retriever.name, {}
     def search(self, queries, k):
         key = (tuple(queries), k)
         if key not in self.hits: self.hits[key] = self.retriever.search(queries, k)
@@ -85,7 +87,7 @@ def weigh(
     dataset: EmbeddingQAFinetuneDataset, # over the same corpus
     weights, # of BM25
     measure: str = 'mrr', # a key of `evaluation.MEASURES`
-    k: int = 10,
+    k: int = 10, # nodes of a ranking that count
 ) -> dict: # weight -> float (questions,)
     "How well the retrievers do together on each question, for each weight of the second."
     pair = [Remembering(retriever) for retriever in retrievers]
@@ -93,9 +95,9 @@ def weigh(
 
 # %% ../nbs/15_ship.ipynb #3d9eb96a
 def some_nodes(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # with many nodes, perhaps
     n: int, # nodes, at most
-    seed: int = 0,
+    seed: int = 0, # of the draw
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset over `n` of its judged nodes, drawn at random, with the questions that they answer."
     judged = sorted({node_id for ids in dataset.relevant_docs.values() for node_id in ids})
@@ -122,7 +124,7 @@ def choose_weight(
 # %% ../nbs/15_ship.ipynb #efed8ac8
 def context_curve(
     retriever: DenseRetriever, # of a model that was not tuned on `dataset`, over its corpus
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # whose questions are asked
     contexts, # weights to try
 ): # DataFrame by weight: hit rate@5, MRR@10
     "What each weight of the mean over a node's windows gives; everything is embedded once."
@@ -138,7 +140,7 @@ RETRIEVER = 'retriever.json' # lies in the model's folder
 
 # %% ../nbs/15_ship.ipynb #d02a2779
 def save_search(
-    settings: SearchSettings,
+    settings: SearchSettings, # that the model was evaluated with
     path, # folder of the model
 ):
     "Write how to search with the model of a folder; `EmbedtuneError` where there is no model."
