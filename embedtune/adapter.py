@@ -54,7 +54,7 @@ class CorpusVectors:
 def pooled(
     scores, # torch float (n, windows)
     sizes, # torch int (nodes,): windows of each node
-    context: float,
+    context: float, # weight of the mean over the windows, beside the best one
 ): # torch float (n, nodes)
     "`retrieval.pool_windows` in torch, with gradients."
     import torch
@@ -97,9 +97,9 @@ class TrainingVectors:
 # %% ../nbs/19_adapter.ipynb #9b92bdd8
 def training_vectors(
     model: EmbeddingModel, # a `CachedEmbedding` embeds nothing twice
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # its questions, answers and whole corpus
     search: SearchSettings = SearchSettings(), # windows, and how they count
-    show_progress: bool = False,
+    show_progress: bool = False, # bars while windows are embedded
 ) -> TrainingVectors:
     "Everything that the dataset has, embedded."
     import torch
@@ -144,16 +144,16 @@ def batch(self: TrainingVectors,
 # %% ../nbs/19_adapter.ipynb #acc5bfaf
 def fit(
     adapter: BaseAdapter, # its weights are the start, and stay as they are
-    data: TrainingVectors,
-    epochs: int = 10,
+    data: TrainingVectors, # questions, and the nodes that they are compared with
+    epochs: int = 10, # passes over the questions
     batch_size: int = 64, # questions
     learning_rate: float = None, # at the start; None: what suits the adapter's kind
     scale: float = 20., # of the cosines in the loss: 1 / temperature
     both_sides: bool = False, # map the corpus as well
     max_nodes: int = 20_000, # that a batch is compared with; of a larger corpus so many are drawn
     start: str = 'identity', # of a `LinearLayer`; or 'ridge' or 'procrustes': see `closed_form`
-    seed: int = 42,
-    show_progress: bool = False,
+    seed: int = 42, # of the shuffling
+    show_progress: bool = False, # a bar of the epochs
 ) -> tuple: # dict name -> float32 array, and a list of dicts with 'step', 'epoch' and 'loss'
     "The weights after training, and the loss of every step."
     import torch
@@ -210,7 +210,7 @@ def pairs(self: TrainingVectors) -> tuple: # two arrays (n, d)
 def reciprocal_ranks(
     scores, # torch float (n, nodes)
     answers: list[list[int]], # positions of each question's answers
-    k: int = 10,
+    k: int = 10, # results looked at
 ) -> np.ndarray: # float (n,)
     "1 / rank of the best answer, 0 if it is not among the first `k`."
     best = np.array([row[nodes].max().item() for row, nodes in zip(scores, answers)])
@@ -221,7 +221,7 @@ def reciprocal_ranks(
 def folds(
     answers: list[list[int]], # positions of each question's answers
     n: int, # folds
-    seed: int = 42,
+    seed: int = 42, # of the shuffling of nodes
 ) -> list[np.ndarray]: # of rows
     "The questions in `n` parts; those on one node stay together."
     nodes = [min(some) for some in answers]
@@ -233,10 +233,10 @@ SHARES = (0., .25, .5, .75, 1.)
 
 # %% ../nbs/19_adapter.ipynb #dc5e489b
 def share_curve(
-    adapter: BaseAdapter,
-    data: TrainingVectors,
-    shares=SHARES,
-    n_folds: int = 4,
+    adapter: BaseAdapter, # its weights are the start of every fold
+    data: TrainingVectors, # all questions and the whole corpus
+    shares=SHARES, # of the way from the base (0) to what was learned (1)
+    n_folds: int = 4, # parts, each held out once
     unjudged: bool = False, # compare with nodes that have no questions as well
     **settings, # as in `fit`
 ) -> dict: # share -> float (n,), reciprocal rank of every question when it was held out

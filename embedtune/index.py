@@ -50,7 +50,7 @@ def save_index(
 # %% ../nbs/22_index.ipynb #4ee416db
 def check_stamp(
     made: dict, # the stamp of an index
-    model: EmbeddingModel,
+    model: EmbeddingModel, # that wants to ask the index
     path, # for the message
 ):
     "Raise `EmbedtuneError` if another model made the vectors."
@@ -59,7 +59,7 @@ def check_stamp(
 
 # %% ../nbs/22_index.ipynb #00b22727
 def open_part(
-    model: EmbeddingModel,
+    model: EmbeddingModel, # that will be asked for the vectors of questions
     corpus: dict[str, str], # {node id: text}
     path: Path, # of the index
     i: int, # number of the part
@@ -166,7 +166,7 @@ def search(self: LanceRetriever,
 def recall_at(
     found: list[list[str]], # ids of each search
     exact: list[list[str]], # ids of the exact search
-    k: int = 10,
+    k: int = 10, # results looked at
 ) -> float:
     "Mean share of the exact first `k` among those that were found."
     return float(np.mean([len(set(some[:k]) & set(right[:k]))/len(right[:k]) for some, right in zip(found, exact)]))
@@ -174,10 +174,10 @@ def recall_at(
 # %% ../nbs/22_index.ipynb #b401f265
 def clustered(
     n: int, # vectors
-    dim: int = 384,
+    dim: int = 384, # length of each vector
     spread: float = 1., # length of the step from a centre to a point; a centre has length 1
     size: int = 100, # points a centre, in the mean
-    seed: int = 0,
+    seed: int = 0, # of the draw
 ): # float32 (n, dim), rows of length 1
     "Vectors around centres that lie around fewer centres, as texts lie in subjects."
     from embedtune.embedding import unit

@@ -59,13 +59,13 @@ def query_vectors(
 def tune_queries(
     model, # a SentenceTransformer, which is changed
     data, # `TrainingVectors` of its untuned copy
-    epochs: int = 3,
+    epochs: int = 3, # passes over the questions
     batch_size: int = 32, # questions
     learning_rate: float = 1e-4, # the peak: a tenth of the steps warm up to it, then it falls to 0
     scale: float = 20., # of the cosines in the loss
     max_nodes: int = 20_000, # that a batch is compared with
-    seed: int = 42,
-    show_progress: bool = False,
+    seed: int = 42, # of the shuffling
+    show_progress: bool = False, # a bar of the steps
 ) -> list[dict]: # with 'step', 'epoch' and 'loss'
     "Tune the model on the questions; returns the loss of every step."
     import torch

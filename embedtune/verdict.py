@@ -20,7 +20,7 @@ from .evaluation import HATCHES, Evaluation, listed
 
 # %% ../nbs/25_verdict.ipynb #3d7a7bfa
 def clusters_of(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # its answers, and `doc_ids` for documents
     by: str = 'node', # 'node', or 'document' where the dataset knows them
 ) -> dict[str, int]: # query id -> number of its cluster
     "The questions that stand or fall together: those that share a relevant node, or a document of one."
@@ -50,8 +50,8 @@ def cluster_sums(
 def bootstrap_means(
     values: np.ndarray, # (questions, measures)
     labels: np.ndarray, # int (questions,): the cluster of each
-    rounds: int = 10_000,
-    seed: int = 0,
+    rounds: int = 10_000, # samples drawn
+    seed: int = 0, # of the draw
 ) -> np.ndarray: # (rounds, measures)
     "The means of samples of as many clusters, drawn with replacement (Field and Welsh, 2007: the cluster bootstrap)."
     sums, sizes = cluster_sums(values, labels)
@@ -85,8 +85,8 @@ def middle(
 def swap_p(
     gains: np.ndarray,  # (questions, measures): after minus before
     labels: np.ndarray, # int (questions,): the cluster of each
-    rounds: int = 10_000,
-    seed: int = 0,
+    rounds: int = 10_000, # random swaps
+    seed: int = 0, # of the draw
 ) -> np.ndarray: # (measures,)
     "How often swapping before and after at random, cluster by cluster, gives a mean at least as far from 0 (two-sided)."
     sums, _ = cluster_sums(gains, labels)
@@ -114,22 +114,22 @@ POWERED = 1.96 + .84 # standard errors that a gain needs to be seen four times i
 class Difference:
     "What one metric says about two evaluations of the same questions."
     metric: str       # such as 'mrr@10'
-    before: float     # means
-    after: float
+    before: float # mean over the questions
+    after: float # the same of the other evaluation
     mean: float       # after − before
-    low: float        # 95 % interval of `mean`
-    high: float
+    low: float # lower end of the 95 % interval of `mean`
+    high: float # upper end of it
     p: float          # of the permutation test, adjusted for all metrics
     effect: float     # mean gain in standard deviations of the gains; 0 if all gains are equal
     detectable: float # least gain that is seen four times in five with these questions
-    questions: int
+    questions: int # that both answered
     clusters: int     # groups of questions that share nodes
 
     def __str__(self): return f'{self.metric} {self.before:.3f} → {self.after:.3f}: {self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]'
 
 # %% ../nbs/25_verdict.ipynb #2af1149f
 def asked(
-    evaluation: Evaluation,
+    evaluation: Evaluation, # of these queries and maybe more
     ids, # of queries
 ) -> Evaluation:
     "The evaluation of some of its queries, in that order."
@@ -151,7 +151,7 @@ def paired_values(
 
 # %% ../nbs/25_verdict.ipynb #b4e16df4
 def labels_of(
-    evaluation: Evaluation,
+    evaluation: Evaluation, # gives the order of the questions
     dataset: EmbeddingQAFinetuneDataset | None, # None: every question for itself
     by: str = 'node', # as in `clusters_of`
 ) -> np.ndarray: # int (questions,)
@@ -163,13 +163,13 @@ def labels_of(
 
 # %% ../nbs/25_verdict.ipynb #03240b76
 def differences(
-    before: Evaluation,
-    after: Evaluation,
+    before: Evaluation, # what is in use
+    after: Evaluation, # what might replace it, on the same questions
     dataset: EmbeddingQAFinetuneDataset | None = None, # what was evaluated: says which questions belong together; None: each for itself
-    metrics=DECIDING,
+    metrics=DECIDING, # names such as hit_rate@5
     by: str = 'node',      # as in `clusters_of`
     rounds: int = 10_000,  # of bootstrap and permutations
-    seed: int = 0,
+    seed: int = 0, # of bootstrap and permutations
 ) -> list[Difference]:
     "For each metric the gain from `before` to `after`, question by question."
     values, labels = paired_values([before, after], metrics), labels_of(before, dataset, by)
@@ -183,7 +183,7 @@ def differences(
 
 # %% ../nbs/25_verdict.ipynb #fe201616
 def questions_needed(
-    difference: Difference,
+    difference: Difference, # as measured with the questions there are
     gain: float, # the least gain worth seeing, such as .02
 ) -> int:
     "About how many questions of this kind show a true `gain` four times in five."
@@ -194,8 +194,8 @@ def questions_needed(
 @dataclass
 class Verdict:
     "Whether to ship `after` instead of `before`, and why."
-    before: str   # names
-    after: str
+    before: str # name of the evaluation that is in use
+    after: str # name of the one that might replace it
     decision: str # SHIP, MARGINAL, REGRESSION or TOO FEW QUESTIONS
     reason: str   # one sentence
     differences: list[Difference] # the first one decided
@@ -208,7 +208,7 @@ FEWEST = 10 # clusters: fewer, and an interval means nothing
 def decide(
     found: list[Difference], # the first one decides
     worthwhile: float = .02, # least gain worth a release
-    level: float = .05,
+    level: float = .05, # of significance: compared with the adjusted p
 ) -> tuple[str, str]: # decision and reason
     "The verdict on a comparison."
     main = found[0]
@@ -223,11 +223,11 @@ def decide(
 
 # %% ../nbs/25_verdict.ipynb #b8508da8
 def verdict(
-    before: Evaluation,
-    after: Evaluation,
+    before: Evaluation, # what is in use
+    after: Evaluation, # what might replace it, on the same questions
     dataset: EmbeddingQAFinetuneDataset | None = None, # what was evaluated; see `differences`
     worthwhile: float = .02, # least gain of the first metric that is worth a release
-    metrics=DECIDING,
+    metrics=DECIDING, # the first decides, none may get worse
     **settings, # `by`, `rounds`, `seed` of `differences`
 ) -> Verdict:
     "`SHIP`, `MARGINAL`, `REGRESSION` or `TOO FEW QUESTIONS`, with the reason; `EmbedtuneError` if the questions differ."
@@ -248,7 +248,7 @@ def simulated(
     n_nodes: int,            # that are asked about
     per_node: int = 2,       # questions on each
     gain: float = 0.,        # how much lower the second retriever's log ranks are
-    seed: int = 0,
+    seed: int = 0, # of all luck
 ) -> tuple: # two `Evaluation`s and their `EmbeddingQAFinetuneDataset`
     "Two retrievers of known difference: log ranks of shared difficulty, luck by node, and luck by question."
     rng, n = np.random.default_rng(seed), n_nodes*per_node
@@ -300,7 +300,7 @@ def plt_axes(
 def plot_intervals(
     evaluations, # list of `Evaluation` of the same questions
     dataset: EmbeddingQAFinetuneDataset | None = None, # what was evaluated; see `differences`
-    metrics=DECIDING,
+    metrics=DECIDING, # a group of bars for each
     ax=None, # matplotlib axes; None: new ones
 ):
     "The axes with a group of bars for each metric, with 95 % intervals over the questions."
@@ -334,8 +334,8 @@ def plot_differences(
 
 # %% ../nbs/25_verdict.ipynb #01612ef7
 def changes(
-    before: Evaluation,
-    after: Evaluation,
+    before: Evaluation, # what is in use
+    after: Evaluation, # what might replace it, on the same questions
     dataset: EmbeddingQAFinetuneDataset, # what was evaluated
     metric: str = 'mrr@10', # whose gain is listed
 ):
@@ -350,8 +350,8 @@ def changes(
 
 # %% ../nbs/25_verdict.ipynb #6a254b9d
 def plot_ranks(
-    before: Evaluation,
-    after: Evaluation,
+    before: Evaluation, # on the horizontal axis
+    after: Evaluation, # on the upright axis, of the same questions
     ax=None, # matplotlib axes; None: new ones
 ):
     "The axes with each question's best rank before and after, both as logarithms: below the diagonal is won."
@@ -366,7 +366,7 @@ def plot_ranks(
 
 # %% ../nbs/25_verdict.ipynb #82f9b831
 def form(
-    question: str,
+    question: str, # its first word and its last character count
 ) -> str:
     "The first word of a question if it asks with one, else 'other'; 'no question mark' without one."
     first = question.split()[0].lower() if question.split() else ''
@@ -375,9 +375,9 @@ def form(
 
 # %% ../nbs/25_verdict.ipynb #96cfdedf
 def binned(
-    value: float,
+    value: float, # to find the range of
     edges, # ascending
-    unit: str,
+    unit: str, # noun after the numbers
 ) -> str:
     "The range between two edges that a value is in, as a label."
     place = int(np.searchsorted(edges, value, side='right'))
@@ -386,8 +386,8 @@ def binned(
 
 # %% ../nbs/25_verdict.ipynb #7e2e8895
 def is_table(
-    text: str,
-    share: float = .2, # of the words
+    text: str, # of a node
+    share: float = .2, # least share of words with a digit
 ) -> bool:
     "Whether a text is table rather than prose: many of its words hold a digit."
     words = text.split()
@@ -395,7 +395,7 @@ def is_table(
 
 # %% ../nbs/25_verdict.ipynb #7e8827b0
 def slices_of(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # that was evaluated
 ) -> dict[str, dict[str, str]]: # kind of slice -> query id -> label
     "The usual ways to divide questions: by form, length, length and kind of the answer, document, and third of the document."
     node = {i: ids[0] for i, ids in dataset.relevant_docs.items()}
@@ -412,11 +412,11 @@ def slices_of(
 
 # %% ../nbs/25_verdict.ipynb #0e8b9b29
 def by_slice(
-    before: Evaluation,
-    after: Evaluation,
+    before: Evaluation, # what is in use
+    after: Evaluation, # what might replace it, on the same questions
     dataset: EmbeddingQAFinetuneDataset, # what was evaluated
     slices: dict | None = None, # {kind: {query id: label}}; None: `slices_of(dataset)`
-    metric: str = 'mrr@10',
+    metric: str = 'mrr@10', # whose gain is listed
     least: int = 10, # questions that a slice needs to be listed
 ):
     "A pandas DataFrame by kind and label: questions, both means, and the gain with its 95 % interval."
@@ -433,10 +433,10 @@ def by_slice(
 
 # %% ../nbs/25_verdict.ipynb #52adcb33
 def plot_gain(
-    before: Evaluation,
-    after: Evaluation,
+    before: Evaluation, # what is in use
+    after: Evaluation, # what might replace it, on the same questions
     dataset: EmbeddingQAFinetuneDataset, # what was evaluated
-    metric: str = 'mrr@10',
+    metric: str = 'mrr@10', # whose gain is drawn
     ax=None, # matplotlib axes; None: new ones
 ):
     "The axes with the mean gain against the length of the question, with 95 % intervals."
