@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['METHODS', 'COSTS', 'Job', 'Method', 'method', 'words', 'one_vector', 'by_windows', 'hybrid', 'adapted', 'linear',
            'low_rank', 'tower', 'nudged', 'finetuned', 'fast_finetune', 'full_finetune', 'shipped', 'merged', 'api',
-           'Rung', 'dense_parts', 'index_mb', 'query_ms', 'spent', 'Ladder', 'check_methods', 'ladder',
+           'Rung', 'dense_parts', 'index_mb', 'query_ms', 'spent', 'Ladder', 'file_name', 'check_methods', 'ladder',
            'Recommendation', 'thinned', 'Saturation', 'saturation', 'saturated']
 
 # %% ../nbs/27_ladder.ipynb #c1a42da3
-import hashlib, json, time
+import hashlib, json, re, time
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -44,8 +44,8 @@ class Job:
     out: Path = Path('runs/ladder')   # folder for models and figures
     api_model: object = None          # a further `EmbeddingModel` to compare with, as it is
     search: SearchSettings = field(default_factory=SearchSettings) # windows, and how a node scores by them
-    seed: int = 42 # of everything that is drawn at random
-    show_progress: bool = True # bars while it trains and embeds
+    seed: int = 42                    # of everything that is drawn at random
+    show_progress: bool = True        # bars while it trains and embeds
     def __post_init__(self):
         self.out = Path(self.out)
         self.train.validate(), self.val.validate()
@@ -120,6 +120,7 @@ def adapted(
     engine.finetune()
     return job.search.dense(engine.get_finetuned_model(), job.val.corpus)
 
+# %% ../nbs/27_ladder.ipynb #a98d8375
 @method('linear adapter')
 def linear(
     job: Job, # its training questions teach the matrix
@@ -127,6 +128,7 @@ def linear(
     "A matrix between the question's vector and the search."
     return adapted(job, LinearLayer)
 
+# %% ../nbs/27_ladder.ipynb #80d0e501
 @method('low-rank adapter')
 def low_rank(
     job: Job, # its training questions teach the matrix
@@ -175,6 +177,7 @@ def finetuned(
     SentenceTransformersFinetuneEngine(job.train, job.model, job.out/name, seed=job.seed, show_progress_bar=job.show_progress, **settings).finetune()
     return job.out/name
 
+# %% ../nbs/27_ladder.ipynb #a63cb334
 @method('fast finetune', weights=True)
 def fast_finetune(
     job: Job, # its model is tuned, in `out/fast`
@@ -182,6 +185,7 @@ def fast_finetune(
     "The upper third of the model's layers tuned."
     return job.tuned(finetuned(job, 'fast', fast=True))
 
+# %% ../nbs/27_ladder.ipynb #fd719f92
 @method('finetune', weights=True)
 def full_finetune(
     job: Job, # its model is tuned, in `out/finetuned`
@@ -197,6 +201,7 @@ def shipped(
     "The tuned model as it is shipped."
     return job.tuned(job.out/'finetuned', bm25=True)
 
+# %% ../nbs/27_ladder.ipynb #29037202
 @method('merged', weights=True, after='finetune')
 def merged(
     job: Job, # with a tuned model in `out/finetuned`
@@ -204,6 +209,7 @@ def merged(
     "Four fifths of the tuned weights and one of the base's."
     return job.search.dense(job.cached(merge(job.model, job.out/'finetuned')), job.val.corpus)
 
+# %% ../nbs/27_ladder.ipynb #fb67974c
 @method('API model')
 def api(
     job: Job, # its `api_model` embeds
@@ -216,7 +222,7 @@ def api(
 @dataclass
 class Rung:
     "What one method gives and what it costs."
-    method: str # name in `METHODS`
+    method: str          # name in `METHODS`
     evaluation: Evaluation # on `Job.val`
     train_seconds: float # to train it, with what it goes on with
     new_vectors: int     # texts to embed for the corpus, beyond those of the untuned model
@@ -256,6 +262,14 @@ def query_ms(
         return 1000*(time.perf_counter() - start)
     return float(np.median([once(f'{question} ({retriever.name})') for question in questions]))
 
+# %% ../nbs/27_ladder.ipynb #9585956f
+def spent(
+    job: Job, # its `model` and `api_model` are asked for their `usage`
+) -> float: # dollars
+    "What the models behind APIs have cost so far."
+    usages = (getattr(model, 'usage', None) for model in (job.model, job.api_model))
+    return sum(usage.usd or 0 for usage in usages if usage)
+
 # %% ../nbs/27_ladder.ipynb #fe6ab705
 @patch
 def measure(self: Job,
@@ -276,14 +290,6 @@ def measure(self: Job,
         if not new: new, indexed = before.new_vectors, before.index_seconds + indexed # it needs those that were made there
     return Rung(name, evaluation, trained, new, indexed, ms, index_mb(retriever), spent(self) - paid)
 
-# %% ../nbs/27_ladder.ipynb #9585956f
-def spent(
-    job: Job, # its `model` and `api_model` are asked for their `usage`
-) -> float: # dollars
-    "What the models behind APIs have cost so far."
-    usages = (getattr(model, 'usage', None) for model in (job.model, job.api_model))
-    return sum(usage.usd or 0 for usage in usages if usage)
-
 # %% ../nbs/27_ladder.ipynb #002dff27
 @dataclass
 class Ladder:
@@ -300,6 +306,15 @@ def key(self: Job) -> str: # 64 hexadecimal digits
     content = [version('embedtune'), self.base.fingerprint, asdict(self.search), self.seed, *([d.queries, d.corpus, d.relevant_docs] for d in (self.train, self.val))]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+# %% ../nbs/27_ladder.ipynb #66491c38
+def file_name(
+    name: str, # of a method or a model
+    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
+) -> str:
+    "The name in small letters, digits and hyphens, so that it can be part of a path."
+    hyphens = re.sub(r'[\W_]', '-', name.lower())
+    return re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
+
 # %% ../nbs/27_ladder.ipynb #a534d5f4
 @patch
 def rung(self: Job,
@@ -307,7 +322,7 @@ def rung(self: Job,
     below: dict[str, Rung], # the rungs so far
 ) -> Rung:
     "A rung as it was written, or measured now and written."
-    path, key = self.out/'rungs'/f"{''.join(c if c.isalnum() else '-' for c in name.lower())}.json", self.key()
+    path, key = self.out/'rungs'/f'{file_name(name, squeeze=False)}.json', self.key()
     if path.is_file():
         kept = read_json(path, ['key', 'rung'], [], EmbedtuneError)
         if kept['key'] == key: return Rung(**kept['rung'] | dict(evaluation=Evaluation.from_json(path.with_suffix('.ranks.json'))))
