@@ -8,7 +8,7 @@ __all__ = ['DEFAULT_MODEL', 'ARGUMENTS', 'run_command', 'nodes_of', 'nodes_comma
            'make_parser', 'warn_in_a_line', 'main']
 
 # %% ../nbs/30_cli.ipynb #19027992
-import argparse, json, os, re, sys, warnings
+import argparse, json, os, sys, warnings
 from pathlib import Path
 
 from .documents import EmbedtuneError
@@ -110,6 +110,7 @@ def evaluate_command(
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
     from embedtune.evaluation import compare, evaluate, to_markdown
     from embedtune.frozen import half_precision
+    from embedtune.ladder import file_name
     from embedtune.retrieval import BM25Retriever
     from embedtune.ship import RETRIEVER, load_retriever
     dataset = EmbeddingQAFinetuneDataset.from_json(args.dataset)
@@ -121,7 +122,7 @@ def evaluate_command(
     evaluations = [evaluate(make(), dataset, name=name, show_progress=True) for name, make in candidates.items()]
     print(to_markdown(compare(evaluations)))
     if not args.save: return
-    for e in evaluations: e.save_json(args.save/f"{re.sub('[^a-z0-9]+', '-', e.name.lower()).strip('-')}.json")
+    for e in evaluations: e.save_json(args.save/f'{file_name(e.name)}.json')
     print(f'evaluations: {args.save}')
 
 # %% ../nbs/30_cli.ipynb #e429cdb4

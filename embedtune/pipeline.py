@@ -6,7 +6,7 @@
 __all__ = ['source_key', 'Steps', 'prepare', 'candidate', 'save_plots', 'Run', 'two_sides', 'run']
 
 # %% ../nbs/29_pipeline.ipynb #6244ac3b
-import json, os, re, time
+import json, os, time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +21,7 @@ from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, load_mod
 from .evaluation import Evaluation, compare, evaluate, plot_comparison
 from .frozen import half_precision
 from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_number, check_output_folder, plot_loss, versions
+from .ladder import file_name
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs
@@ -192,7 +193,7 @@ def evaluate_step(self: Run,
     tuned, # hashes of the tuned model's files
 ) -> Evaluation:
     "Step 3: the ranks of one candidate, in `evaluations/`."
-    file = f"evaluations/{re.sub('[^a-z0-9]+', '-', name.lower())}.json"
+    file = f'evaluations/{file_name(name)}.json'
     depends = {'base': source_key(self.model), 'finetuned': tuned, 'finetuned + BM25': tuned}.get(name, name)
     def make():
         dataset = EmbeddingQAFinetuneDataset.from_json(self.out/'val_dataset.json')
