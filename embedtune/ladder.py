@@ -139,7 +139,7 @@ def low_rank(
 # %% ../nbs/27_ladder.ipynb #be398215
 @method('query tower', weights=True)
 def tower(
-    job: Job, # with `weights`: its model is copied and tuned
+    job: Job, # its model is copied, and the copy tuned: no black box
 ):
     "A copy of the model that learned to ask."
     engine = QueryTowerFinetuneEngine(job.train, job.model, job.out/'tower', search=job.search, cache=job.cache, seed=job.seed, show_progress_bar=job.show_progress)
