@@ -24,7 +24,9 @@ _chapter = {
 __all__ = list(_chapter)
 
 # %% ../nbs/31_package.ipynb #b0cfa047
-def __getattr__(name):
+def __getattr__(
+    name, # that the package does not hold yet
+):
     "A public name, from the module that defines it."
     from importlib import import_module
     if name not in _chapter: raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -8,13 +8,15 @@ __all__ = ['DEFAULT_MODEL', 'ARGUMENTS', 'run_command', 'nodes_of', 'nodes_comma
            'make_parser', 'warn_in_a_line', 'main']
 
 # %% ../nbs/30_cli.ipynb #19027992
-import argparse, json, os, re, sys, warnings
+import argparse, json, os, sys, warnings
 from pathlib import Path
 
 from .documents import EmbedtuneError
 
 # %% ../nbs/30_cli.ipynb #91634d5e
-def run_command(args):
+def run_command(
+    args, # `Namespace`: train, val, out, openai_embeddings, llm, model, questions, epochs, batch_size, seed, allow_leakage
+):
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run
@@ -39,7 +41,9 @@ def nodes_of(
     return split_nodes(load_documents(args.documents), load_model(args.model).tokenizer, chunk_size=args.chunk_size, chunk_overlap=overlap)
 
 # %% ../nbs/30_cli.ipynb #8e6596bd
-def nodes_command(args):
+def nodes_command(
+    args, # `Namespace`: documents, out, model, chunk_size, chunk_overlap
+):
     "Split documents into nodes."
     from dataclasses import asdict
     from embedtune.dataset import write_json
@@ -48,7 +52,9 @@ def nodes_command(args):
     print(f'{len(nodes)} nodes of {args.chunk_size} tokens at most: {args.out}')
 
 # %% ../nbs/30_cli.ipynb #feb0b256
-def pairs_command(args):
+def pairs_command(
+    args, # `Namespace`: documents, out, llm, model, the limits of cost, and the settings of questions
+):
     "Let a language model ask questions about documents."
     from embedtune.llm import llm_from_spec
     from embedtune.pairs import plan_pairs
@@ -62,7 +68,9 @@ def pairs_command(args):
     if dataset.report: print(', '.join(f'{name} {n}' for name, n in dataset.report.counts.items() if n) or 'nothing', 'dropped')
 
 # %% ../nbs/30_cli.ipynb #e45b6d24
-def finetune_command(args):
+def finetune_command(
+    args, # `Namespace`: dataset, val_dataset, out, model, and the settings of the engine
+):
     "Tune a model on the questions of a dataset."
     from embedtune.dataset import EmbeddingQAFinetuneDataset
     from embedtune.finetune import SentenceTransformersFinetuneEngine
@@ -77,7 +85,9 @@ def finetune_command(args):
     print(f'tuned model: {args.out}')
 
 # %% ../nbs/30_cli.ipynb #b7d1a001
-def adapter_command(args):
+def adapter_command(
+    args, # `Namespace`: dataset, out, kind, plan, seed; model or openai_embeddings
+):
     "Tune an adapter over a model, also one behind an API; stored vectors stay as they are."
     from embedtune.adapter import EmbeddingAdapterFinetuneEngine
     from embedtune.dataset import EmbeddingQAFinetuneDataset
@@ -92,12 +102,15 @@ def adapter_command(args):
     print(f'adapter, {engine.adapter.share:.0%} of the way: {args.out}')
 
 # %% ../nbs/30_cli.ipynb #d5fadd4b
-def evaluate_command(args):
+def evaluate_command(
+    args, # `Namespace`: dataset, train_dataset, models, openai_embeddings, save, allow_leakage
+):
     "Compare BM25 and models on the questions of a dataset."
     from embedtune.dataset import EmbeddingQAFinetuneDataset, require_no_leakage
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
     from embedtune.evaluation import compare, evaluate, to_markdown
     from embedtune.frozen import half_precision
+    from embedtune.ladder import file_name
     from embedtune.retrieval import BM25Retriever
     from embedtune.ship import RETRIEVER, load_retriever
     dataset = EmbeddingQAFinetuneDataset.from_json(args.dataset)
@@ -109,11 +122,13 @@ def evaluate_command(args):
     evaluations = [evaluate(make(), dataset, name=name, show_progress=True) for name, make in candidates.items()]
     print(to_markdown(compare(evaluations)))
     if not args.save: return
-    for e in evaluations: e.save_json(args.save/f"{re.sub('[^a-z0-9]+', '-', e.name.lower()).strip('-')}.json")
+    for e in evaluations: e.save_json(args.save/f'{file_name(e.name)}.json')
     print(f'evaluations: {args.save}')
 
 # %% ../nbs/30_cli.ipynb #e429cdb4
-def compare_command(args):
+def compare_command(
+    args, # `Namespace`: before, after, judged, worthwhile, json, fail_on_regression
+):
     "Say whether one evaluation is better than another, and whether that is luck."
     from dataclasses import asdict
     from embedtune.dataset import EmbeddingQAFinetuneDataset, write_json
@@ -130,7 +145,9 @@ def compare_command(args):
     return 3 if args.fail_on_regression and found.decision == 'REGRESSION' else 0
 
 # %% ../nbs/30_cli.ipynb #14ff764e
-def ladder_command(args):
+def ladder_command(
+    args, # `Namespace`: dataset, val_dataset, out, model, methods, saturation, json and more
+):
     "Run every method on the same questions, and recommend the cheapest within noise of the best."
     from embedtune.dataset import EmbeddingQAFinetuneDataset, write_json
     from embedtune.embedding import OpenAIEmbedding
@@ -150,7 +167,9 @@ def ladder_command(args):
     print(f'report: {write_ladder_report(found)}')
 
 # %% ../nbs/30_cli.ipynb #b24d92c1
-def report_command(args):
+def report_command(
+    args, # `Namespace`: folder, page
+):
     "Write one page about a finished run: the decision, the metrics, and every question."
     from embedtune.report import write_report
     print(f'report: {write_report(args.folder, args.page)}')

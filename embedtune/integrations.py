@@ -11,7 +11,7 @@ from .embedding import EmbeddingModel, encode
 
 # %% ../nbs/24_integrations.ipynb #a8765aa3
 def to_llama_index(
-    model: EmbeddingModel,
+    model: EmbeddingModel, # tuned or not, with an adapter or a query tower
 ): # a `BaseEmbedding`
     "The model for LlamaIndex; `EmbedtuneError` without the package."
     try: from llama_index.core.embeddings import BaseEmbedding
@@ -25,7 +25,7 @@ def to_llama_index(
 
 # %% ../nbs/24_integrations.ipynb #cdd5bcff
 def to_langchain(
-    model: EmbeddingModel,
+    model: EmbeddingModel, # tuned or not, with an adapter or a query tower
 ): # an `Embeddings`
     "The model for LangChain; `EmbedtuneError` without the package."
     try: from langchain_core.embeddings import Embeddings

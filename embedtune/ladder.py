@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['METHODS', 'COSTS', 'Job', 'Method', 'method', 'words', 'one_vector', 'by_windows', 'hybrid', 'adapted', 'linear',
            'low_rank', 'tower', 'nudged', 'finetuned', 'fast_finetune', 'full_finetune', 'shipped', 'merged', 'api',
-           'Rung', 'dense_parts', 'index_mb', 'query_ms', 'spent', 'Ladder', 'check_methods', 'ladder',
+           'Rung', 'dense_parts', 'index_mb', 'query_ms', 'spent', 'Ladder', 'file_name', 'check_methods', 'ladder',
            'Recommendation', 'thinned', 'Saturation', 'saturation', 'saturated']
 
 # %% ../nbs/27_ladder.ipynb #c1a42da3
-import hashlib, json, time
+import hashlib, json, re, time
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -43,9 +43,9 @@ class Job:
     model: object = DEFAULT_MODEL     # id or folder of a sentence-transformers model; or any `EmbeddingModel`: a black box
     out: Path = Path('runs/ladder')   # folder for models and figures
     api_model: object = None          # a further `EmbeddingModel` to compare with, as it is
-    search: SearchSettings = field(default_factory=SearchSettings)
-    seed: int = 42
-    show_progress: bool = True
+    search: SearchSettings = field(default_factory=SearchSettings) # windows, and how a node scores by them
+    seed: int = 42                    # of everything that is drawn at random
+    show_progress: bool = True        # bars while it trains and embeds
     def __post_init__(self):
         self.out = Path(self.out)
         self.train.validate(), self.val.validate()
@@ -68,9 +68,9 @@ METHODS = {} # name -> Method, from the cheapest on
 
 # %% ../nbs/27_ladder.ipynb #49c4ece0
 def method(
-    name: str, # in tables
-    weights: bool = False, # as in `Method`
-    after: str | None = None,
+    name: str, # of the row
+    weights: bool = False, # needs a model whose weights can be tuned
+    after: str | None = None, # as in `Method`
 ):
     "A decorator that makes a function a row of the ladder."
     def register(make):
@@ -80,51 +80,67 @@ def method(
 
 # %% ../nbs/27_ladder.ipynb #befeaa94
 @method('BM25')
-def words(job: Job):
+def words(
+    job: Job, # its `val.corpus` is searched
+):
     "Search by words."
     return BM25Retriever(job.val.corpus)
 
 # %% ../nbs/27_ladder.ipynb #a6c253eb
 @method('base, one vector')
-def one_vector(job: Job):
+def one_vector(
+    job: Job, # its `base` embeds
+):
     "The model as most use it: a node is one vector, and what the model does not read is lost."
     return DenseRetriever(job.base, job.val.corpus, window=None)
 
 # %% ../nbs/27_ladder.ipynb #e65848fa
 @method('base, windows')
-def by_windows(job: Job):
+def by_windows(
+    job: Job, # its `search` says which windows
+):
     "The model by windows."
     return job.search.dense(job.base, job.val.corpus)
 
 # %% ../nbs/27_ladder.ipynb #844f6fe9
 @method('base + BM25')
-def hybrid(job: Job):
+def hybrid(
+    job: Job, # BM25's weight is chosen on its training questions
+):
     "The model by windows and BM25."
     return replace(job.search, bm25_weight=choose_weight(job.base, job.train, search=job.search)).retriever(job.base, job.val.corpus)
 
 # %% ../nbs/27_ladder.ipynb #f7089c7e
 def adapted(
-    job: Job,
-    kind, # of `BaseAdapter`
+    job: Job, # its training questions teach the adapter
+    kind, # of adapter: a `BaseAdapter` class
 ):
     "The base behind an adapter."
     engine = EmbeddingAdapterFinetuneEngine(job.train, job.base, adapter_model=kind, model_output_path=job.out/kind.__name__, search=job.search, seed=job.seed, show_progress_bar=job.show_progress)
     engine.finetune()
     return job.search.dense(engine.get_finetuned_model(), job.val.corpus)
 
+# %% ../nbs/27_ladder.ipynb #a98d8375
 @method('linear adapter')
-def linear(job: Job):
+def linear(
+    job: Job, # its training questions teach the matrix
+):
     "A matrix between the question's vector and the search."
     return adapted(job, LinearLayer)
 
+# %% ../nbs/27_ladder.ipynb #80d0e501
 @method('low-rank adapter')
-def low_rank(job: Job):
+def low_rank(
+    job: Job, # its training questions teach the matrix
+):
     "The same with 32 directions."
     return adapted(job, LowRank)
 
 # %% ../nbs/27_ladder.ipynb #be398215
 @method('query tower', weights=True)
-def tower(job: Job):
+def tower(
+    job: Job, # its model is copied, and the copy tuned: no black box
+):
     "A copy of the model that learned to ask."
     engine = QueryTowerFinetuneEngine(job.train, job.model, job.out/'tower', search=job.search, cache=job.cache, seed=job.seed, show_progress_bar=job.show_progress)
     engine.finetune()
@@ -132,7 +148,9 @@ def tower(job: Job):
 
 # %% ../nbs/27_ladder.ipynb #24fb0b1e
 @method('NUDGE')
-def nudged(job: Job):
+def nudged(
+    job: Job, # those of its training questions count that are about nodes of `val.corpus`
+):
     "Stored vectors moved towards the training questions that they answer."
     known = [i for i, ids in job.train.relevant_docs.items() if all(node_id in job.val.corpus for node_id in ids)]
     if not known: raise EmbedtuneError('no training question is about a node that is searched')
@@ -151,7 +169,7 @@ def tuned(self: Job,
 
 # %% ../nbs/27_ladder.ipynb #78940d1c
 def finetuned(
-    job: Job,
+    job: Job, # its model is tuned on its training questions
     name: str, # of the folder
     **settings, # of the engine
 ):
@@ -159,29 +177,43 @@ def finetuned(
     SentenceTransformersFinetuneEngine(job.train, job.model, job.out/name, seed=job.seed, show_progress_bar=job.show_progress, **settings).finetune()
     return job.out/name
 
+# %% ../nbs/27_ladder.ipynb #a63cb334
 @method('fast finetune', weights=True)
-def fast_finetune(job: Job):
+def fast_finetune(
+    job: Job, # its model is tuned, in `out/fast`
+):
     "The upper third of the model's layers tuned."
     return job.tuned(finetuned(job, 'fast', fast=True))
 
+# %% ../nbs/27_ladder.ipynb #fd719f92
 @method('finetune', weights=True)
-def full_finetune(job: Job):
+def full_finetune(
+    job: Job, # its model is tuned, in `out/finetuned`
+):
     "The model tuned."
     return job.tuned(finetuned(job, 'finetuned'))
 
 # %% ../nbs/27_ladder.ipynb #f78bb35e
 @method('finetune + BM25', weights=True, after='finetune')
-def shipped(job: Job):
+def shipped(
+    job: Job, # with a tuned model in `out/finetuned`
+):
     "The tuned model as it is shipped."
     return job.tuned(job.out/'finetuned', bm25=True)
 
+# %% ../nbs/27_ladder.ipynb #29037202
 @method('merged', weights=True, after='finetune')
-def merged(job: Job):
+def merged(
+    job: Job, # with a tuned model in `out/finetuned`
+):
     "Four fifths of the tuned weights and one of the base's."
     return job.search.dense(job.cached(merge(job.model, job.out/'finetuned')), job.val.corpus)
 
+# %% ../nbs/27_ladder.ipynb #fb67974c
 @method('API model')
-def api(job: Job):
+def api(
+    job: Job, # its `api_model` embeds
+):
     "Another model, as it is."
     if job.api_model is None: raise EmbedtuneError('no API model was given')
     return job.search.dense(CachedEmbedding(job.api_model, job.cache), job.val.corpus)
@@ -190,8 +222,8 @@ def api(job: Job):
 @dataclass
 class Rung:
     "What one method gives and what it costs."
-    method: str
-    evaluation: Evaluation
+    method: str          # name in `METHODS`
+    evaluation: Evaluation # on `Job.val`
     train_seconds: float # to train it, with what it goes on with
     new_vectors: int     # texts to embed for the corpus, beyond those of the untuned model
     index_seconds: float # to embed them
@@ -203,7 +235,7 @@ class Rung:
 
 # %% ../nbs/27_ladder.ipynb #58b05280
 def dense_parts(
-    retriever,
+    retriever, # of any kind
 ) -> list: # of `DenseRetriever`
     "The retrievers by vectors inside a retriever."
     if isinstance(retriever, DenseRetriever): return [retriever]
@@ -212,7 +244,7 @@ def dense_parts(
 
 # %% ../nbs/27_ladder.ipynb #3d269a37
 def index_mb(
-    retriever,
+    retriever, # of any kind
 ) -> float: # megabytes
     "What the vectors of a retriever weigh, or, without any, BM25's table."
     if parts := dense_parts(retriever): return sum(part.vectors.nbytes for part in parts)/1e6
@@ -220,8 +252,8 @@ def index_mb(
 
 # %% ../nbs/27_ladder.ipynb #e9a33831
 def query_ms(
-    retriever,
-    questions: list[str],
+    retriever, # with `.search(queries, k)` and a `name`
+    questions: list[str], # asked one by one, each with a few words more
 ) -> float: # milliseconds
     "The median time of one search."
     def once(question):
@@ -229,6 +261,14 @@ def query_ms(
         retriever.search([question], 10)
         return 1000*(time.perf_counter() - start)
     return float(np.median([once(f'{question} ({retriever.name})') for question in questions]))
+
+# %% ../nbs/27_ladder.ipynb #9585956f
+def spent(
+    job: Job, # its `model` and `api_model` are asked for their `usage`
+) -> float: # dollars
+    "What the models behind APIs have cost so far."
+    usages = (getattr(model, 'usage', None) for model in (job.model, job.api_model))
+    return sum(usage.usd or 0 for usage in usages if usage)
 
 # %% ../nbs/27_ladder.ipynb #fe6ab705
 @patch
@@ -250,22 +290,14 @@ def measure(self: Job,
         if not new: new, indexed = before.new_vectors, before.index_seconds + indexed # it needs those that were made there
     return Rung(name, evaluation, trained, new, indexed, ms, index_mb(retriever), spent(self) - paid)
 
-# %% ../nbs/27_ladder.ipynb #9585956f
-def spent(
-    job: Job,
-) -> float: # dollars
-    "What the models behind APIs have cost so far."
-    usages = (getattr(model, 'usage', None) for model in (job.model, job.api_model))
-    return sum(usage.usd or 0 for usage in usages if usage)
-
 # %% ../nbs/27_ladder.ipynb #002dff27
 @dataclass
 class Ladder:
     "The rungs of one job, from the cheapest on."
-    job: Job
-    rungs: dict[str, Rung] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict) # method -> why
-    shared_seconds: float = 0. # to embed the training side once for all
+    job: Job # what all rungs were measured on
+    rungs: dict[str, Rung] = field(default_factory=dict) # method -> what was measured
+    skipped: dict[str, str] = field(default_factory=dict) # method -> why it was left out
+    shared_seconds: float = 0. # to embed the training side, once for all methods; part of no rung
 
 # %% ../nbs/27_ladder.ipynb #9ea78088
 @patch
@@ -274,6 +306,15 @@ def key(self: Job) -> str: # 64 hexadecimal digits
     content = [version('embedtune'), self.base.fingerprint, asdict(self.search), self.seed, *([d.queries, d.corpus, d.relevant_docs] for d in (self.train, self.val))]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+# %% ../nbs/27_ladder.ipynb #66491c38
+def file_name(
+    name: str, # of a method or a model
+    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
+) -> str:
+    "The name in small letters, digits and hyphens, so that it can be part of a path."
+    hyphens = re.sub(r'[\W_]', '-', name.lower())
+    return re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
+
 # %% ../nbs/27_ladder.ipynb #a534d5f4
 @patch
 def rung(self: Job,
@@ -281,7 +322,7 @@ def rung(self: Job,
     below: dict[str, Rung], # the rungs so far
 ) -> Rung:
     "A rung as it was written, or measured now and written."
-    path, key = self.out/'rungs'/f"{''.join(c if c.isalnum() else '-' for c in name.lower())}.json", self.key()
+    path, key = self.out/'rungs'/f'{file_name(name, squeeze=False)}.json', self.key()
     if path.is_file():
         kept = read_json(path, ['key', 'rung'], [], EmbedtuneError)
         if kept['key'] == key: return Rung(**kept['rung'] | dict(evaluation=Evaluation.from_json(path.with_suffix('.ranks.json'))))
@@ -293,7 +334,7 @@ def rung(self: Job,
 # %% ../nbs/27_ladder.ipynb #5b95309c
 def check_methods(
     methods, # names, or None for all
-    job: Job,
+    job: Job, # black boxes have no weights to tune
 ) -> dict[str, str | None]: # name -> why it does not apply, or None
     "The methods to climb, in the ladder's order; `EmbedtuneError` for an unknown one."
     if unknown := [name for name in methods or () if name not in METHODS]: raise EmbedtuneError(f'no method "{unknown[0]}": expected some of {", ".join(METHODS)}')
@@ -308,7 +349,7 @@ def ladder(
     model=DEFAULT_MODEL,      # id or folder of a sentence-transformers model; or any `EmbeddingModel`: a black box
     out='runs/ladder',        # folder for models and figures
     methods=None,             # names in `METHODS`; None: all that apply
-    allow_leakage=False,      # judge by questions or answers that are trained on
+    allow_leakage=False, # True: judge by questions or answers that are trained on
     **settings,               # `api_model`, `search`, `seed`, `show_progress` of `Job`
 ) -> Ladder:
     "Every method on the same questions; `EmbedtuneError` if the two sides share answers, or a method is unknown."
@@ -328,7 +369,7 @@ def ladder(
 # %% ../nbs/27_ladder.ipynb #aa1406ce
 @patch
 def table(self: Ladder,
-    metric: str = 'mrr@10',
+    metric: str = 'mrr@10', # measure and depth, such as hit_rate@5
 ):
     "A pandas DataFrame by method: the metric with its 95 % interval, hit rate@5, and the costs."
     import pandas as pd
@@ -341,7 +382,7 @@ def table(self: Ladder,
 # %% ../nbs/27_ladder.ipynb #f00c0a79
 class Recommendation(NamedTuple):
     "The method to ship, and why."
-    method: str
+    method: str # to ship: a name in `Ladder.rungs`
     best: str     # the method with the highest mean
     reason: str   # a sentence
     behind: dict[str, Difference] # of every method: how far the best is ahead of it
@@ -349,7 +390,7 @@ class Recommendation(NamedTuple):
 # %% ../nbs/27_ladder.ipynb #3c213b75
 @patch
 def recommend(self: Ladder,
-    metric: str = 'mrr@10',
+    metric: str = 'mrr@10', # measure and depth: whose mean decides
 ) -> Recommendation:
     "The cheapest method, in money and then in seconds, whose distance from the best could be chance."
     measure, k = metric.split('@')
@@ -368,7 +409,7 @@ COSTS = dict(train_seconds='training (s)', new_vectors='new vectors', query_ms='
 # %% ../nbs/27_ladder.ipynb #021d582a
 @patch
 def plot(self: Ladder,
-    metric: str = 'mrr@10',
+    metric: str = 'mrr@10', # measure and depth of the left panel
 ):
     "A matplotlib figure: quality with 95 % intervals of every method, and beside it what it costs."
     import matplotlib.pyplot as plt
@@ -388,10 +429,10 @@ def plot(self: Ladder,
 
 # %% ../nbs/27_ladder.ipynb #30a24f93
 def thinned(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # to take questions from
     share: float, # of the questions that stay
     by: str, # 'questions': on all nodes; 'documents': all on some nodes
-    seed: int = 0,
+    seed: int = 0, # of the draw
 ) -> EmbeddingQAFinetuneDataset:
     "About that share of the questions, over the same corpus."
     rng, by_node = np.random.default_rng(seed), {}
@@ -407,14 +448,14 @@ class Saturation(NamedTuple):
     "How quality grows with the training questions, and what to get more of."
     curves: dict[str, dict[float, Evaluation]] # 'questions' and 'documents' -> share -> evaluation
     decision: str # MORE QUESTIONS, MORE DOCUMENTS, ENOUGH or TOO FEW QUESTIONS
-    reason: str
+    reason: str # a sentence with the figures that decided
 
 # %% ../nbs/27_ladder.ipynb #8f868d3c
 def saturation(
-    job: Job,
+    job: Job, # its training questions are taken in shares
     name: str = 'fast finetune', # the method that is trained on the shares
-    shares=(.125, .25, .5, 1),
-    metric: str = 'mrr@10',
+    shares=(.125, .25, .5, 1), # of the questions, up to 1
+    metric: str = 'mrr@10', # measure and depth that decides
     worthwhile: float = .01, # least gain of twice the questions that would be worth writing them
 ) -> Saturation:
     "A method trained on shares of the questions, and whether more questions or more documents would help; goes on where it was."
@@ -429,8 +470,8 @@ def saturated(
     curves: dict, # as in `Saturation`
     val: EmbeddingQAFinetuneDataset, # that was evaluated
     ends, # the last two shares
-    metric: str,
-    worthwhile: float,
+    metric: str, # measure and depth that decides
+    worthwhile: float, # least gain of the last doubling that would be worth it
 ) -> tuple[str, str]: # decision and reason
     "What the end of the curves says."
     last = differences(*(curves['questions'][share] for share in ends), val, [metric])[0]
@@ -444,7 +485,7 @@ def saturated(
 @patch
 def plot(self: Saturation,
     val: EmbeddingQAFinetuneDataset, # that was evaluated
-    metric: str = 'mrr@10',
+    metric: str = 'mrr@10', # measure and depth of the upright axis
     ax=None, # matplotlib axes; None: new ones
 ):
     "The axes with the metric against the share of the questions, with 95 % intervals."

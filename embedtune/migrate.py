@@ -49,8 +49,8 @@ def fit_mlp(
     adapter: TwoLayerNN, # its weights are the start, and changed
     inputs: np.ndarray, # float32 (n, d), turned into the old room
     targets: np.ndarray, # float32 (n, d), rows of length 1
-    steps: int = 300,
-    learning_rate: float = 1e-3,
+    steps: int = 300, # of Adam, each over all texts
+    learning_rate: float = 1e-3, # Adam's
 ):
     "Train the adapter so that its outputs point where the targets do."
     import torch
@@ -68,7 +68,7 @@ class Turned(BaseAdapter):
     "A matrix, then a residual network."
     in_features: int # of the new model
     out_features: int # of the old one
-    hidden_features: int = 256
+    hidden_features: int = 256 # width of the residual network
     def inner(self): return TwoLayerNN(self.out_features, self.hidden_features, self.out_features)
     def start(self, rng): return dict(turn=np.eye(self.in_features, self.out_features)) | self.inner().weights
     def apply(self, x, w): return self.inner().apply(x @ w['turn'], w)
@@ -98,8 +98,8 @@ def align(
 
 # %% ../nbs/23_migrate.ipynb #7a41af80
 def aligned(
-    old: EmbeddingModel,
-    new: EmbeddingModel,
+    old: EmbeddingModel, # made the index
+    new: EmbeddingModel, # asks from now on
     adapter: BaseAdapter, # as from `align`
 ) -> TowerEmbeddingModel:
     "The new model's questions in the old model's index."
@@ -110,7 +110,7 @@ def recall_kept(
     aligned_ranks: np.ndarray, # float (n,): a measure of each question with the map and the old index
     full_ranks: np.ndarray, # (n,): the same with everything embedded anew
     rounds: int = 2000, # of the bootstrap over questions
-    seed: int = 0,
+    seed: int = 0, # of the bootstrap
 ) -> tuple[float, float, float]:
     "The ratio of the means, and its 95 % interval."
     drawn = np.random.default_rng(seed).integers(len(full_ranks), size=(rounds, len(full_ranks)))
@@ -131,7 +131,7 @@ class MigrationPlan:
 
 # %% ../nbs/23_migrate.ipynb #8cb0fe67
 def hit_counts(
-    retriever,
+    retriever, # over the index that is asked now
     queries: list[str], # real questions
     k: int = 5, # nodes that count as found
 ) -> dict[str, int]: # {node id: count}, most first, nodes of one count in their order
@@ -144,7 +144,7 @@ def hit_counts(
 # %% ../nbs/23_migrate.ipynb #b9c8d171
 def plan_migration(
     retriever, # over the old index, such as `open_index` gives
-    new: EmbeddingModel,
+    new: EmbeddingModel, # will embed everything anew
     queries: list[str] = (), # real questions, from a log; none: nodes stay in their order
     search: SearchSettings = SearchSettings(), # the new index's windows
     price: float = 0., # dollars for a million tokens
@@ -163,7 +163,7 @@ def plan_migration(
 
 # %% ../nbs/23_migrate.ipynb #627505aa
 def plot_plan(
-    plan: MigrationPlan,
+    plan: MigrationPlan, # with nodes that questions found
     ax=None, # matplotlib axes; None: new ones
 ):
     "The share of what questions find that is new, by the share of nodes that were embedded anew."
@@ -233,7 +233,7 @@ class Migration:
 def run(self: Migration,
     nodes: int = None, # how many more; None: all
     batch: int = 16, # nodes, after which progress is written
-    show_progress: bool = True,
+    show_progress: bool = True, # a bar of the nodes
 ):
     "Embed nodes anew, in the order of the plan; when all are done, write the new index."
     from tqdm.auto import tqdm

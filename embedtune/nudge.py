@@ -69,9 +69,9 @@ def nudged(
 
 # %% ../nbs/20_nudge.ipynb #99fc3321
 def split_questions(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset, # to cut by questions, with nodes that have several
     share: float = .5, # of the questions of each node that go into the second part
-    seed: int = 42,
+    seed: int = 42, # of the draw
 ) -> list[EmbeddingQAFinetuneDataset]: # two, over the same corpus
     "The dataset in two parts; of a node with several questions both have some, and the first has at least one."
     rng, of_node, second = random.Random(seed), {}, set()
@@ -86,11 +86,11 @@ GAMMAS = (0., .1, .2, .3, .4, .5, .6, .8, 1.)
 
 # %% ../nbs/20_nudge.ipynb #ca7116ea
 def gamma_curve(
-    retriever,
+    retriever, # by vectors, over the corpus of the questions; stays as it is
     known: EmbeddingQAFinetuneDataset, # what moves the vectors
     asked: dict, # name -> dataset over the same corpus
     move=nudge_n, # or `nudge_m`
-    gammas=GAMMAS,
+    gammas=GAMMAS, # distances to try
 ): # pandas DataFrame: a row for each gamma, a column for each dataset
     "MRR@10 by distance."
     import pandas as pd

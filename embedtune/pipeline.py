@@ -6,7 +6,7 @@
 __all__ = ['source_key', 'Steps', 'prepare', 'candidate', 'save_plots', 'Run', 'two_sides', 'run']
 
 # %% ../nbs/29_pipeline.ipynb #6244ac3b
-import json, os, re, time
+import json, os, time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +21,7 @@ from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, load_mod
 from .evaluation import Evaluation, compare, evaluate, plot_comparison
 from .frozen import half_precision
 from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_number, check_output_folder, plot_loss, versions
+from .ladder import file_name
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs
@@ -80,10 +81,10 @@ def prepare(
     llm='local', # who asks: see `llm_from_spec`, or a client with `chat`
     model=DEFAULT_MODEL, # its tokenizer measures the nodes
     questions=None, # how many questions at most; None: all that are good
-    questions_per_node=2,
+    questions_per_node=2, # that the LLM is asked for
     chunk_size=256, # tokens of a node at most
-    seed=42,
-    show_progress=True,
+    seed=42, # of the choice among nodes and questions
+    show_progress=True, # bars while documents are read and questions asked
     searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
@@ -128,15 +129,15 @@ def save_plots(
 @dataclass
 class Run:
     "The settings of a whole run; see `run` for their meaning."
-    out: Path
-    llm: object = 'local'
-    model: str = DEFAULT_MODEL
-    questions: int | None = None
-    epochs: int = 3
-    batch_size: int = 64
-    seed: int = 42
-    show_progress: bool = True
-    allow_leakage: bool = False
+    out: Path # folder for everything that comes out
+    llm: object = 'local' # who asks the questions: see `llm_from_spec`, or a client with `chat`
+    model: str = DEFAULT_MODEL # id or folder of the base model
+    questions: int | None = None # at most so many a side; None: no limit
+    epochs: int = 3 # passes over the training questions
+    batch_size: int = 64 # questions of a training step
+    seed: int = 42 # of all that is drawn at random
+    show_progress: bool = True # bars within the steps
+    allow_leakage: bool = False # go on even if the two sides share questions or answers
     def __post_init__(self):
         self.out = Path(self.out)
         for name, least in (('epochs', 1), ('batch_size', 2)): check_number(name, getattr(self, name), least, whole=True)
@@ -192,7 +193,7 @@ def evaluate_step(self: Run,
     tuned, # hashes of the tuned model's files
 ) -> Evaluation:
     "Step 3: the ranks of one candidate, in `evaluations/`."
-    file = f"evaluations/{re.sub('[^a-z0-9]+', '-', name.lower())}.json"
+    file = f'evaluations/{file_name(name)}.json'
     depends = {'base': source_key(self.model), 'finetuned': tuned, 'finetuned + BM25': tuned}.get(name, name)
     def make():
         dataset = EmbeddingQAFinetuneDataset.from_json(self.out/'val_dataset.json')

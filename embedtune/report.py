@@ -26,7 +26,7 @@ from .verdict import Verdict, plot_ranks, verdict
 
 # %% ../nbs/28_report.ipynb #7ef662b2
 def first_ranks(
-    evaluation: Evaluation,
+    evaluation: Evaluation,  # with one rank for each answer
 ) -> dict[str, float]:  # query id -> 1-based rank, inf if not found
     "The rank of the first relevant node of every query."
     return {query_id: min(ranks) for query_id, ranks in evaluation.ranks.items()}
@@ -46,7 +46,7 @@ def places_up(
 
 # %% ../nbs/28_report.ipynb #0e59c529
 def compared(
-    evaluations: list[Evaluation],
+    evaluations: list[Evaluation],  # at least one
     verdicts=(),  # objects with `before` and `after`, names of evaluations
 ) -> tuple[Evaluation, Evaluation]:
     "The two evaluations that the questions' changes are between."
@@ -56,8 +56,8 @@ def compared(
 
 # %% ../nbs/28_report.ipynb #d681a770
 def question_rows(
-    dataset: EmbeddingQAFinetuneDataset,
-    evaluations: list[Evaluation],
+    dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
+    evaluations: list[Evaluation],  # a column for each, in this order
     verdicts=(),  # see `compared`
 ) -> list[dict]:
     "For each question its text, the rank by every method, and the change: what the table shows and what it sorts by."
@@ -81,7 +81,7 @@ def metric_label(
 
 # %% ../nbs/28_report.ipynb #88a744aa
 def metric_rows(
-    evaluations: list[Evaluation],
+    evaluations: list[Evaluation],  # a row for each, in this order
 ) -> tuple[list[str], list[dict]]:  # names of the metrics; rows
     "The metrics of every method: number as text, number, and whether it is the best of its column."
     values = [e.metrics for e in evaluations]
@@ -95,7 +95,7 @@ DECISIONS = {'SHIP': ('good', '✓'), 'MARGINAL': ('open', '≈'), 'REGRESSION':
 
 # %% ../nbs/28_report.ipynb #a7c9aa94
 def signed(
-    value: float,
+    value: float,  # a difference; None or nan: not known
 ) -> str:
     "A difference with its sign and three digits; '–' if there is none."
     return '–' if value is None or not np.isfinite(value) else f'{value:+.3f}'.replace('-', '−')
@@ -114,8 +114,8 @@ def difference_rows(
 
 # %% ../nbs/28_report.ipynb #540eb86d
 def page_data(
-    dataset: EmbeddingQAFinetuneDataset,
-    evaluations: list[Evaluation],
+    dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
+    evaluations: list[Evaluation],  # in the order of the columns
 ) -> dict:
     "What the page's script reads: methods, each node that is shown once, and for every query its answers, their ranks and the nodes found."
     shown = dict.fromkeys(i for ids in dataset.relevant_docs.values() for i in ids)
@@ -150,7 +150,7 @@ def png_uri(
 
 # %% ../nbs/28_report.ipynb #e57f1ef7
 def without_credentials(
-    text: str,
+    text: str,  # that may hold URLs
 ) -> str:
     "The text with user, password and query of every URL replaced by an ellipsis."
     text = re.sub(r'(\w://)\S*@', r'\1…@', text)
@@ -490,7 +490,7 @@ PAGE = '''<!doctype html>
 
 # %% ../nbs/28_report.ipynb #4fce26ea
 def check_fits(
-    evaluation: Evaluation,
+    evaluation: Evaluation,  # to be shown beside the dataset
     dataset: EmbeddingQAFinetuneDataset,  # valid
 ):
     "Raise `EmbedtuneError` unless the evaluation is one of the dataset's questions and nodes."
@@ -519,12 +519,12 @@ def page_template():
 
 # %% ../nbs/28_report.ipynb #40f7450c
 def report_page(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
     evaluations,  # list of `Evaluation`, or one; of the dataset's questions
     verdicts=(),  # objects with `before`, `after` (names), `decision` (see `DECISIONS`), `reason` and `differences` (see `difference_rows`)
     plots=None,   # title -> bytes of a PNG file, or a matplotlib figure
     settings=None,  # nested dict of what the results depend on: settings, versions, hashes
-    title: str = 'Did it help?',
+    title: str = 'Did it help?',  # of the page, for its head and its tab
 ) -> str:
     "The report as HTML, complete in itself; the same input gives the same page; `EmbedtuneError` if the parts do not fit."
     dataset.validate()
@@ -558,7 +558,7 @@ def read_run(
 
 # %% ../nbs/28_report.ipynb #6a6d6080
 def run_evaluations(
-    folder: Path,
+    folder: Path,  # of the run
     run: dict,  # see `read_run`
 ) -> list[Evaluation]:
     "The evaluations in the order of the run's table; `EmbedtuneError` if one is missing."
@@ -569,7 +569,7 @@ def run_evaluations(
 
 # %% ../nbs/28_report.ipynb #7b4540eb
 def run_settings(
-    folder: Path,
+    folder: Path,  # of the run
     run: dict,  # see `read_run`
 ) -> dict:
     "Settings, versions, hashes of documents and files, and the seconds of each step."
@@ -585,8 +585,8 @@ PLOTS = {'comparison.png': 'Every metric of every method, as bars', 'loss.png': 
 USUAL_PAIRS = (('base', 'finetuned'), ('BM25', 'finetuned + BM25'))
 
 def usual_verdicts(
-    evaluations: list[Evaluation],
-    dataset: EmbeddingQAFinetuneDataset,
+    evaluations: list[Evaluation],  # of one run, in the order of its table
+    dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
 ) -> list[Verdict]:
     "Finetuned against base, and what is shipped against BM25; where these are not there, the last evaluation against the first."
     named = {e.name: e for e in evaluations}
@@ -595,7 +595,7 @@ def usual_verdicts(
 
 # %% ../nbs/28_report.ipynb #e32fc5ef
 def drawn(
-    evaluations: list[Evaluation],
+    evaluations: list[Evaluation],  # a line for each in the first figure
     verdicts, # see `compared`
 ) -> dict: # title -> matplotlib figure
     "What is drawn for every page: the hit rate by results looked at, and the movement of ranks."
@@ -626,7 +626,7 @@ def write_report(
 
 # %% ../nbs/28_report.ipynb #dbe0df6e
 def write_ladder_report(
-    climbed: Ladder,
+    climbed: Ladder,  # with at least one rung
     out=None, # where the page is written; None: report.html in the ladder's folder
 ) -> Path:
     "The page of a ladder, written to a file: the recommended method against the lowest rung of the base model, or against BM25."

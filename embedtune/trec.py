@@ -24,7 +24,7 @@ LARGEST = float(np.finfo(np.float32).max)          # scores are held in 32 bits,
 
 # %% ../nbs/26_trec.ipynb #c90841c2
 def check_qrels(
-    qrels: Qrels,
+    qrels: Qrels,  # anything that should be judgements
 ):
     "Raise `EmbedtuneError` naming the first entry of `qrels` that is no grade of a node for a query."
     if not isinstance(qrels, dict) or not qrels: raise EmbedtuneError(f'qrels must map query ids to judgements, got {"none" if qrels == {} else type(qrels).__name__}')
@@ -35,7 +35,7 @@ def check_qrels(
 
 # %% ../nbs/26_trec.ipynb #98ae551f
 def check_run(
-    run: RankedRun,
+    run: RankedRun,  # anything that should be a run
 ):
     "Raise `EmbedtuneError` naming the first query whose results are no list of (node id, score), each node once, scores falling."
     if not isinstance(run, dict) or not run: raise EmbedtuneError(f'a run must map query ids to lists of (node id, score), got {"none" if run == {} else type(run).__name__}')
@@ -49,7 +49,7 @@ def check_run(
 
 # %% ../nbs/26_trec.ipynb #e171b8af
 def qrels_of(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset,  # validated first
 ) -> Qrels:
     "Its judgements: grade 1 for each node that answers a query."
     dataset.validate()
@@ -66,7 +66,7 @@ def relevant_nodes(
 
 # %% ../nbs/26_trec.ipynb #e9ed0744
 def dataset_from(
-    qrels: Qrels,
+    qrels: Qrels,  # of queries and nodes that are all there
     queries: dict[str, str],  # query id -> question; those without a relevant node are left out
     corpus: dict[str, str],   # node id -> text
     min_grade: int = 1,       # grade from which a node answers a query
@@ -124,7 +124,7 @@ def check_ids(
 
 # %% ../nbs/26_trec.ipynb #ff8ca4ca
 def save_qrels(
-    qrels: Qrels,
+    qrels: Qrels,  # checked first
     path,  # the file
 ):
     "Write judgements as TREC's lines, whole or not at all; `EmbedtuneError` if an id has white space."
@@ -135,7 +135,7 @@ def save_qrels(
 
 # %% ../nbs/26_trec.ipynb #0fc2ca24
 def save_run(
-    run: RankedRun,
+    run: RankedRun,  # checked first
     path,  # the file
     tag: str = 'embedtune',  # names the system
 ):
@@ -174,9 +174,9 @@ def trec_lines(
 # %% ../nbs/26_trec.ipynb #178d97d4
 def add_once(
     entries: dict[str, dict],  # query id -> node id -> value; is added to
-    query_id: str,
-    node_id: str,
-    value,
+    query_id: str,  # first key
+    node_id: str,  # second key
+    value,  # grade or score
     place: str,  # for the message
 ):
     "Add the value of a node for a query; `EmbedtuneError` if it has one."
@@ -272,16 +272,16 @@ def measure(
 
 # %% ../nbs/26_trec.ipynb #7bfcb284
 def condense(
-    run: RankedRun,
-    qrels: Qrels,
+    run: RankedRun,  # to take nodes out of
+    qrels: Qrels,  # say which nodes were judged
 ) -> RankedRun:
     "The run without the nodes that were not judged for their query (Sakai, 2007)."
     return {query_id: [(i, score) for i, score in hits if i in qrels.get(query_id, {})] for query_id, hits in run.items()}
 
 # %% ../nbs/26_trec.ipynb #8a02dcf9
 def measure_run(
-    run: RankedRun,
-    qrels: Qrels,
+    run: RankedRun,  # may lack judged queries
+    qrels: Qrels,  # say which queries count
     measures=USUAL,           # names such as 'nDCG@10'
     min_grade: int = 1,       # grade from which a node is relevant
     condensed: bool = False,  # take out the unjudged nodes first
@@ -299,8 +299,8 @@ def measure_run(
 
 # %% ../nbs/26_trec.ipynb #94553fc3
 def evaluation_of(
-    run: RankedRun,
-    qrels: Qrels,
+    run: RankedRun,  # of this system or another
+    qrels: Qrels,  # of the queries that count
     name: str,           # in tables and plots
     n_corpus: int,       # nodes that were searched
     min_grade: int = 1,  # grade from which a node is relevant
