@@ -95,7 +95,7 @@ def check_node_ids(
 
 # %% ../nbs/02_dataset.ipynb #8088ef80
 def check_judgements(
-    dataset: EmbeddingQAFinetuneDataset,  # its texts are checked already
+    dataset: EmbeddingQAFinetuneDataset,  # with `queries` and `corpus` that are checked already
 ):
     "Raise `DatasetError` naming the first query or node of `relevant_docs` that does not fit the texts."
     judged = dataset.relevant_docs
@@ -143,7 +143,7 @@ def write_text(
 
 # %% ../nbs/02_dataset.ipynb #61c17363
 def write_json(
-    content,  # what `json` can write
+    content,  # what `json` can write; no NaN, no infinity
     path,     # the file; missing folders are made
 ):
     "Write a JSON file, whole or not at all."
@@ -152,7 +152,7 @@ def write_json(
 # %% ../nbs/02_dataset.ipynb #93971023
 def parse_json(
     path,   # the file
-    error,  # what to raise
+    error,  # the class of what is raised, such as `DatasetError`
 ):
     "What a JSON file holds; `error` if it is missing or no JSON."
     try: return json.loads(Path(path).read_text(encoding='utf-8-sig'))
@@ -165,7 +165,7 @@ def read_json(
     path,               # the file
     required=(),        # keys that must be there
     optional=(),        # keys that may be there
-    error=DatasetError, # what to raise
+    error=DatasetError, # the class of what is raised
 ) -> dict:
     "The object in a JSON file; `error` if there is none, or a key is missing or unknown."
     content = parse_json(path, error)
@@ -214,7 +214,7 @@ def fingerprint(self: EmbeddingQAFinetuneDataset) -> str:
 
 # %% ../nbs/02_dataset.ipynb #d15b9c7d
 def plot_question_lengths(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset,  # whose questions are measured
     ax=None,  # matplotlib axes; None: new ones
 ):
     "The axes with a histogram of the questions' lengths in words, the median marked."
@@ -232,7 +232,7 @@ def plot_question_lengths(
 UNSPACED = '\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff'  # kana and Chinese characters
 
 def plain_words(
-    text: str,
+    text: str,  # in any language
 ) -> list[str]:
     "The words of a text in lower case, without punctuation; the marks themselves if there is nothing else."
     return re.findall(rf'[{UNSPACED}]|[^\W{UNSPACED}]+', unicodedata.normalize('NFKC', text).casefold()) or text.split()
@@ -247,8 +247,8 @@ def shingles(
 
 # %% ../nbs/02_dataset.ipynb #28432541
 def jaccard(
-    a: set,  # not both empty
-    b: set,
+    a: set,  # such as the shingles of a text
+    b: set,  # those of another; not both empty
 ) -> float:  # 0: nothing in common, 1: the same
     "The share of what is in either set that is in both."
     return len(a & b)/len(a | b)
@@ -275,7 +275,7 @@ def near_duplicates(
     new: dict[str, str] | None,  # id -> text; None: each text of `old` is compared with those before it
     shingles_of,                 # text -> set of shingles
     threshold: float,            # Jaccard similarity from which two texts are nearly the same
-    show_progress: bool = False,
+    show_progress: bool = False, # a bar over the texts
 ) -> list[tuple[str, str, float]]:  # old id, new id, similarity
     "The pairs of similar texts, without going through all pairs."
     from datasketch import MinHash, MinHashLSH
@@ -299,7 +299,7 @@ def alike_pairs(
     new: dict[str, str] | None,  # id -> text; None: pairs within `old`
     shingles_of,                 # text -> set of shingles
     threshold: float = 0.8,      # similarity from which two texts are nearly the same
-    show_progress: bool = False,
+    show_progress: bool = False, # a bar over the texts that are compared by their hashes
 ) -> list[tuple[str, str, float]]:  # old id, new id, similarity
     "The pairs of texts that are the same or nearly the same."
     def plain(text): return ' '.join(plain_words(text))
@@ -311,7 +311,7 @@ def alike_pairs(
 
 # %% ../nbs/02_dataset.ipynb #3ec7a245
 def answering_texts(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset,  # whose judgements say what answers
     least: int = 5,  # words; shorter texts (a page number, a heading) are left out
 ) -> dict[str, str]:
     "The nodes that answer a question, but for the shortest: node id -> text."
@@ -332,7 +332,7 @@ def tied_groups(
 
 # %% ../nbs/02_dataset.ipynb #03161f89
 def alike_ties(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset,  # whose nodes are compared with each other, and its questions too
     threshold: float = 0.8,  # similarity from which texts, or questions, are nearly the same
 ) -> list[list[str]]:
     "The nodes that are nearly the same, and those that answer nearly the same question: lists of node ids."
@@ -372,8 +372,8 @@ def keep_nodes(
 
 # %% ../nbs/02_dataset.ipynb #f5cda6eb
 def documents_of(
-    dataset: EmbeddingQAFinetuneDataset,
-) -> dict[str, str]:
+    dataset: EmbeddingQAFinetuneDataset,  # with `doc_ids`, to be split by them
+) -> dict[str, str]: # node id -> document id
     "The document of every node; `DatasetError` naming the first node without one."
     for node_id in dataset.corpus:
         if node_id not in (dataset.doc_ids or {}): raise DatasetError(f"node \"{node_id}\" has no document in doc_ids; give it one, or split by='node'")
@@ -439,9 +439,9 @@ def split(
 # %% ../nbs/02_dataset.ipynb #f3bdf4cd
 class Leak(NamedTuple):
     "An entry of val, and the entry of train that is most like it."
-    train_id: str
-    val_id: str
-    similarity: float  # 1: the same words
+    train_id: str      # a node of train, or a question
+    val_id: str        # the one of val that is like it
+    similarity: float  # Jaccard, from the threshold to 1: the same words
 
 # %% ../nbs/02_dataset.ipynb #92f35302
 def closest_pairs(
@@ -449,7 +449,7 @@ def closest_pairs(
     val: dict[str, str],    # id -> text
     shingles_of,            # text -> set of shingles
     threshold: float,       # from 0 to 1
-    show_progress: bool = False,
+    show_progress: bool = False, # bars over the texts
 ) -> list[Leak]:            # in the order of `val`
     "For each text of `val` its equal or most similar text of `train`, if there is one."
     closest = {}
@@ -461,8 +461,8 @@ def closest_pairs(
 @dataclass(repr=False)
 class Leakage:
     "What val has in common with train; false if there is nothing."
-    train: EmbeddingQAFinetuneDataset
-    val: EmbeddingQAFinetuneDataset
+    train: EmbeddingQAFinetuneDataset  # what is trained on
+    val: EmbeddingQAFinetuneDataset    # what is measured with
     texts: list[Leak]       # for each answer of val that is in train its closest one there
     questions: list[Leak]   # the same for questions
     threshold: float = 0.8  # similarity from which near-duplicates count
@@ -477,8 +477,8 @@ class Leakage:
 
 # %% ../nbs/02_dataset.ipynb #23b54e34
 def check_leakage(
-    train: EmbeddingQAFinetuneDataset,
-    val: EmbeddingQAFinetuneDataset,
+    train: EmbeddingQAFinetuneDataset,  # what is trained on
+    val: EmbeddingQAFinetuneDataset,    # what is measured with
     threshold: float = 0.8,       # Jaccard similarity from which two texts, or two questions, are nearly the same; 1: only the same words
     show_progress: bool = False,  # bars, for large corpora
 ) -> Leakage:
@@ -491,9 +491,7 @@ def check_leakage(
 
 # %% ../nbs/02_dataset.ipynb #e38ec808
 @patch
-def counts(
-    self: Leakage,
-) -> str:
+def counts(self: Leakage) -> str:
     "How many answers and questions of val are in train, in one line."
     answers, n = answering_texts(self.val), len(self.val.queries)
     if not self: return f'none of the {counted(len(answers), "answer")} and {counted(n, "question")} of val is in train (near-duplicates from {self.threshold:g} on)'
@@ -506,7 +504,7 @@ def examples(
     self: Leakage,
     n: int = 3,  # of each kind
 ) -> list[tuple[str, float, str, str]]:  # kind, similarity, text in train, text in val
-    "Leaks to look at: of each kind those that are least alike first, for they are the ones to doubt."
+    "Leaks to look at, of each kind the least alike first."
     return [(kind, leak.similarity, old[leak.train_id], new[leak.val_id])
             for kind, leaks, old, new in (('answer', self.texts, self.train.corpus, self.val.corpus), ('question', self.questions, self.train.queries, self.val.queries))
             for leak in sorted(leaks, key=lambda leak: leak.similarity)[:n]]
@@ -533,8 +531,8 @@ def _repr_markdown_(self: Leakage) -> str:
 
 # %% ../nbs/02_dataset.ipynb #a9398e5a
 def require_no_leakage(
-    train: EmbeddingQAFinetuneDataset,
-    val: EmbeddingQAFinetuneDataset,
+    train: EmbeddingQAFinetuneDataset,  # what is trained on
+    val: EmbeddingQAFinetuneDataset,    # what is measured with
     allow: bool = False,      # let any leak pass; the report is returned all the same
     tolerance: float = 0.01,  # share of val's questions that may recur in train, as long as no answer does
 ) -> Leakage:
@@ -546,8 +544,8 @@ def require_no_leakage(
 
 # %% ../nbs/02_dataset.ipynb #c984f3b0
 def without_leakage(
-    train: EmbeddingQAFinetuneDataset,
-    val: EmbeddingQAFinetuneDataset,
+    train: EmbeddingQAFinetuneDataset,  # what is trained on
+    val: EmbeddingQAFinetuneDataset,    # what is measured with
     threshold: float = 0.8,  # as of `check_leakage`
 ) -> EmbeddingQAFinetuneDataset:
     "`train` without the answers and questions that are in val; `DatasetError` if nothing is left."

@@ -135,7 +135,7 @@ def arxiv_abstracts() -> Path:
 
 # %% ../nbs/00_documents.ipynb #5d27120c
 def sample_files(
-    *names,  # of files in data/sample
+    *names,  # file names in data/sample, such as 'kestrel_2024.pdf'
 ) -> tuple[Path, ...]:
     "Files of the bundled sample, from the checkout or the installed package; else `DataUnavailable`."
     for folder in (project_root()/'data'/'sample', project_root()/'embedtune'/'sample'):
@@ -461,7 +461,7 @@ def load_document(
 
 # %% ../nbs/00_documents.ipynb #2b7d45f4
 def find_files(
-    paths,  # file or folder, or a list of them
+    paths,  # file or folder, or a list of them; as str or Path
 ) -> list[Path]:
     "The files named, and those of the folders named that can be read (whole tree, sorted), each once."
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)

@@ -66,7 +66,7 @@ def check_vectors(
 
 # %% ../nbs/03_embedding.ipynb #fe1e85e8
 def encode(
-    model: EmbeddingModel,
+    model: EmbeddingModel, # whose vectors are wanted
     texts: list[str], # n texts
     role: str = 'document', # 'query' or 'document'
     batch_size: int = None, # texts at a time; None: 32 for a SentenceTransformer, its own choice for any other model
@@ -144,7 +144,7 @@ def load_model(
 # %% ../nbs/03_embedding.ipynb #e1cfd93a
 def tokenizer_settings(
     tokenizer, # of transformers or of the tokenizers library, or None
-) -> dict:
+) -> dict: # what JSON can hold; {} if the tokenizer tells nothing
     "A tokenizer's vocabulary and rules, without the cutting and padding that every call sets anew."
     engine = getattr(tokenizer, 'backend_tokenizer', tokenizer)
     settings = json.loads(engine.to_str()) if hasattr(engine, 'to_str') else {}
@@ -153,7 +153,7 @@ def tokenizer_settings(
 # %% ../nbs/03_embedding.ipynb #abbc9aae
 def model_settings(
     model, # a SentenceTransformer
-    with_tokenizer: bool = True,
+    with_tokenizer: bool = True, # False: without the vocabulary, which takes longest to read
 ) -> dict:
     "What decides a model's vectors beside its weights: transformer configuration, tokenizer, modules, prompts, window."
     config = getattr(model.transformers_model, 'config', None)
@@ -202,7 +202,7 @@ KNOWN = WeakKeyDictionary() # model -> its states and fingerprint
 
 def known_fingerprint(
     model, # as for `fingerprint`
-) -> str:
+) -> str: # as of `fingerprint`
     "`fingerprint`, read anew only when weights or settings have changed since."
     if not is_sentence_transformer(model): return fingerprint(model)
     weights, settings = weights_state(model), settings_state(model)
@@ -213,7 +213,7 @@ def known_fingerprint(
 
 # %% ../nbs/03_embedding.ipynb #7bc693c8
 def batches(
-    texts: list[str],
+    texts: list[str], # any number
     size: int, # texts in a batch, at most
     max_chars: int = 250_000, # characters in a batch, at most (OpenAI takes 300,000 tokens a request); a longer text goes alone
 ): # yields lists of texts
@@ -343,7 +343,7 @@ class PrecomputedEmbedding:
 def find(
     self: PrecomputedEmbedding,
     texts: list[str], # n texts
-) -> list[int]: # n rows of `vectors`
+) -> list[int]: # n positions in `vectors`
     "Where the texts are; `EmbedtuneError` if some are not there."
     missing = [text for text in texts if text not in self.rows]
     if missing: raise EmbedtuneError(f'{self.name}: expected texts with a vector, got {len(missing)} of {len(texts)} without, such as {missing[0][:60]!r}; embed them with the same model and add them')
@@ -486,8 +486,10 @@ class EmbeddingPlan:
     texts: int # to be embedded
     known: int # that are in the cache
     tokens: int # of the former, estimated
-    usd: float = None # None: no price is known
-    def __add__(self, other): return EmbeddingPlan(self.texts + other.texts, self.known + other.known, self.tokens + other.tokens, None if self.usd is None else self.usd + other.usd)
+    usd: float = None # dollars; None: no price is known
+    def __add__(self, other):
+        usd = None if None in (self.usd, other.usd) else self.usd + other.usd
+        return EmbeddingPlan(self.texts + other.texts, self.known + other.known, self.tokens + other.tokens, usd)
     def __str__(self): return f'{self.texts:,} texts ({self.known:,} known already), about {self.tokens:,} tokens' + ('' if self.usd is None else f', ${self.usd:,.4f}')
 
 # %% ../nbs/03_embedding.ipynb #46fb73c6

@@ -30,7 +30,7 @@ def ranks_of(
 # %% ../nbs/05_evaluation.ipynb #547364ab
 def hit(
     ranks: np.ndarray,  # (r,) ascending 1-based ranks of one query's relevant documents, inf: not found; or (n, r) of n queries
-    k: int,             # how many results are looked at
+    k: int,             # results looked at
 ) -> float:             # or (n,)
     "1 if any relevant document is among the first `k`: min r ≤ k. The mean is the hit rate (sentence-transformers' accuracy@k)."
     return 1.*(ranks[..., 0] <= k)
@@ -86,7 +86,7 @@ KEPT = 10 # results of each query that an evaluation remembers by id
 # %% ../nbs/05_evaluation.ipynb #6066ba07
 def check_count(
     value,      # should be a whole number, 1 or more
-    name: str,  # for the message
+    name: str,  # of the argument, for the message
 ):
     "Raise `EmbedtuneError` if `value` counts nothing."
     if not isinstance(value, (int, np.integer)) or value < 1: raise EmbedtuneError(f'{name} must be a whole number from 1 on, got {value!r}')
@@ -167,7 +167,7 @@ def _repr_markdown_(self: Evaluation) -> str:
 def as_retriever(
     candidate,  # a retriever: .search(queries, k); or a model: .encode_query and .encode_document
     corpus: dict[str, str],      # what a model is to search
-    show_progress: bool = False, # while the corpus is embedded
+    show_progress: bool = False, # a bar while a model embeds the corpus
 ):
     "The retriever itself, or a `DenseRetriever` of the model; `EmbedtuneError` if it is neither."
     def offers(*names): return not isinstance(candidate, type) and all(callable(getattr(candidate, name, None)) for name in names)
@@ -188,8 +188,8 @@ def check_known(
 # %% ../nbs/05_evaluation.ipynb #2b7b851c
 def ranks_by_search(
     retriever, # has .search(queries, k)
-    dataset: EmbeddingQAFinetuneDataset,
-    depth: int, # results asked for
+    dataset: EmbeddingQAFinetuneDataset, # its questions are asked, its judgements say where to look
+    depth: int, # results asked for, a query
 ) -> tuple[list, list]: # for each query the ranks of its answers, and the ids of its first `KEPT` results
     "What a search finds, and where the answers stand in it."
     found = retriever.search(list(dataset.queries.values()), min(depth, len(dataset.corpus))).ids
@@ -213,8 +213,8 @@ def ranks_in(
 # %% ../nbs/05_evaluation.ipynb #79bf4356
 def ranks_by_score(
     retriever, # has .ids and .node_scores(queries)
-    dataset: EmbeddingQAFinetuneDataset,
-    depth: int, # results that count as found
+    dataset: EmbeddingQAFinetuneDataset, # its questions are asked, its judgements say where to look
+    depth: int, # ranks that count as found
 ) -> tuple[list, list]: # as of `ranks_by_search`
     "What `ranks_by_search` gives, by counting; `EmbedtuneError` if the retriever was built over another corpus."
     check_known([retriever.ids], dataset)
@@ -279,7 +279,7 @@ def listed(
 
 # %% ../nbs/05_evaluation.ipynb #9fa2ae10
 def compare(
-    evaluations,  # list of `Evaluation`, or one
+    evaluations,  # one `Evaluation`, or several of the same questions
 ):
     "A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, the number of questions, and seconds."
     import pandas as pd
@@ -290,7 +290,7 @@ def compare(
 # %% ../nbs/05_evaluation.ipynb #68d7aae9
 def md_number(
     value,         # a number or a text
-    column: str,   # where it stands: seconds have one digit, metrics three
+    column: str,   # its name: 'seconds' have one digit after the point, all others three
 ) -> str:
     "A value as a cell of a Markdown table."
     if isinstance(value, (float, np.floating)): return '–' if np.isnan(value) else f'{value:.{1 if column == "seconds" else 3}f}'
@@ -323,9 +323,9 @@ def write_value(
 
 # %% ../nbs/05_evaluation.ipynb #e530b2d2
 def plot_comparison(
-    evaluations,       # list of `Evaluation`
+    evaluations,       # one `Evaluation`, or several of the same questions
     ax=None,           # matplotlib axes; None: new ones
-    metrics=COMPARED,  # names of metrics
+    metrics=COMPARED,  # names such as 'hit_rate@5': a measure and its depth
 ):
     "The axes with a group of bars for each metric, one bar for each evaluation, its value written in it."
     import matplotlib.pyplot as plt
@@ -345,7 +345,7 @@ def plot_comparison(
 
 # %% ../nbs/05_evaluation.ipynb #5e5f97d1
 def plot_hit_rate(
-    evaluations,  # list of `Evaluation`
+    evaluations,  # one `Evaluation`, or several of the same questions
     ax=None,      # matplotlib axes; None: new ones
 ):
     "The axes with the hit rate of each evaluation against the number of results looked at."

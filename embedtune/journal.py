@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['parse_jsonl', 'read_jsonl', 'append_jsonl', 'request_key', 'ReplayLLM', 'batch_line', 'split_batches', 'BatchState',
-           'batch_record', 'batch_chat', 'run_batches']
+           'batch_record', 'run_batches', 'batch_chat']
 
 # %% ../nbs/07_journal.ipynb #38078e1d
 import hashlib, json, os, secrets, threading, time
@@ -18,8 +18,8 @@ from .llm import BudgetReached, ChatLLM, LLMError, Usage, estimate_tokens, longe
 
 # %% ../nbs/07_journal.ipynb #a9d4a3d3
 def parse_jsonl(
-    content: bytes,  # of a file of lines
-) -> list[dict]:
+    content: bytes,  # of a file: JSON objects, one a line
+) -> list[dict]:    # in order
     "The records of JSON lines; torn lines are left out."
     records = []
     for line in content.split(b'\n'):
@@ -49,7 +49,7 @@ def append_jsonl(
 def request_key(
     model: str,            # its name, without a host
     messages: list[dict],  # as for `chat`
-    settings: dict,        # what changes the answer: temperature, max_tokens, seed, …
+    settings: dict,        # all that changes the answer, such as temperature, max_tokens, seed
 ) -> str:                  # 32 hexadecimal digits
     "The name of an answer, the same on every machine."
     return hashlib.sha256(json.dumps([model, messages, settings], sort_keys=True).encode()).hexdigest()[:32]
@@ -58,8 +58,8 @@ def request_key(
 class ReplayLLM:
     "Answers from a journal; what is missing is asked of `llm`, if there is one, and recorded. For many threads."
     def __init__(self,
-        path,        # JSONL: a line with model, unit and settings, then lines with key and answer, or key and error
-        llm = None,  # who answers what is not recorded; None: nobody
+        path,        # of the journal, JSONL: a line with model, unit and settings, then lines with key and answer, or key and error
+        llm = None,  # `ChatLLM` that answers what is not recorded; None: nobody does
     ):
         self.path, self.llm, self._lock, self._asked = Path(path), llm, threading.Lock(), {}
         records = read_jsonl(path)
@@ -78,12 +78,16 @@ ReplayLLM.complete = ChatLLM.complete
 
 # %% ../nbs/07_journal.ipynb #510a9a6b
 @patch
-def _learn(self: ReplayLLM, records):
+def _learn(self: ReplayLLM,
+    records: list[dict],  # lines of a journal
+):
+    "Take in what some lines say: answers, and errors."
     for r in records:
         if 'key' not in r: continue
         if 'answer' in r: self.answers[r['key']] = r['answer']
         elif 'error' in r: self._errors[r['key']] = r['error']
 
+# %% ../nbs/07_journal.ipynb #241e01ac
 @patch(as_prop=True)
 def failures(self: ReplayLLM) -> dict:
     "Key -> error, for what was asked and never answered."
@@ -92,7 +96,7 @@ def failures(self: ReplayLLM) -> dict:
 # %% ../nbs/07_journal.ipynb #65175b82
 @patch
 def record(self: ReplayLLM,
-    *records: dict,  # key and answer, or key and error
+    *records: dict,  # each with key and answer, or key and error
 ):
     "Write down what became of some questions."
     with self._lock:
@@ -104,7 +108,7 @@ def record(self: ReplayLLM,
 @patch
 def key(self: ReplayLLM,
     messages: list[dict],  # as for `ChatLLM.chat`
-    **overrides,           # settings for this call
+    **overrides,           # settings for this call, such as seed=1
 ) -> str:
     "The name of the answer to some messages."
     return request_key(self.model, messages, self.settings | overrides)
@@ -113,7 +117,7 @@ def key(self: ReplayLLM,
 @patch
 def chat(self: ReplayLLM,
     messages: list[dict],  # as for `ChatLLM.chat`
-    **overrides,           # settings for this call
+    **overrides,           # settings for this call, such as seed=1
 ) -> str:
     "The recorded answer; a missing one is asked for and recorded, or raises `LLMError` if nobody is there to ask."
     key = self.key(messages, **overrides)
@@ -146,10 +150,10 @@ def ask(self: ReplayLLM,
 
 # %% ../nbs/07_journal.ipynb #2a006718
 def batch_line(
-    llm: ChatLLM,
+    llm: ChatLLM,          # whose model and settings go with the request
     key: str,              # of the answer
     messages: list[dict],  # as for `chat`
-    overrides: dict,       # settings for this call
+    overrides: dict,       # settings for this call; {}: none
 ) -> bytes:
     "A request as a line of a batch."
     body = dict(model=llm.model, messages=messages, **llm.accepted(overrides))
@@ -157,7 +161,7 @@ def batch_line(
 
 # %% ../nbs/07_journal.ipynb #f33903c8
 def split_batches(
-    lines: list[bytes],       # requests
+    lines: list[bytes],       # requests, as of `batch_line`
     most: int = 50_000,       # of them in a batch
     size: int = 200_000_000,  # bytes of a batch
 ) -> list[list[bytes]]:
@@ -186,8 +190,8 @@ class BatchState:
 # %% ../nbs/07_journal.ipynb #349bbb84
 @patch
 def submit(self: BatchState,
-    client,              # of `openai`
-    lines: list[bytes],  # requests
+    client,              # of the `openai` package
+    lines: list[bytes],  # requests, as of `batch_line`
 ):
     "Hand in a batch, noted down before and after; not repeated when it is unclear whether it arrived."
     content = b''.join(lines)
@@ -202,7 +206,7 @@ def submit(self: BatchState,
 # %% ../nbs/07_journal.ipynb #6aaa7676
 @patch
 def find(self: BatchState,
-    client,  # of `openai`
+    client,  # of the `openai` package
 ):
     "Look up the batches whose id was not noted down; what never arrived is forgotten."
     if all(entry['id'] for entry in self.batches): return
@@ -214,10 +218,10 @@ def find(self: BatchState,
 # %% ../nbs/07_journal.ipynb #85d68b16
 @patch
 def wait(self: BatchState,
-    client,           # of `openai`
-    poll: float,      # seconds between two looks
+    client,           # of the `openai` package
+    poll: float,      # seconds between two looks at them
     max_wait: float,  # seconds; None: as long as it takes
-    show_progress: bool,
+    show_progress: bool,  # a bar over the requests
 ) -> list:            # of the client's batches
     "The batches, all of them ended; `LLMError` after `max_wait`."
     from tqdm.auto import tqdm
@@ -234,7 +238,7 @@ def wait(self: BatchState,
 
 # %% ../nbs/07_journal.ipynb #109cd866
 def batch_record(
-    llm: ChatLLM,
+    llm: ChatLLM,  # who was asked; its usage counts the tokens
     line: dict,  # of a batch's output or error file
 ) -> dict:       # key and answer, or key and error
     "What became of a request, its tokens counted at half the price."
@@ -252,7 +256,7 @@ def batch_record(
 # %% ../nbs/07_journal.ipynb #264adbcf
 @patch
 def collect(self: BatchState,
-    client,           # of `openai`
+    client,           # of the `openai` package
     tape: ReplayLLM,  # where the answers go
     batches: list,    # of the client, ended
 ) -> set:             # keys of which something was heard
@@ -272,14 +276,32 @@ def collect(self: BatchState,
     if trouble: raise LLMError(f'{"; ".join(trouble)}; {answered} answers came and are kept, the same call asks the rest again')
     return heard
 
+# %% ../nbs/07_journal.ipynb #55fa2050
+def run_batches(
+    tape: ReplayLLM,    # the journal
+    state: BatchState,  # what is under way
+    client,             # of the `openai` package
+    missing: dict,      # key -> messages
+    overrides: dict,    # settings for these calls
+    waiting: tuple,     # poll, max_wait, show_progress
+):
+    "Hand in what is missing, if the budget allows it, and wait for the answers."
+    llm = tape.llm
+    tokens, longest = sum(map(estimate_tokens, missing.values())), longest_answer(llm.accepted(overrides))
+    worst = llm.usage.reserve(tokens, longest and longest * len(missing), requests=len(missing), discount=.5)
+    try:
+        for lines in split_batches([batch_line(llm, key, messages, overrides) for key, messages in missing.items()]): state.submit(client, lines)
+        state.collect(client, tape, state.wait(client, *waiting))
+    finally: llm.usage.settle(worst)
+
 # %% ../nbs/07_journal.ipynb #f81f7bf7
 def batch_chat(
-    llm: ChatLLM,
+    llm: ChatLLM,                # who is asked
     path,                        # of the journal
-    conversations: list,         # messages each, as for `chat`
+    conversations: list,         # n lists of messages, each as for `chat`
     poll: float = 60,            # seconds between two looks
     max_wait: float = None,      # seconds; None: as long as it takes
-    show_progress: bool = True,
+    show_progress: bool = True,  # a bar over the requests
     **overrides,                 # settings for these calls
 ) -> ReplayLLM:                  # the journal, with the answers and the failures
     "Have many questions answered by OpenAI's Batch API; a call that was interrupted goes on where it was, `LLMError` tells what to do."
@@ -293,21 +315,3 @@ def batch_chat(
         if missing: run_batches(tape, state, client, missing, overrides, (poll, max_wait, show_progress))
     except openai.OpenAIError as e: raise llm.explain(e) from None
     return tape
-
-# %% ../nbs/07_journal.ipynb #55fa2050
-def run_batches(
-    tape: ReplayLLM,    # the journal
-    state: BatchState,  # what is under way
-    client,             # of `openai`
-    missing: dict,      # key -> messages
-    overrides: dict,    # settings
-    waiting: tuple,     # poll, max_wait, show_progress
-):
-    "Hand in what is missing, if the budget allows it, and wait for the answers."
-    llm = tape.llm
-    tokens, longest = sum(map(estimate_tokens, missing.values())), longest_answer(llm.accepted(overrides))
-    worst = llm.usage.reserve(tokens, longest and longest * len(missing), requests=len(missing), discount=.5)
-    try:
-        for lines in split_batches([batch_line(llm, key, messages, overrides) for key, messages in missing.items()]): state.submit(client, lines)
-        state.collect(client, tape, state.wait(client, *waiting))
-    finally: llm.usage.settle(worst)

@@ -57,7 +57,7 @@ def is_local(
 def price_of(
     model: str,            # e.g. 'gpt-4o-mini' or 'gpt-4o-mini-2024-07-18'
     base_url: str = None,  # of the server; None: OpenAI
-    price: tuple = None,   # what you know better
+    price: tuple = None,   # what you know better, in the form of the result
 ) -> tuple:                # dollars for a million tokens of prompt, of answer; None if unknown
     "The price of a model: yours, nothing on this machine, else that of `PRICES`."
     if price is not None: return tuple(map(float, price))
@@ -67,7 +67,7 @@ def price_of(
 
 # %% ../nbs/06_llm.ipynb #4e69bea8
 def estimate_tokens(
-    messages: list[dict],  # as for `chat`
+    messages: list[dict],  # as for `ChatLLM.chat`, each with its 'content'
 ) -> int:                  # ± a third for prose, too few for tables
     "About how many tokens some messages have: characters/4, wide ones (CJK) 1 each, and 4 around every message."
     texts = [content if isinstance(content := m.get('content') or '', str) else json.dumps(content) for m in messages]
@@ -99,7 +99,7 @@ class Usage:
 def reserve(self: Usage,
     input_tokens: int = 0,     # of the prompt, estimated
     output_tokens: int = 0,    # of the answer, at most; None: nobody knows
-    requests: int = 1,
+    requests: int = 1,         # about to be sent together
     discount: float = 1.,      # 0.5: at half the price
 ) -> float:                    # dollars put aside
     "Count requests that are about to be sent and put their worst case aside; `BudgetReached` if a limit could be passed."
@@ -119,9 +119,9 @@ def reserve(self: Usage,
 @patch
 def settle(self: Usage,
     worst: float,              # dollars put aside by `reserve`
-    input_tokens: int = 0,     # what was used
-    output_tokens: int = 0,
-    discount: float = 1.,
+    input_tokens: int = 0,     # of the prompt, as used
+    output_tokens: int = 0,    # of the answer, as used
+    discount: float = 1.,      # as for `reserve`
 ):
     "Replace what was put aside for a request by what it took."
     with self._lock:
@@ -183,7 +183,7 @@ def start(self: Throttle,
 @patch
 def done(self: Throttle,
     started: float,      # what `start` returned
-    status: int = None,  # of HTTP; None: no answer came
+    status: int = None,  # of HTTP, such as 200 or 429; None: no answer came
     wait: float = 0,     # seconds that the server wants to be left alone
 ):
     "Count a request as back: after 429 or 503 half as many may be under way and all wait as told; successes slowly raise it again."
@@ -215,7 +215,7 @@ class ChatLLM:
         model: str,                # the server's name for the model
         base_url: str = None,      # e.g. 'http://localhost:8000/v1'; None: OPENAI_BASE_URL, else OpenAI
         api_key: str = None,       # None: OPENAI_API_KEY; never shown, never stored
-        unit: str = 'node',        # what it is shown at a time: 'node', or 'sentence' for small models
+        unit: str = 'node',        # how much text it is shown at a time: 'node', or 'sentence' for small models
         temperature: float = 0.0,  # 0: always the likeliest token
         max_tokens: int = 256,     # length of an answer, at most
         timeout: float = 60,       # seconds to wait for an answer
@@ -237,14 +237,19 @@ class ChatLLM:
 
 # %% ../nbs/06_llm.ipynb #d9c69672
 @patch(as_prop=True)
-def name(self: ChatLLM): return f'{self.model}@{urlsplit(self.base_url).hostname}'
+def name(self: ChatLLM) -> str:
+    "Model and host, such as 'llama@localhost', without port, user or key."
+    return f'{self.model}@{urlsplit(self.base_url).hostname}'
 
+# %% ../nbs/06_llm.ipynb #23fec7ba
 @patch
-def __repr__(self: ChatLLM): return f'ChatLLM({self.name!r}, unit={self.unit!r})'
+def __repr__(self: ChatLLM) -> str:
+    "Its name and its unit, and no key."
+    return f'ChatLLM({self.name!r}, unit={self.unit!r})'
 
 # %% ../nbs/06_llm.ipynb #7a735096
 def check_answer(
-    response,  # of HTTP, with status 200
+    response,  # `httpx2.Response` with a status under 400
 ):
     "Raise `httpx2.DecodingError`, which is asked again, unless a response holds an answer in the OpenAI protocol; an empty answer is one."
     import httpx2
@@ -256,10 +261,10 @@ def check_answer(
 # %% ../nbs/06_llm.ipynb #35f8d0cd
 @patch
 def attempt(self: ChatLLM,
-    send,      # what sends a request
-    request,   # of HTTP
+    send,      # sends a request and gives its response, as `httpx2.Client.send`
+    request,   # `httpx2.Request`; only those for chats are counted
     **kwargs,  # for `send`
-):             # its response
+):             # `httpx2.Response`
     "Send a request when the throttle and the budget allow it, and learn from what comes back."
     import httpx2
     if not request.url.path.endswith('/chat/completions'): return send(request, **kwargs)
@@ -293,6 +298,16 @@ def connect(self: ChatLLM):
             self._client = openai.OpenAI(base_url=self.base_url, api_key=self._key or 'none', http_client=http, **self._options)
     return self._client
 
+# %% ../nbs/06_llm.ipynb #cfaaea59
+@patch
+def hide_key(self: ChatLLM,
+    said,  # anything with a text
+) -> str:
+    "What was said, in one line, without the key."
+    said = ' '.join(str(said).split())
+    for secret in filter(None, (self._key, urlsplit(self.base_url).password)): said = said.replace(secret, '***')
+    return said
+
 # %% ../nbs/06_llm.ipynb #1a3ec6e0
 @patch
 def explain(self: ChatLLM,
@@ -308,16 +323,6 @@ def explain(self: ChatLLM,
     if isinstance(error.__cause__, httpx2.DecodingError): error = error.__cause__
     hint = next((hint for kind, hint in hints.items() if isinstance(error, kind)), 'check the model name, the key and the settings')
     return LLMError(f'{self.name} did not answer: {self.hide_key(error)[:200]} ({hint})')
-
-# %% ../nbs/06_llm.ipynb #cfaaea59
-@patch
-def hide_key(self: ChatLLM,
-    said,  # anything with a text
-) -> str:
-    "What was said, in one line, without the key."
-    said = ' '.join(str(said).split())
-    for secret in filter(None, (self._key, urlsplit(self.base_url).password)): said = said.replace(secret, '***')
-    return said
 
 # %% ../nbs/06_llm.ipynb #58dcedb3
 def refused_setting(
@@ -343,27 +348,9 @@ def accepted(self: ChatLLM,
     if 'max_tokens' in self._refused and 'max_tokens' in settings: settings['max_completion_tokens'] = settings.pop('max_tokens')
     return {k: v for k, v in settings.items() if k not in self._refused}
 
-# %% ../nbs/06_llm.ipynb #a9c8f0d4
-@patch
-def chat(self: ChatLLM,
-    messages: list[dict],  # [{'role': 'system', 'user' or 'assistant', 'content': text}, …]
-    **overrides,           # settings for this call, e.g. temperature=0.7, seed=1; None leaves one out
-) -> str:                  # stripped
-    "The model's answer; `LLMError` when the last retry has failed, `BudgetReached` when nothing may be sent any more."
-    import openai
-    settings = self.accepted(overrides)
-    self._thread.tokens = estimate_tokens(messages), longest_answer(settings)
-    try: reply = self.connect().chat.completions.create(model=self.model, messages=messages, **settings)
-    except (openai.OpenAIError, UnicodeError) as e:
-        refused = refused_setting(getattr(e, 'status_code', None), getattr(e, 'body', None), settings)
-        if not refused: raise self.explain(e) from None
-        self._refused.add(refused)
-        return self.chat(messages, **overrides)
-    return self.receive(reply, self._thread.tokens[0], self._thread.held)
-
 # %% ../nbs/06_llm.ipynb #85f7081a
 def longest_answer(
-    settings: dict,  # of a request
+    settings: dict,  # of a request, as of `accepted`
 ) -> int:            # None if nothing limits it
     "How many tokens may be answered, all choices together."
     tokens = settings.get('max_completion_tokens') or settings.get('max_tokens')
@@ -387,6 +374,24 @@ def receive(self: ChatLLM,
         raise LLMError(f'{self.name} spent its {tokens[1]} tokens before the answer began: raise max_tokens, or let it think less: reasoning_effort="none"')
     return text
 
+# %% ../nbs/06_llm.ipynb #a9c8f0d4
+@patch
+def chat(self: ChatLLM,
+    messages: list[dict],  # each with 'role' ('system', 'user' or 'assistant') and 'content' (its text)
+    **overrides,           # settings for this call, e.g. temperature=0.7, seed=1; None leaves one out
+) -> str:                  # stripped
+    "The model's answer; `LLMError` when the last retry has failed, `BudgetReached` when nothing may be sent any more."
+    import openai
+    settings = self.accepted(overrides)
+    self._thread.tokens = estimate_tokens(messages), longest_answer(settings)
+    try: reply = self.connect().chat.completions.create(model=self.model, messages=messages, **settings)
+    except (openai.OpenAIError, UnicodeError) as e:
+        refused = refused_setting(getattr(e, 'status_code', None), getattr(e, 'body', None), settings)
+        if not refused: raise self.explain(e) from None
+        self._refused.add(refused)
+        return self.chat(messages, **overrides)
+    return self.receive(reply, self._thread.tokens[0], self._thread.held)
+
 # %% ../nbs/06_llm.ipynb #a9b637f5
 @patch
 def complete(self: ChatLLM,
@@ -398,7 +403,7 @@ def complete(self: ChatLLM,
 # %% ../nbs/06_llm.ipynb #77140a34
 def start_server(
     weights: Path,        # a GGUF file
-    api_key: str,         # the only key it accepts
+    api_key: str,         # the only one it accepts
     slots: int = 4,       # requests answered at the same time
     threads: int = None,  # None: one a core
     context: int = 768,   # tokens of a prompt and its answer, for each slot

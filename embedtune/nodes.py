@@ -25,9 +25,9 @@ class Node:
     doc_id: str              # id of its document
     pages: tuple[int, int]   # first and last page, from 1
     span: tuple[int, int]    # start and end: characters of document.text
-    prev_id: str | None = None
-    next_id: str | None = None
-    metadata: dict = field(default_factory=dict)  # the document's
+    prev_id: str | None = None  # id of the node before it in the document; None: it is the first
+    next_id: str | None = None  # of the one after it; None: it is the last
+    metadata: dict = field(default_factory=dict)  # the document's: file_name, sha256
 
 # %% ../nbs/01_nodes.ipynb #36b94d52
 def node_id(
@@ -41,7 +41,7 @@ def node_id(
 
 # %% ../nbs/01_nodes.ipynb #787b03b2
 def document_nodes(
-    document: Document,
+    document: Document,            # whose text is cut
     spans: list[tuple[int, int]],  # start and end, in characters of document.text
 ) -> list[Node]:
     "The nodes of a document at given spans, with pages, ids and neighbors."
@@ -67,7 +67,7 @@ def default_tokenizer():
 @lru_cache(maxsize=8)
 def counter_of(
     tokenizer,  # a transformers fast tokenizer, or one of the tokenizers library
-):
+):              # `tokenizers.Tokenizer`
     "A copy of a tokenizer's engine that neither cuts nor pads; `EmbedtuneError` if it has none."
     from tokenizers import Tokenizer
     engine = getattr(tokenizer, 'backend_tokenizer', tokenizer)
@@ -87,7 +87,7 @@ def token_lengths(
 
 # %% ../nbs/01_nodes.ipynb #3ebb06c3
 def unseen_share(
-    lengths,     # (n,) tokens of each text
+    lengths,     # (n,) int: tokens of each text
     limit: int,  # tokens of a text that the model reads
 ) -> float:      # between 0 and 1
     "The share of all tokens that lies beyond what the model reads of each text."
@@ -98,7 +98,7 @@ def unseen_share(
 def plot_unseen(
     lengths,                 # (n,) tokens of each text
     limits: dict[str, int],  # model: tokens that it reads of a text
-    ax=None,                 # axes to draw on
+    ax=None,                 # matplotlib axes; None: new ones
 ):
     "Axes with a bar for every model: the share of the text that it never sees."
     import matplotlib.pyplot as plt
@@ -128,7 +128,7 @@ def node_spans(
 
 # %% ../nbs/01_nodes.ipynb #7b38ac84
 def split_nodes(
-    documents: list[Document],
+    documents: list[Document],   # what is cut; or a single one
     tokenizer=None,              # a transformers fast tokenizer; None: the bundled embedding model's
     chunk_size: int = 256,       # most tokens of a node, counted as the model does (with the tokens it adds)
     chunk_overlap: int = 0,      # tokens that neighbors may share
@@ -143,9 +143,9 @@ def split_nodes(
 # %% ../nbs/01_nodes.ipynb #58323bd2
 class Window(NamedTuple):
     "A stretch of a text: text[start:end]."
-    start: int
-    end: int
-    text: str
+    start: int  # its first character in the text
+    end: int    # the one after its last
+    text: str   # what stands between
 
 # %% ../nbs/01_nodes.ipynb #2b6bfeb2
 def unit_starts(
@@ -158,7 +158,7 @@ def unit_starts(
     cuts, tokens, k = [0], [0], 0
     for end in words + [len(text)]:
         first, k = k, bisect_left(starts, end, k)
-        if k - first > size: 
+        if k - first > size:
             for i in range(first + 1, k):
                 if starts[i] > cuts[-1]: cuts.append(starts[i]); tokens.append(i)
         cuts.append(end); tokens.append(k)
@@ -182,8 +182,8 @@ def cut_windows(
 
 # %% ../nbs/01_nodes.ipynb #208c1fa4
 def same_alone(
-    text: str,
-    cuts: list[int],  # where it may be cut
+    text: str,        # that is cut into windows
+    cuts: list[int],  # characters where it may be cut, with 0 and its end
     tokenizer,        # a transformers fast tokenizer
 ) -> bool:
     "Whether its parts surely have the tokens on their own that they have in the text: BERT takes every word by itself."

@@ -50,11 +50,11 @@ class Hits(NamedTuple):
 # %% ../nbs/04_retrieval.ipynb #8994392e
 class Retriever(Protocol):
     "What evaluation asks of a retriever: a name, and one method."
-    name: str
+    name: str # what tables call it
     def search(
         self,
         queries: list[str], # n texts
-        k: int, # nodes a query
+        k: int, # nodes a query, at most
     ) -> Hits: ...
 
 # %% ../nbs/04_retrieval.ipynb #5e65abb3
@@ -73,7 +73,7 @@ def best_hits(
 
 # %% ../nbs/04_retrieval.ipynb #658c57ab
 def check_corpus(
-    corpus: dict[str, str], # {node id: text}
+    corpus: dict[str, str], # {node id: text}, as it was given
 ) -> dict[str, str]:
     "A copy of `corpus`; `EmbedtuneError` unless it is a dict of texts with at least one."
     if not isinstance(corpus, dict): raise EmbedtuneError(f'expected a corpus as a dict of node id to text, got {type(corpus).__name__}')
@@ -84,9 +84,9 @@ def check_corpus(
 
 # %% ../nbs/04_retrieval.ipynb #96bb99f4
 def check_search(
-    queries: list[str],
+    queries: list[str], # n texts, as they were given
     k: int, # nodes a query
-) -> list[str]: # the queries
+) -> list[str]: # n texts
     "The queries as a list; `EmbedtuneError` for a bare string, or a `k` under 1."
     if isinstance(queries, str): raise EmbedtuneError(f'search: expected a list of queries, got one text; pass [{queries[:30]!r}]')
     if k < 1: raise EmbedtuneError(f'search: expected k of 1 or more, got {k}')
@@ -107,7 +107,7 @@ def pool_windows(
 
 # %% ../nbs/04_retrieval.ipynb #7fbf66cc
 def reads(
-    model: EmbeddingModel,
+    model: EmbeddingModel, # with `tokenizer` and `max_seq_length`, if it can tell
 ) -> int: # tokens; None if the model does not say
     "How many tokens of a text the model reads, beside its special tokens and its prompt."
     tokenizer, limit = getattr(model, 'tokenizer', None), getattr(model, 'max_seq_length', None)
@@ -118,7 +118,7 @@ def reads(
 
 # %% ../nbs/04_retrieval.ipynb #6ff791e6
 def window_size(
-    model: EmbeddingModel,
+    model: EmbeddingModel, # whose `tokenizer` counts
     window='auto', # 'auto', a number of tokens, or None
 ) -> int: # tokens; None: one vector a node
     "The window in tokens that `window` means for this model; `EmbedtuneError` if the model cannot read that much."
@@ -143,7 +143,7 @@ class DenseRetriever:
     "Exact search by cosine; a node longer than the window has several vectors and scores by its best one, or by that and the mean of all."
     def __init__(
         self,
-        model: EmbeddingModel,
+        model: EmbeddingModel, # embeds the corpus and the queries
         corpus: dict[str, str], # {node id: text}
         window='auto', # tokens a vector: 'auto' is 128, or what the model reads if that is less; None: one vector a node
         stride: int = None, # tokens from one window to the next; None: three quarters of the window
@@ -181,8 +181,8 @@ def windows_of(
 
 # %% ../nbs/04_retrieval.ipynb #fe16f86d
 def window_index(
-    retriever: DenseRetriever,
-) -> tuple: # list of texts, and int array (nodes,)
+    retriever: DenseRetriever, # whose corpus is cut
+) -> tuple: # texts of all windows; int (nodes,): position of each node's first one
     "The texts of all windows, node after node, and the position of each node's first one."
     found = [retriever.windows_of(node_id) for node_id in retriever.ids]
     return [w.text for ws in found for w in ws], np.cumsum([0] + [len(ws) for ws in found[:-1]])
@@ -231,7 +231,7 @@ class MeanRetriever:
     "Several retrievers over one corpus that score alike, such as by windows of several sizes: a node's score is the mean of theirs."
     def __init__(
         self,
-        parts: list, # `DenseRetriever`s
+        parts: list, # `DenseRetriever`s over one corpus
         name: str = None, # what tables call it; None: as the first
     ):
         if not parts or any(part.ids != parts[0].ids for part in parts): raise EmbedtuneError('mean: expected one or more retrievers over one corpus, got none or different node ids')
@@ -300,7 +300,7 @@ class HybridRetriever:
     "Several retrievers over one corpus: a node's score is the weighted sum of what each makes of it."
     def __init__(
         self,
-        retrievers, # one or more
+        retrievers, # one or more, all over one corpus
         weights: list[float] = None, # one a retriever; None: 1 each
         method: str = 'zscore', # 'zscore': scores in standard deviations; 'rrf': reciprocal ranks
         depth: int = 1000, # hits asked of each retriever
