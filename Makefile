@@ -45,7 +45,7 @@ lab: install ## open JupyterLab at the tutorial, or at NB=nbs/05_evaluation.ipyn
 	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter $(BIN)/jupyter lab --ServerApp.root_dir=$(CURDIR) $(LAB_FLAGS) $(NB)
 
 test-lab: install .venv/.slow ## run the tutorial in JupyterLab in a browser: no error, plots and progress bars on display
-	@$(BIN)/python tools/test_lab.py --bars 1
+	@$(BIN)/python tools/test_lab.py --bars 1 --limit 45
 
 export: .venv/.installed ## write embedtune/*.py from the notebooks
 	$(BIN)/nbdev_export
