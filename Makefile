@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := passive
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install tutorial test test-slow lab export clean-notebooks readme check build package-test bench lock clean
+.PHONY: help install tutorial test test-slow lab test-lab export clean-notebooks readme check build package-test bench lock clean
 
 help: ## list every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,13 @@ test: install ## run every notebook as a test, JOBS at a time; last line: N pass
 test-slow: install .venv/.slow ## the same with the cells flagged slow, with every extra
 	@$(BIN)/python tools/test_notebooks.py --slow --jobs $(JOBS)
 
-lab: install ## open JupyterLab at the tutorial
-	$(BIN)/jupyter lab nbs/tutorials/10k.ipynb
+# .jupyter/ says no to JupyterLab's question about news. The address that it prints leads to the notebook, too.
+NB ?= nbs/tutorials/10k.ipynb
+lab: install ## open JupyterLab at the tutorial, or at NB=nbs/05_evaluation.ipynb
+	JUPYTER_CONFIG_PATH='$(CURDIR)/.jupyter' $(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url='/lab/tree/$(NB)' $(LAB_FLAGS)
+
+test-lab: install .venv/.slow ## run the tutorial in JupyterLab in a browser: no error, plots and progress bars on display
+	@$(BIN)/python tools/test_lab.py --bars 1 --limit 45
 
 export: .venv/.installed ## write embedtune/*.py from the notebooks
 	$(BIN)/nbdev_export
