@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from .adapter import AdapterEmbeddingModel as AdaptedModel, EmbeddingAdapterFinetuneEngine as AdapterEngine
 from .dataset import EmbeddingQAFinetuneDataset, counted
 from .documents import EmbedtuneError
-from .embedding import DEFAULT_MODEL, check_vectors, fingerprint, is_sentence_transformer, known_fingerprint, load_model, unit
+from .embedding import DEFAULT_MODEL, check_vectors, is_sentence_transformer, known_fingerprint, load_model, unit
 from .finetune import SentenceTransformersFinetuneEngine as FinetuneEngine
 from .integrations import to_llama_index
 from .layers import BaseAdapter, LinearLayer, TwoLayerNN, load_adapter, with_weights
@@ -142,7 +142,7 @@ def fingerprint(self: LlamaIndexEmbedding) -> str:
     "A name for this model: its class and settings, with its weights where they are at hand, or a sample vector where it is not behind an API."
     if self._fingerprint is None:
         kind = type(self.embed_model)
-        remote = kind.__module__.startswith('llama_index.embeddings.') and 'adapter' not in kind.__module__
+        remote = kind.__module__.startswith('llama_index.embeddings.') and not hasattr(self.embed_model, '_model') and 'adapter' not in kind.__module__
         said = [kind.__module__, kind.__qualname__, told_settings(self.embed_model)]
         if self.inner is not None: said.append(known_fingerprint(self.inner))
         elif not remote: said += [self.embed(['The quick brown fox.'], role).tobytes().hex() for role in ('query', 'document')]
@@ -275,7 +275,7 @@ class SentenceTransformersFinetuneEngine(FinetuneEngine):
         if use_all_docs is False and any(len(ids) > 1 for ids in dataset.relevant_docs.values()): raise EmbedtuneError('use_all_docs=False would drop answers: leave it out, or keep one node a question in relevant_docs')
         super().__init__(dataset, model_id, model_output_path, batch_size, val_dataset, loss, epochs, show_progress_bar, device=device, **settings)
 
-# %% ../nbs/32_llama_index.ipynb #f412c7a5
+# %% ../nbs/32_llama_index.ipynb #f485fa7b
 @patch
 def finetune(self: SentenceTransformersFinetuneEngine,
     **train_kwargs, # LlamaIndex ignored them
@@ -284,6 +284,7 @@ def finetune(self: SentenceTransformersFinetuneEngine,
     refuse_settings('finetune', train_kwargs)
     FinetuneEngine.finetune(self)
 
+# %% ../nbs/32_llama_index.ipynb #e0661823
 @patch
 def get_finetuned_model(self: SentenceTransformersFinetuneEngine,
     **model_kwargs, # embed_batch_size, callback_manager
@@ -291,7 +292,7 @@ def get_finetuned_model(self: SentenceTransformersFinetuneEngine,
     "The tuned model of `model_output_path` for LlamaIndex."
     return embedding_for(FinetuneEngine.get_finetuned_model(self), str(self.model_output_path), **accept_settings('get_finetuned_model', model_kwargs))
 
-# %% ../nbs/32_llama_index.ipynb #d9c3a290
+# %% ../nbs/32_llama_index.ipynb #5c92c7c4
 def refuse_settings(
     where: str,    # name of the method
     given: dict,   # name -> value
@@ -301,6 +302,7 @@ def refuse_settings(
     strange = [name for name in given if name not in known]
     if strange: raise EmbedtuneError(f'{where}() takes {", ".join(known) or "no settings"}, got {", ".join(strange)}' + ('' if known else ': give them to the engine'))
 
+# %% ../nbs/32_llama_index.ipynb #69626018
 def accept_settings(
     where: str,    # name of the method
     given: dict,   # name -> value
@@ -359,6 +361,7 @@ class EmbeddingAdapterFinetuneEngine(AdapterEngine):
     ):
         unused = dict(device=device, model_checkpoint_path=model_checkpoint_path, checkpoint_save_steps=checkpoint_save_steps)
         settings = dict(show_progress_bar=verbose) | train_settings(train_kwargs | {name: value for name, value in unused.items() if value is not None})
+        self.base_embed_model = embed_model
         super().__init__(as_dataset(dataset), as_model(embed_model), batch_size, epochs, as_adapter(adapter_model), dim, model_output_path, bias, **settings)
 
 # %% ../nbs/32_llama_index.ipynb #1774255f
@@ -372,7 +375,7 @@ def from_model_path(cls: EmbeddingAdapterFinetuneEngine,
     "An engine that trains a saved adapter further."
     return cls(dataset, embed_model, adapter_model=load_adapter(model_path, model_cls), **kwargs)
 
-# %% ../nbs/32_llama_index.ipynb #4bf9d6f1
+# %% ../nbs/32_llama_index.ipynb #fdfbac58
 @patch
 def finetune(self: EmbeddingAdapterFinetuneEngine,
     **train_kwargs, # LlamaIndex ignored them
@@ -381,13 +384,15 @@ def finetune(self: EmbeddingAdapterFinetuneEngine,
     refuse_settings('finetune', train_kwargs)
     AdapterEngine.finetune(self)
 
+# %% ../nbs/32_llama_index.ipynb #db582ab2
 @patch
 def get_finetuned_model(self: EmbeddingAdapterFinetuneEngine,
     **model_kwargs, # of `AdapterEmbeddingModel`
 ): # a `BaseEmbedding`
     "The embedding with the adapter of `model_output_path` for LlamaIndex."
-    return AdapterEmbeddingModel(self.embed_model, self.model_output_path, **accept_settings('get_finetuned_model', model_kwargs, ('adapter_cls', 'transform_query', 'device', 'embed_batch_size', 'callback_manager')))
+    return AdapterEmbeddingModel(self.base_embed_model, self.model_output_path, **accept_settings('get_finetuned_model', model_kwargs, ('adapter_cls', 'transform_query', 'device', 'embed_batch_size', 'callback_manager')))
 
+# %% ../nbs/32_llama_index.ipynb #08f3f617
 @patch
 def get_retriever(self: EmbeddingAdapterFinetuneEngine,
     corpus: dict[str, str], # {node id: text}: what is searched
@@ -409,9 +414,11 @@ def AdapterEmbeddingModel(
     "The embedding with a saved adapter on its questions; `EmbedtuneError` if it was trained over another base."
     say_without_effect(dict(device=device), dict(device='an adapter is a product of two small arrays, on the processor'))
     model = AdaptedModel.from_model_path(adapter_path, as_model(base_embed_model), adapter_cls)
-    return embedding_for(model if transform_query else model.base, f'Adapter for {getattr(as_model(base_embed_model), "name", None) or type(as_model(base_embed_model)).__name__}', embed_batch_size, callback_manager)
+    name = getattr(base_embed_model, 'model_name', None) or getattr(model.base, 'name', type(model.base).__name__)
+    return embedding_for(model if transform_query else model.base, f'Adapter for {name}', embed_batch_size, callback_manager)
 
-LinearAdapterEmbeddingModel = AdapterEmbeddingModel
+# %% ../nbs/32_llama_index.ipynb #c7269b1f
+LinearAdapterEmbeddingModel = AdapterEmbeddingModel # LlamaIndex's older name
 
 # %% ../nbs/32_llama_index.ipynb #b9d9df61
 def as_retriever(
