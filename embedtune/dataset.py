@@ -610,10 +610,11 @@ def require_no_leakage(
     tolerance: float = 0.01,  # share of val's questions that may recur in train, as long as no answer does
 ) -> Leakage:
     "What `check_leakage` finds; `DatasetError` if an answer of val is in train, or more than a few of its questions."
-    if not allow and begins_with(val.queries, train.queries): raise DatasetError(f'val begins with all {counted(len(train.queries), "question")} of train; take them out of it with without_leakage(val, train), ask anew under another output_path, or pass allow_leakage=True')
     leakage = check_leakage(train, val)
     if not allow and (leakage.texts or len(leakage.affected) > tolerance*len(val.queries)):
-        raise DatasetError(f'{leakage.counts()}; split again, take them out of train with without_leakage(train, val), or pass allow_leakage=True')
+        appended = len(val.queries) > len(train.queries) and begins_with(val.queries, train.queries)
+        mend = 'val begins with all of train: take that out of it with without_leakage(val, train)' if appended else 'split again, take them out of train with without_leakage(train, val)'
+        raise DatasetError(f'{leakage.counts()}; {mend}, or pass allow_leakage=True')
     return leakage
 
 # %% ../nbs/02_dataset.ipynb #c984f3b0
