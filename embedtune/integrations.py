@@ -17,6 +17,8 @@ def to_llama_index(
     try: from llama_index.core.embeddings import BaseEmbedding
     except ImportError: raise EmbedtuneError('to_llama_index needs the package llama-index-core: pip install "embedtune[llama-index]"') from None
     class EmbedtuneEmbedding(BaseEmbedding):
+        @property
+        def embedtune_model(self): return model
         def _get_query_embedding(self, query): return encode(model, [query], 'query')[0].tolist()
         def _get_text_embeddings(self, texts): return encode(model, texts).tolist()
         def _get_text_embedding(self, text): return self._get_text_embeddings([text])[0]
