@@ -138,7 +138,7 @@ class DatasetWarning(UserWarning):
 LLAMA_INDEX_ID = re.compile('[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')  # its generator gives every question a UUID
 
 def visits(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset,  # in the order of its file
 ) -> list[str]:  # node ids; questions on one node that follow one another count as one visit
     "The nodes in the order in which LlamaIndex's generator asked about them; none where another tool asked."
     if dataset.doc_ids or not all(map(LLAMA_INDEX_ID.fullmatch, dataset.queries)): return []
@@ -156,7 +156,7 @@ def two_passes(
 
 # %% ../nbs/02_dataset.ipynb #a088ec82
 def asked_again(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset,  # in the order of its file
     least: int = 5,  # words of a text that counts when it comes under another id
 ) -> list[str]:
     "The node ids that LlamaIndex's generator asked about although it had asked about that text before."
@@ -188,7 +188,7 @@ def train_questions_beside(
 
 # %% ../nbs/02_dataset.ipynb #3005a2ec
 def known_faults(
-    dataset: EmbeddingQAFinetuneDataset,
+    dataset: EmbeddingQAFinetuneDataset,  # as loaded
     path,  # its file
 ) -> list[str]:
     "A line for each fault that LlamaIndex's generator left in a file, with what to do."

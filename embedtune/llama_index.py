@@ -43,7 +43,7 @@ def to_node(
 
 # %% ../nbs/32_llama_index.ipynb #68964b97
 def to_text_nodes(
-    nodes: list[Node],
+    nodes: list[Node], # of `split_nodes`
 ) -> list: # of `TextNode`s
     "The nodes for LlamaIndex, under the same ids; `EmbedtuneError` without the package."
     require_llama_index('to_text_nodes')
@@ -131,10 +131,14 @@ def inner(self: LlamaIndexEmbedding):
     return model if is_sentence_transformer(model) else None
 
 @patch(as_prop=True)
-def tokenizer(self: LlamaIndexEmbedding): return getattr(self.inner, 'tokenizer', None)
+def tokenizer(self: LlamaIndexEmbedding):
+    "That of the model inside, which cuts texts into windows; else None."
+    return getattr(self.inner, 'tokenizer', None)
 
 @patch(as_prop=True)
-def max_seq_length(self: LlamaIndexEmbedding): return getattr(self.inner, 'max_seq_length', None)
+def max_seq_length(self: LlamaIndexEmbedding):
+    "The tokens that the model inside reads; else None."
+    return getattr(self.inner, 'max_seq_length', None)
 
 # %% ../nbs/32_llama_index.ipynb #be4ee421
 @patch(as_prop=True)
@@ -208,7 +212,7 @@ def say_without_effect(
 # %% ../nbs/32_llama_index.ipynb #d611f33c
 def is_about(
     path,               # file of a dataset
-    nodes: list[Node],
+    nodes: list[Node],  # what is to be asked about
 ) -> bool:
     "Whether the file holds no text but these nodes'."
     return set(EmbeddingQAFinetuneDataset.from_json(path).corpus.values()) <= {node.text for node in nodes}
@@ -216,7 +220,7 @@ def is_about(
 # %% ../nbs/32_llama_index.ipynb #48b3f753
 def output_file(
     output_path,        # file of the dataset; None: the first of qa_finetune_dataset.json, qa_finetune_dataset_2.json, … that is free, or is about these nodes
-    nodes: list[Node],
+    nodes: list[Node],  # what is asked about
 ) -> Path:
     "Where the dataset is written; `EmbedtuneError` if that would spoil another one."
     numbered = (Path(f'qa_finetune_dataset{i}.json') for i in ('', *(f'_{n}' for n in range(2, 1000))))
@@ -306,7 +310,7 @@ def refuse_settings(
 def accept_settings(
     where: str,    # name of the method
     given: dict,   # name -> value
-    known = ('embed_batch_size', 'callback_manager'),
+    known = ('embed_batch_size', 'callback_manager'), # names that are settings
 ) -> dict:
     "The settings that were given; `EmbedtuneError` for one that is none."
     refuse_settings(where, given, known)
