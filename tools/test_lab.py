@@ -132,6 +132,14 @@ def text_of(cell):
     return "".join("".join(out["text"]) for out in cell["outputs"] if out["output_type"] == "stream")
 
 
+def picture(tab, element, path):
+    """Write what the browser shows when it has scrolled to `element`."""
+    element.scroll_into_view_if_needed()
+    tab.wait_for_timeout(500)  # cells are drawn as they come into view, which may move them
+    element.scroll_into_view_if_needed()
+    tab.screenshot(path=path)
+
+
 def inspect(tab, stored, state, folder):
     """Return (plots seen, bars seen, what is wrong) of a notebook that ran; pictures of it go to `folder` unless that is None."""
     expected, plots, bars = {cell["id"] for cell in stored if kind(cell, "image/png")}, 0, 0
@@ -146,7 +154,7 @@ def inspect(tab, stored, state, folder):
         if kind(cell, "application/vnd.jupyter.widget-view+json") and not shown["bars"]: wrong.append(f"cell {cell['id']}: its progress bar does not show")
         if TEXT_BAR.search(text_of(cell)): wrong.append(f"cell {cell['id']}: a progress bar is text, not a widget")
         plots, bars = plots + shown["plots"], bars + shown["bars"]
-        if folder and (shown["plots"] or shown["bars"]): tab.screenshot(path=folder/f"{number:02}_{cell['id']}.png")
+        if folder and (shown["plots"] or shown["bars"]): picture(tab, element, folder/f"{number:02}_{cell['id']}.png")
     return plots, bars, wrong
 
 
@@ -161,9 +169,7 @@ def visit(tab, address, path, minutes, folder):
     tab.wait_for_timeout(1000)  # the last output is on its way
     state = tab.evaluate(STATE)
     plots, bars, wrong = inspect(tab, stored, state, folder)
-    if folder:
-        tab.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
-        tab.screenshot(path=folder/"top.png")
+    if folder: picture(tab, tab.locator(".jp-Notebook .jp-Cell").first, folder/"top.png")
     wrong += [f"console: {error}" for error in dict.fromkeys(errors)] + [f"asks {host}" for host in dict.fromkeys(hosts)]
     return f"{seconds:6.1f} s  {len(code_cells(state))} cells, {plots} plots, {bars} progress bars ", bars, wrong
 
