@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from .dataset import EmbeddingQAFinetuneDataset, read_json, require_no_leakage, write_json
+from .dataset import EmbeddingQAFinetuneDataset, read_json, require_no_leakage, write_json, write_text
 from .documents import EmbedtuneError, find_files, first_available, load_documents, sample_documents, sha256_of, ten_k
 from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, load_model
 from .evaluation import Evaluation, compare, evaluate, plot_comparison
@@ -153,11 +153,12 @@ def prepare_step(self: Run,
     side, # 'train' or 'val'
     paths, # list of files
 ): # hashes of the dataset's file
-    "Step 1: the questions of one side, in `<side>_dataset.json`."
+    "Step 1: the questions of one side, in `<side>_dataset.json`, and a card that says what they are, in `<side>_dataset.md`."
     name, settings = f'{side}_dataset.json', self.steps.settings
     inputs = dict(documents=[sha256_of(path) for path in paths], model=source_key(self.model)) | {k: settings[k] for k in ('llm', 'questions', 'seed')}
-    make = lambda: prepare(paths, self.out/name, self.llm, self.model, self.questions, seed=self.seed, show_progress=self.show_progress,
-                           searched=side == 'train')
+    def make():
+        dataset = prepare(paths, self.out/name, self.llm, self.model, self.questions, seed=self.seed, show_progress=self.show_progress, searched=side == 'train')
+        write_text(dataset.card(f'Questions on {", ".join(path.name for path in paths)}', f'the LLM {settings["llm"]}', name), self.out/f'{side}_dataset.md')
     return self.steps.step(f'{side} questions', inputs, [name], make)
 
 # %% ../nbs/29_pipeline.ipynb #2cc0144f
