@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := passive
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install tutorial test test-slow lab export clean-notebooks readme check build package-test bench lock clean
+.PHONY: help install tutorial test test-slow lab workshop exercises slides export clean-notebooks readme check build package-test bench lock clean
 
 help: ## list every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,16 @@ test-slow: install .venv/.slow ## the same with the cells flagged slow, with eve
 lab: install ## open JupyterLab at the tutorial
 	$(BIN)/jupyter lab nbs/tutorials/10k.ipynb
 
+workshop: install ## the workshop's exercises in runs/workshop, and JupyterLab there; what you wrote stays
+	@$(BIN)/python tools/workshop.py start
+	$(BIN)/jupyter lab runs/workshop/0_start.ipynb
+
+exercises: .venv/.installed ## write workshop/ from the notebooks of nbs/tutorials/workshop
+	@$(BIN)/python tools/workshop.py exercises
+
+slides: .venv/.installed ## write the workshop's slides, one page that needs no network
+	@$(BIN)/python tools/workshop.py slides
+
 export: .venv/.installed ## write embedtune/*.py from the notebooks
 	$(BIN)/nbdev_export
 
@@ -55,6 +65,7 @@ readme: .venv/.installed ## write README.md from nbs/index.ipynb
 check: .venv/.installed ## exports in step, notebooks clean, README.md current?
 	@$(BIN)/python tools/test_notebooks.py --check
 	@$(BIN)/python tools/build_readme.py --check
+	@$(BIN)/python tools/workshop.py check
 
 build: .venv/.installed ## wheel and sdist into dist/
 	rm -rf dist
