@@ -175,16 +175,16 @@ def report(paths):
 
 
 def run_part(path):
-    """Run a solution notebook in this process; print seconds and peak memory as JSON."""
-    begin, shell = time.monotonic(), CaptureShell(path.parent)
+    """Run a solution notebook in this process; print processor seconds, of all threads, and peak memory as JSON."""
+    shell = CaptureShell(path.parent)
     for cell in code_of(read_nb(path)):
         if role(cell) != "mistake" and (error := run(shell, solved(cell.source))): raise error
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"seconds": round(time.monotonic() - begin), "processor_seconds": round(time.process_time()), "peak_gb": round(peak/1e9, 1)}))
+    print(json.dumps({"seconds": round(time.process_time()), "peak_gb": round(peak/1e9, 1)}))
 
 
 def measure():
-    """Run each part alone, with nothing cached, and write seconds and peak memory to measured.json."""
+    """Run each part alone, with nothing cached, and write processor seconds and peak memory to measured.json."""
     figures = {}
     for path in parts():
         with TemporaryDirectory() as cache:
@@ -252,7 +252,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     tasks = {"exercises": "write workshop/", "check": "is workshop/ in step?", "start": "copy exercises and solutions to runs/workshop; what is there stays",
              "test": "does each solution pass its check, and each blank fail it?", "grade": "mark students' notebooks (this runs their code)",
-             "measure": "seconds and peak memory of each part, into measured.json", "slides": "write runs/workshop/slides.html", "run": "run one part"}
+             "measure": "processor seconds and peak memory of each part, into measured.json", "slides": "write runs/workshop/slides.html", "run": "run one part"}
     parser.add_argument("task", choices=tasks, metavar="task", help="; ".join(f"{name}: {what}" for name, what in tasks.items()))
     parser.add_argument("notebooks", nargs="*", type=Path, help="for grade and run")
     args = parser.parse_args()
