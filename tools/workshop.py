@@ -52,10 +52,11 @@ def solved(source):
 
 def rewrite(nb, change, folder, outputs):
     """Return `nb` for `folder`: cells through `change`, no mistakes, links to the book mended; with its outputs or without."""
-    nb, book = copy.deepcopy(nb), os.path.relpath(ROOT/"nbs", folder)
+    nb = copy.deepcopy(nb)
+    link = lambda found: f"]({os.path.relpath(SOURCE/found[1], folder)})"  # out of the workshop; its own notebooks lie side by side
     nb.cells = [cell for cell in nb.cells if role(cell) != "mistake"]
     for cell in nb.cells:
-        cell.source = change(cell.source) if cell.cell_type == "code" else cell.source.replace("](../../", f"]({book}/")
+        cell.source = change(cell.source) if cell.cell_type == "code" else re.sub(r"\]\((\.\./[^)]+)\)", link, cell.source)
         if cell.cell_type == "code" and not outputs: cell.outputs = []
     return nb
 
@@ -73,7 +74,7 @@ def solution(path, folder=OWN/"solutions"):
 def write_exercises(folder=EXERCISES):
     """Write the exercises that are in git."""
     folder.mkdir(exist_ok=True)
-    for path in parts(): write_nb(exercise(path), folder/path.name)
+    for path in parts(): write_nb(exercise(path), folder/path.name)  # links as from workshop/
 
 
 def out_of_step():
