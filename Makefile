@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := passive
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install tutorial test test-slow lab test-lab export clean-notebooks readme check build package-test bench lock clean
+.PHONY: help install tutorial test test-slow lab test-lab workshop exercises slides export clean-notebooks readme check build package-test bench lock clean
 
 help: ## list every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,16 @@ lab: install ## open JupyterLab at the tutorial, or at NB=nbs/05_evaluation.ipyn
 test-lab: install .venv/.slow ## run the tutorial in JupyterLab in a browser: no error, plots and progress bars on display
 	@$(BIN)/python tools/test_lab.py --bars 1 --limit 45
 
+workshop: install ## the workshop's exercises in runs/workshop, and JupyterLab there; what you wrote stays
+	@$(BIN)/python tools/workshop.py start
+	@$(MAKE) --no-print-directory lab NB=runs/workshop/0_start.ipynb
+
+exercises: .venv/.installed ## write workshop/ from the notebooks of nbs/tutorials/workshop
+	@$(BIN)/python tools/workshop.py exercises
+
+slides: .venv/.installed ## write the workshop's slides, one page that needs no network
+	@$(BIN)/python tools/workshop.py slides
+
 export: .venv/.installed ## write embedtune/*.py from the notebooks
 	$(BIN)/nbdev_export
 
@@ -60,6 +70,7 @@ readme: .venv/.installed ## write README.md from nbs/index.ipynb
 check: .venv/.installed ## exports in step, notebooks clean, README.md current?
 	@$(BIN)/python tools/test_notebooks.py --check
 	@$(BIN)/python tools/build_readme.py --check
+	@$(BIN)/python tools/workshop.py check
 
 build: .venv/.installed ## wheel and sdist into dist/
 	rm -rf dist
