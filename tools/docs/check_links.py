@@ -11,7 +11,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ID, LINK, ASSET = (re.compile(rf'<{tag}\b[^>]*?\s{name}="([^"]*)"') for tag, name in [(r"\w+", "id"), ("a", "href"), ("(?:link|img|script|source)", "(?:href|src)")])
-SEEN = """() => ({ids: [...document.querySelectorAll('[id]')].map(e => e.id), links: [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))})"""
+SEEN = "() => ({ids: [...document.querySelectorAll('[id]')].map(e => e.id), links: [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href'))})"
+WIDE = "() => Math.max(...[...document.querySelectorAll('html, .content')].map(e => e.scrollWidth - e.clientWidth))"
 
 
 def report(pages, wrong, where):
@@ -55,7 +56,7 @@ def crawl(tab, root, wrong):
         pages[page] = set(found["ids"]), found["links"]
         for width in (360, 1100):
             tab.set_viewport_size(dict(width=width, height=740))
-            wide = tab.evaluate("document.documentElement.scrollWidth - innerWidth")
+            wide = tab.evaluate(WIDE)
             if wide > 0: wrong.append((page, f"{wide} pixels wider than a screen of {width}"))
         here = [urljoin(page, link).partition("#")[0] for link in found["links"] if not urlsplit(link).scheme]
         waiting += [path for path in here if path.endswith(".html") and (ROOT/"_docs"/path).is_file()]
