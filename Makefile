@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := passive
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install tutorial test test-slow lab test-lab workshop exercises slides export clean-notebooks readme check build package-test bench lock clean
+.PHONY: help install tutorial test test-slow lab test-lab workshop exercises slides export clean-notebooks readme check docs docs-test build package-test bench lock clean
 
 help: ## list every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ check: .venv/.installed ## exports in step, notebooks clean, README.md current?
 	@$(BIN)/python tools/build_readme.py --check
 	@$(BIN)/python tools/workshop.py check
 
+docs: .venv/.installed ## the documentation's pages into _docs/, from the outputs stored in the notebooks; broken links fail
+	@$(BIN)/python tools/docs/build.py
+
+docs-test: docs .venv/.slow ## follow every link of the pages in a browser (Debian's package chromium)
+	@$(BIN)/python tools/docs/check_links.py --browser
+
 build: .venv/.installed ## wheel and sdist into dist/
 	rm -rf dist
 	$(PINNED) $(BIN)/python -m build
@@ -91,4 +97,4 @@ lock: ## write constraints.txt anew, from an empty environment (TORCH=... to mov
 	rm -rf .lock
 
 clean: ## remove what was built (not .venv, not runs/)
-	rm -rf build dist _proc *.egg-info
+	rm -rf build dist _proc _docs *.egg-info
