@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['FILLERS', 'MANIFEST', 'with_filler', 'Examples', 'FinetuneSettings', 'check_number', 'check_fillers',
            'check_settings', 'read_settings', 'SentenceTransformersFinetuneEngine', 'check_output_folder', 'require',
-           'check_engine', 'check_room', 'learning_model', 'add_lora', 'fold_lora', 'training_examples',
-           'teacher_margins', 'loss_of_run', 'give_back_memory', 'watcher', 'after_epoch', 'save_weights',
+           'check_engine', 'check_room', 'together', 'learning_model', 'add_lora', 'fold_lora', 'training_examples',
+           'teacher_margins', 'loss_of_run', 'give_back_memory', 'after_epoch', 'save_weights', 'watcher',
            'warmup_steps', 'training_arguments', 'make_trainer', 'tensorboard', 'code_name', 'versions', 'run_manifest',
-           'checkpoint_folder', 'card_text', 'save_model', 'finished_model', 'together', 'writing', 'frozen_count',
-           'tune', 'upload', 'finetuned_folder', 'plot_loss']
+           'checkpoint_folder', 'card_text', 'save_model', 'finished_model', 'writing', 'frozen_count', 'tune',
+           'upload', 'finetuned_folder', 'plot_loss']
 
 # %% ../nbs/16_finetune.ipynb #40e2fcce
 import hashlib, json, math, os, re, shutil
@@ -70,7 +70,7 @@ class Examples:
 @patch
 def batch(
     self: Examples,
-    rows: list[int],
+    rows: list[int], # their positions
     numbered: bool = True, # with the row numbers as 'label', which a loss of one's own may take for something else
 ) -> list[dict]: # for each row its texts, by column
     "The texts of some rows, as they are now."
@@ -105,7 +105,7 @@ class FinetuneSettings:
     scale: float = 20. # of the cosines in the loss: 1 / temperature
     window: int | str | None = 'auto' # size in tokens of the positives, as in `DenseRetriever`
     positives: str = 'words' # what chooses the first positives: the 'words' they share with the question (BM25), or the base 'model', which has to embed all windows for that
-    seed: int = 42
+    seed: int = 42 # of whatever is drawn: batches, hard negatives, fillers
     dropout: float = 0. # share of numbers set to 0 in training
     fast: bool = False # let only the upper third of the layers learn, keep the first positives, and search by one size of windows
     frozen_layers: int | None = None # lowest layers that do not learn; None: a third of them, where the model can be cut, and two thirds if it is to be fast
@@ -137,7 +137,7 @@ def check_number(
 
 # %% ../nbs/16_finetune.ipynb #e1c6bd5b
 def check_fillers(
-    settings: FinetuneSettings,
+    settings: FinetuneSettings, # a run's `filler` and `fillers`
 ):
     "Raise `EmbedtuneError` where the fillers are no phrases, or are given and not used."
     fillers = settings.fillers
@@ -147,7 +147,7 @@ def check_fillers(
 
 # %% ../nbs/16_finetune.ipynb #34e36085
 def check_settings(
-    settings: FinetuneSettings,
+    settings: FinetuneSettings, # as they were given
 ) -> FinetuneSettings:
     "The settings; `EmbedtuneError` where a value makes no sense."
     for name, least in dict(batch_size=2, epochs=1, num_hard_negatives=0, gradient_accumulation_steps=1).items(): check_number(name, getattr(settings, name), least, whole=True)
@@ -214,7 +214,7 @@ def check_output_folder(
 
 # %% ../nbs/16_finetune.ipynb #fe484746
 def require(
-    package: str,
+    package: str, # by the name that it is imported by
     setting: str, # that needs it
     how: str, # to install it
 ):
@@ -243,7 +243,7 @@ def check_engine(
 
 # %% ../nbs/16_finetune.ipynb #7f5dd4cc
 def check_room(
-    settings: FinetuneSettings,
+    settings: FinetuneSettings, # a run's `window` and fillers
     model, # a SentenceTransformer
 ):
     "Raise `EmbedtuneError` where a window and a filler are more than the model reads."
@@ -251,6 +251,23 @@ def check_room(
     if not settings.filler or not size or not limit: return
     longest = int(token_lengths(settings.fillers or FILLERS, model.tokenizer).max())
     if size + longest > limit: raise EmbedtuneError(f'filler: a window of {size} tokens and a filler of {longest} are more than the {limit} that the model reads; pass window={max(1, limit - longest)} or less, or shorter fillers')
+
+# %% ../nbs/16_finetune.ipynb #f67fde36
+@patch(as_prop=True)
+def processes(self: SentenceTransformersFinetuneEngine) -> int:
+    "How many processes train together, as `torchrun` or `accelerate launch` started them."
+    return int(os.environ.get('WORLD_SIZE', 1))
+
+@patch(as_prop=True)
+def leads(self: SentenceTransformersFinetuneEngine) -> bool:
+    "Whether this process is the first, which writes files."
+    return os.environ.get('RANK', '0') == '0'
+
+# %% ../nbs/16_finetune.ipynb #6d579ab7
+def together():
+    "Wait until every process that trains has come here."
+    import torch
+    if torch.distributed.is_available() and torch.distributed.is_initialized(): torch.distributed.barrier()
 
 # %% ../nbs/16_finetune.ipynb #8d3085c8
 def learning_model(
@@ -264,7 +281,7 @@ def learning_model(
 # %% ../nbs/16_finetune.ipynb #20adbc57
 def add_lora(
     model, # a SentenceTransformer
-    rank: int,
+    rank: int, # of the product of two matrices that each layer learns
 ):
     "Let a low-rank adapter of every linear layer learn in place of the weights."
     from peft import LoraConfig
@@ -326,36 +343,6 @@ def give_back_memory():
     import ctypes
     with suppress(OSError, AttributeError): ctypes.CDLL('libc.so.6').malloc_trim(0)
 
-# %% ../nbs/16_finetune.ipynb #03ed61ac
-def watcher(
-    engine, # a `SentenceTransformersFinetuneEngine`
-    model, # the SentenceTransformer that learns
-    examples: Examples,
-    loss, # of `loss_of_run`
-    checkpoints, # Path of the folder for what a later call goes on from
-): # a `TrainerCallback`
-    "What happens around the steps of a run."
-    from tqdm.auto import tqdm
-    from transformers import TrainerCallback
-    class Watcher(TrainerCallback):
-        def on_train_begin(self, args, state, control, **kwargs):
-            self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc='training', unit='step', disable=not (engine.show_progress_bar and engine.leads))
-        def on_epoch_begin(self, args, state, control, **kwargs):
-            examples.epoch = round(state.epoch or 0)
-            if examples.epoch: examples.choose(half_precision(model, engine.settings.bf16))
-        def on_step_end(self, args, state, control, **kwargs):
-            self.bar.update()
-            give_back_memory()
-        def on_log(self, args, state, control, logs=None, **kwargs):
-            if 'loss' not in logs: return
-            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
-            if masked := getattr(loss, 'masked', None): state.log_history[-1]['kept_out'] = float(np.mean(masked))
-            if masked: masked.clear()
-            control.should_training_stop |= not math.isfinite(logs['loss'])
-        def on_epoch_end(self, args, state, control, **kwargs): control.should_training_stop |= after_epoch(engine, model, checkpoints, round(state.epoch))
-        def on_train_end(self, args, state, control, **kwargs): self.bar.close()
-    return Watcher()
-
 # %% ../nbs/16_finetune.ipynb #a4c69736
 def after_epoch(
     engine, # a `SentenceTransformersFinetuneEngine`
@@ -383,11 +370,41 @@ def save_weights(
     save_file({name: weight.detach().cpu().contiguous().clone() for name, weight in model.state_dict().items()}, path.with_suffix('.new'))
     path.with_suffix('.new').rename(path)
 
+# %% ../nbs/16_finetune.ipynb #03ed61ac
+def watcher(
+    engine, # a `SentenceTransformersFinetuneEngine`
+    model, # the SentenceTransformer that learns
+    examples: Examples, # whose positives are chosen anew
+    loss, # of `loss_of_run`
+    checkpoints, # Path of the folder for what a later call goes on from
+): # a `TrainerCallback`
+    "What happens around the steps of a run."
+    from tqdm.auto import tqdm
+    from transformers import TrainerCallback
+    class Watcher(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc='training', unit='step', disable=not (engine.show_progress_bar and engine.leads))
+        def on_epoch_begin(self, args, state, control, **kwargs):
+            examples.epoch = round(state.epoch or 0)
+            if examples.epoch: examples.choose(half_precision(model, engine.settings.bf16))
+        def on_step_end(self, args, state, control, **kwargs):
+            self.bar.update()
+            give_back_memory()
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if 'loss' not in logs: return
+            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
+            if masked := getattr(loss, 'masked', None): state.log_history[-1]['kept_out'] = float(np.mean(masked))
+            if masked: masked.clear()
+            control.should_training_stop |= not math.isfinite(logs['loss'])
+        def on_epoch_end(self, args, state, control, **kwargs): control.should_training_stop |= after_epoch(engine, model, checkpoints, round(state.epoch))
+        def on_train_end(self, args, state, control, **kwargs): self.bar.close()
+    return Watcher()
+
 # %% ../nbs/16_finetune.ipynb #89c0211d
 def warmup_steps(
     engine, # a `SentenceTransformersFinetuneEngine`
-    examples: Examples,
-) -> int:
+    examples: Examples, # the rows of the run
+) -> int: # steps, of the optimizer
     "The share of all steps that is warmed up in, rounded down: the first of them is taken at a rate of 0, which a run of few steps cannot spare."
     from embedtune.loss import batch_sizes
     s = engine.settings
@@ -398,7 +415,7 @@ def warmup_steps(
 def training_arguments(
     engine, # a `SentenceTransformersFinetuneEngine`
     model, # the SentenceTransformer that learns
-    examples: Examples,
+    examples: Examples, # the rows of the run
     checkpoints, # folder for the checkpoints
 ):
     "The `SentenceTransformerTrainingArguments` of a run."
@@ -536,27 +553,10 @@ def finished_model(
     if engine.settings.alpha == 1: return model.eval()
     return merge(load_model(engine.model_id, device=engine.device), model, engine.settings.alpha)
 
-# %% ../nbs/16_finetune.ipynb #f67fde36
-@patch(as_prop=True)
-def processes(self: SentenceTransformersFinetuneEngine) -> int:
-    "How many processes train together, as `torchrun` or `accelerate launch` started them."
-    return int(os.environ.get('WORLD_SIZE', 1))
-
-@patch(as_prop=True)
-def leads(self: SentenceTransformersFinetuneEngine) -> bool:
-    "Whether this process is the first, which writes files."
-    return os.environ.get('RANK', '0') == '0'
-
-# %% ../nbs/16_finetune.ipynb #6d579ab7
-def together():
-    "Wait until every process that trains has come here."
-    import torch
-    if torch.distributed.is_available() and torch.distributed.is_initialized(): torch.distributed.barrier()
-
 # %% ../nbs/16_finetune.ipynb #507235be
 @contextmanager
 def writing(
-    path, # Path
+    path, # of what is written, for the message
 ):
     "Turns what goes wrong when files are written into one line; what was complete before stays."
     from safetensors import SafetensorError
@@ -567,7 +567,7 @@ def writing(
 
 # %% ../nbs/16_finetune.ipynb #72ba704d
 def frozen_count(
-    settings: FinetuneSettings,
+    settings: FinetuneSettings, # a run's `frozen_layers` and `fast`
     model, # a SentenceTransformer
 ) -> int: # layers
     "How many of the lowest layers do not learn."
