@@ -8,7 +8,7 @@ __all__ = ['FILLERS', 'MANIFEST', 'with_filler', 'Examples', 'FinetuneSettings',
            'check_engine', 'check_room', 'together', 'learning_model', 'add_lora', 'fold_lora', 'training_examples',
            'teacher_margins', 'loss_of_run', 'give_back_memory', 'after_epoch', 'save_weights', 'watcher',
            'warmup_steps', 'training_arguments', 'make_trainer', 'tensorboard', 'code_name', 'versions', 'run_manifest',
-           'checkpoint_folder', 'card_text', 'save_model', 'finished_model', 'writing', 'frozen_count', 'tune',
+           'checkpoint_folder', 'card_of_run', 'save_model', 'finished_model', 'writing', 'frozen_count', 'tune',
            'upload', 'finetuned_folder', 'plot_loss']
 
 # %% ../nbs/16_finetune.ipynb #40e2fcce
@@ -26,12 +26,12 @@ from fastcore.basics import patch
 from .dataset import EmbeddingQAFinetuneDataset, require_no_leakage
 from .documents import EmbedtuneError
 from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, load_model, quiet_transformers
-from .evaluation import Evaluation, compare, evaluate, to_markdown
+from .evaluation import Evaluation, evaluate
 from .frozen import half_precision, plain_attention, wants_bf16
 from .negatives import fill_negatives, mine_hard_negatives, near_windows, training_columns
 from .nodes import token_lengths
 from .retrieval import reads, window_size
-from .ship import SearchSettings, choose_weight, load_retriever, save_search
+from .ship import SearchSettings, choose_weight, load_retriever, model_card, save_card, save_search
 
 # %% ../nbs/16_finetune.ipynb #70d8665c
 FILLERS = ('In this paper, we', 'This work presents', 'The authors propose', 'Here we describe', 'This article deals with', 'Summary:', 'The purpose of this document is to discuss', 'In the following section,',
@@ -449,7 +449,7 @@ def make_trainer(
     card.widget = [{}] # keeps the trainer from looking for examples
     trainer = SentenceTransformerTrainer(model=model, args=training_arguments(engine, model, examples, checkpoints), train_dataset=rows, loss=loss,
         callbacks=[watcher(engine, model, examples, loss, checkpoints), *engine.callbacks, *tensorboard(engine.log_dir)])
-    card.widget, card.train_datasets = [], [] # the model card quotes none of the user's texts
+    card.widget, card.train_datasets = [], [] # the card beside a checkpoint quotes none of the user's texts
     tokens_of = trainer.data_collator
     def collate(rows): return tokens_of(examples.batch([row['label'] for row in rows], numbered=not engine.loss))
     trainer.data_collator, collate.valid_label_columns = collate, tokens_of.valid_label_columns
@@ -505,22 +505,21 @@ def checkpoint_folder(
     return parent/key
 
 # %% ../nbs/16_finetune.ipynb #f312fa1c
-def card_text(
+def card_of_run(
+    engine, # a `SentenceTransformersFinetuneEngine`
+    model, # the SentenceTransformer that is written
     manifest: dict, # of `run_manifest`
-    evaluations, # list of `Evaluation`
+    search: SearchSettings, # how to search with it
 ) -> str: # Markdown
-    "What the model card adds: fingerprints, settings, metrics."
-    made = {name: manifest[name] for name in ('base', 'base_fingerprint', 'dataset_fingerprint', 'questions', 'nodes', 'loss')} | manifest['settings']
-    lines = ['', '## How it was made', '', *(f'- {name}: `{value}`' for name, value in made.items())]
-    if evaluations: lines += ['', '## Evaluation', '', to_markdown(compare(evaluations).drop(columns='seconds'))]
-    return '\n'.join(lines) + '\n'
+    "The model card of a run."
+    return model_card(engine.model_output_path.name, manifest, model, evaluations=engine.evaluations, defaults=asdict(FinetuneSettings()), search=search)
 
 # %% ../nbs/16_finetune.ipynb #63a59e7f
 def save_model(
     model, # a SentenceTransformer
     path, # Path of the folder
     manifest, # dict, written beside the weights
-    card: str = '', # added to the model card
+    card: str = '', # the model card, in Markdown; '': none
     search: SearchSettings = SearchSettings(), # how to search with it
 ):
     "Write `model` (safetensors), its card and its manifest to `path`, whole or not at all."
@@ -528,8 +527,8 @@ def save_model(
     new, old = (path.with_name(f'{path.name}.{state}') for state in ('new', 'old'))
     for left_over in (new, old): shutil.rmtree(left_over, ignore_errors=True)
     try:
-        with quiet_transformers(): model.save_pretrained(str(new), safe_serialization=True)
-        with (new/'README.md').open('a', encoding='utf-8') as file: file.write(card)
+        with quiet_transformers(): model.save_pretrained(str(new), safe_serialization=True, create_model_card=False)
+        if card: save_card(card, new)
         (new/MANIFEST).write_text(json.dumps(manifest, indent=2))
         save_search(search, new)
     except BaseException:
@@ -626,7 +625,9 @@ def finetune(self: SentenceTransformersFinetuneEngine):
         tune(self, model, checkpoints)
         together()
         sound = all(math.isfinite(log['loss']) for log in self.history)
-        if self.leads and sound: save_model(finished_model(self, model, checkpoints), self.model_output_path, manifest | dict(history=self.history), card_text(manifest, self.evaluations), search)
+        if self.leads and sound:
+            finished = finished_model(self, model, checkpoints)
+            save_model(finished, self.model_output_path, manifest | dict(history=self.history), card_of_run(self, finished, manifest, search), search)
         if self.leads: shutil.rmtree(checkpoints)
         if self.leads and not any(checkpoints.parent.iterdir()): checkpoints.parent.rmdir()
         together()

@@ -280,9 +280,9 @@ print(model.similarity(model.encode_query(['When does the library open?']), docu
     other='''Beside the model that the documents' vectors are from (`pip install embedtune`):
 
 ```python
-from embedtune.{module} import {kind}
-from embedtune.embedding import OpenAIEmbedding, load_model
+from embedtune.embedding import {loader}
 from embedtune.ship import SearchSettings
+from embedtune.{module} import {kind}
 
 folder = {name!r}  # where this file lies
 corpus = dict(opening='The library opens at nine on weekdays.', loan='Books may be kept for four weeks.')
@@ -346,8 +346,9 @@ def card_use(
 ) -> str: # Markdown
     "How to call what lies in the folder, as code that runs."
     if kind == 'model': return CARD_USE[kind].format(name=name)
-    settings = changed(asdict(search), asdict(SearchSettings()))
-    return CARD_USE['other'].format(name=name, module=kind, kind=f'{kind.title()}EmbeddingModel', base_code=base_code(made['base'], model), search=f'SearchSettings({settings})')
+    settings, code = changed(asdict(search), asdict(SearchSettings())), base_code(made['base'], model)
+    loader = 'OpenAIEmbedding' if code.startswith('OpenAIEmbedding') else 'load_model'
+    return CARD_USE['other'].format(name=name, module=kind, kind=f'{kind.title()}EmbeddingModel', base_code=code, loader=loader, search=f'SearchSettings({settings})')
 
 # %% ../nbs/15_ship.ipynb #fd02369d
 def card_limits(
