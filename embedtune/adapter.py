@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['SHARES', 'corpus_loss', 'pooled', 'CorpusVectors', 'corpus_vectors', 'TrainingVectors', 'training_vectors', 'fit',
            'nearest_turn', 'closed_form', 'reciprocal_ranks', 'folds', 'share_curve', 'choose_share',
-           'AdapterEmbeddingModel', 'document_fingerprint', 'EmbeddingAdapterFinetuneEngine']
+           'AdapterEmbeddingModel', 'document_fingerprint', 'EmbeddingAdapterFinetuneEngine', 'default_settings',
+           'adapter_card']
 
 # %% ../nbs/19_adapter.ipynb #7e436d16
-import hashlib, math
+import hashlib, inspect, math
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,8 @@ from .documents import EmbedtuneError
 from .embedding import CachedEmbedding, EmbeddingModel, EmbeddingPlan, encode, fingerprint
 from .layers import BaseAdapter, LinearLayer, load_adapter, save_adapter
 from .evaluation import check_count
-from .finetune import check_number
-from .ship import SearchSettings
+from .finetune import check_number, versions
+from .ship import SearchSettings, loaded_from, model_card, save_card
 
 # %% ../nbs/19_adapter.ipynb #78e5ea5f
 def corpus_loss(
@@ -374,6 +375,25 @@ def plan(self: EmbeddingAdapterFinetuneEngine) -> EmbeddingPlan:
     "What `finetune` would have the model embed; nothing is embedded."
     return self.embed_model.plan(self.search.texts(self.embed_model, self.dataset.corpus)) + self.embed_model.plan(self.dataset.queries.values(), 'query')
 
+# %% ../nbs/19_adapter.ipynb #6d4698e9
+def default_settings(
+    engine, # class of an engine
+) -> dict: # name -> value
+    "What an engine does where it is told nothing."
+    return {name: each.default for name, each in inspect.signature(engine).parameters.items() if each.default is not each.empty}
+
+# %% ../nbs/19_adapter.ipynb #b2083d50
+def adapter_card(
+    engine, # an `EmbeddingAdapterFinetuneEngine` that has trained
+) -> str: # Markdown
+    "The model card of an adapter."
+    facts, dataset = engine.facts, engine.dataset
+    held_out = ', '.join(f'{float(share):.0%}: {mrr:.3f}' for share, mrr in facts['held_out_mrr'].items()) or 'not measured'
+    made = dict(base=loaded_from(engine.embed_model), base_fingerprint=facts['base'], dataset_fingerprint=dataset.fingerprint, questions=facts['questions'], nodes=len(dataset.corpus),
+                adapter=type(engine.adapter).__name__, share_of_the_way=f'{engine.adapter.share:.0%}' + ('' if engine.adapter.share else ', so vectors stay as the base gives them'), loss='corpus_loss',
+                settings=engine.settings | dict(unjudged=engine.unjudged), versions=versions()) | {'MRR@10 on held-out training questions, by share of the way': held_out}
+    return model_card(engine.model_output_path.resolve().name, made, engine.embed_model, 'adapter', defaults=default_settings(type(engine)), search=engine.search)
+
 # %% ../nbs/19_adapter.ipynb #8233ad8d
 @patch
 def finetune(self: EmbeddingAdapterFinetuneEngine):
@@ -387,6 +407,7 @@ def finetune(self: EmbeddingAdapterFinetuneEngine):
     shares = {str(share): float(ranks.mean()) for share, ranks in self.shares.items()}
     self.facts = self.settings | dict(unjudged=self.unjudged, base=document_fingerprint(self.embed_model), questions=len(self.dataset.queries), held_out_mrr=shares)
     save_adapter(self.adapter, self.model_output_path, **self.facts)
+    save_card(adapter_card(self), self.model_output_path)
 
 # %% ../nbs/19_adapter.ipynb #2b234b4b
 @patch

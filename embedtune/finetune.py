@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['FILLERS', 'MANIFEST', 'with_filler', 'Examples', 'FinetuneSettings', 'check_number', 'check_fillers',
            'check_settings', 'read_settings', 'SentenceTransformersFinetuneEngine', 'check_output_folder', 'require',
-           'check_engine', 'check_room', 'learning_model', 'add_lora', 'fold_lora', 'training_examples',
-           'teacher_margins', 'loss_of_run', 'give_back_memory', 'watcher', 'after_epoch', 'save_weights',
+           'check_engine', 'check_room', 'together', 'learning_model', 'add_lora', 'fold_lora', 'training_examples',
+           'teacher_margins', 'loss_of_run', 'give_back_memory', 'after_epoch', 'save_weights', 'watcher',
            'warmup_steps', 'training_arguments', 'make_trainer', 'tensorboard', 'code_name', 'versions', 'run_manifest',
-           'checkpoint_folder', 'card_text', 'save_model', 'finished_model', 'together', 'writing', 'frozen_count',
-           'tune', 'upload', 'finetuned_folder', 'plot_loss']
+           'checkpoint_folder', 'card_of_run', 'save_model', 'finished_model', 'writing', 'frozen_count', 'tune',
+           'upload', 'finetuned_folder', 'plot_loss']
 
 # %% ../nbs/16_finetune.ipynb #40e2fcce
 import hashlib, json, math, os, re, shutil
@@ -26,12 +26,12 @@ from fastcore.basics import patch
 from .dataset import EmbeddingQAFinetuneDataset, require_no_leakage
 from .documents import EmbedtuneError
 from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, load_model, quiet_transformers
-from .evaluation import Evaluation, compare, evaluate, to_markdown
+from .evaluation import Evaluation, evaluate
 from .frozen import half_precision, plain_attention, wants_bf16
 from .negatives import fill_negatives, mine_hard_negatives, near_windows, training_columns
 from .nodes import token_lengths
 from .retrieval import reads, window_size
-from .ship import SearchSettings, choose_weight, load_retriever, save_search
+from .ship import SearchSettings, choose_weight, load_retriever, model_card, save_card, save_search
 
 # %% ../nbs/16_finetune.ipynb #70d8665c
 FILLERS = ('In this paper, we', 'This work presents', 'The authors propose', 'Here we describe', 'This article deals with', 'Summary:', 'The purpose of this document is to discuss', 'In the following section,',
@@ -70,7 +70,7 @@ class Examples:
 @patch
 def batch(
     self: Examples,
-    rows: list[int],
+    rows: list[int], # their positions
     numbered: bool = True, # with the row numbers as 'label', which a loss of one's own may take for something else
 ) -> list[dict]: # for each row its texts, by column
     "The texts of some rows, as they are now."
@@ -105,7 +105,7 @@ class FinetuneSettings:
     scale: float = 20. # of the cosines in the loss: 1 / temperature
     window: int | str | None = 'auto' # size in tokens of the positives, as in `DenseRetriever`
     positives: str = 'words' # what chooses the first positives: the 'words' they share with the question (BM25), or the base 'model', which has to embed all windows for that
-    seed: int = 42
+    seed: int = 42 # of whatever is drawn: batches, hard negatives, fillers
     dropout: float = 0. # share of numbers set to 0 in training
     fast: bool = False # let only the upper third of the layers learn, keep the first positives, and search by one size of windows
     frozen_layers: int | None = None # lowest layers that do not learn; None: a third of them, where the model can be cut, and two thirds if it is to be fast
@@ -137,7 +137,7 @@ def check_number(
 
 # %% ../nbs/16_finetune.ipynb #e1c6bd5b
 def check_fillers(
-    settings: FinetuneSettings,
+    settings: FinetuneSettings, # a run's `filler` and `fillers`
 ):
     "Raise `EmbedtuneError` where the fillers are no phrases, or are given and not used."
     fillers = settings.fillers
@@ -147,7 +147,7 @@ def check_fillers(
 
 # %% ../nbs/16_finetune.ipynb #34e36085
 def check_settings(
-    settings: FinetuneSettings,
+    settings: FinetuneSettings, # as they were given
 ) -> FinetuneSettings:
     "The settings; `EmbedtuneError` where a value makes no sense."
     for name, least in dict(batch_size=2, epochs=1, num_hard_negatives=0, gradient_accumulation_steps=1).items(): check_number(name, getattr(settings, name), least, whole=True)
@@ -214,7 +214,7 @@ def check_output_folder(
 
 # %% ../nbs/16_finetune.ipynb #fe484746
 def require(
-    package: str,
+    package: str, # by the name that it is imported by
     setting: str, # that needs it
     how: str, # to install it
 ):
@@ -243,7 +243,7 @@ def check_engine(
 
 # %% ../nbs/16_finetune.ipynb #7f5dd4cc
 def check_room(
-    settings: FinetuneSettings,
+    settings: FinetuneSettings, # a run's `window` and fillers
     model, # a SentenceTransformer
 ):
     "Raise `EmbedtuneError` where a window and a filler are more than the model reads."
@@ -251,6 +251,23 @@ def check_room(
     if not settings.filler or not size or not limit: return
     longest = int(token_lengths(settings.fillers or FILLERS, model.tokenizer).max())
     if size + longest > limit: raise EmbedtuneError(f'filler: a window of {size} tokens and a filler of {longest} are more than the {limit} that the model reads; pass window={max(1, limit - longest)} or less, or shorter fillers')
+
+# %% ../nbs/16_finetune.ipynb #f67fde36
+@patch(as_prop=True)
+def processes(self: SentenceTransformersFinetuneEngine) -> int:
+    "How many processes train together, as `torchrun` or `accelerate launch` started them."
+    return int(os.environ.get('WORLD_SIZE', 1))
+
+@patch(as_prop=True)
+def leads(self: SentenceTransformersFinetuneEngine) -> bool:
+    "Whether this process is the first, which writes files."
+    return os.environ.get('RANK', '0') == '0'
+
+# %% ../nbs/16_finetune.ipynb #6d579ab7
+def together():
+    "Wait until every process that trains has come here."
+    import torch
+    if torch.distributed.is_available() and torch.distributed.is_initialized(): torch.distributed.barrier()
 
 # %% ../nbs/16_finetune.ipynb #8d3085c8
 def learning_model(
@@ -264,7 +281,7 @@ def learning_model(
 # %% ../nbs/16_finetune.ipynb #20adbc57
 def add_lora(
     model, # a SentenceTransformer
-    rank: int,
+    rank: int, # of the product of two matrices that each layer learns
 ):
     "Let a low-rank adapter of every linear layer learn in place of the weights."
     from peft import LoraConfig
@@ -326,36 +343,6 @@ def give_back_memory():
     import ctypes
     with suppress(OSError, AttributeError): ctypes.CDLL('libc.so.6').malloc_trim(0)
 
-# %% ../nbs/16_finetune.ipynb #03ed61ac
-def watcher(
-    engine, # a `SentenceTransformersFinetuneEngine`
-    model, # the SentenceTransformer that learns
-    examples: Examples,
-    loss, # of `loss_of_run`
-    checkpoints, # Path of the folder for what a later call goes on from
-): # a `TrainerCallback`
-    "What happens around the steps of a run."
-    from tqdm.auto import tqdm
-    from transformers import TrainerCallback
-    class Watcher(TrainerCallback):
-        def on_train_begin(self, args, state, control, **kwargs):
-            self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc='training', unit='step', disable=not (engine.show_progress_bar and engine.leads))
-        def on_epoch_begin(self, args, state, control, **kwargs):
-            examples.epoch = round(state.epoch or 0)
-            if examples.epoch: examples.choose(half_precision(model, engine.settings.bf16))
-        def on_step_end(self, args, state, control, **kwargs):
-            self.bar.update()
-            give_back_memory()
-        def on_log(self, args, state, control, logs=None, **kwargs):
-            if 'loss' not in logs: return
-            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
-            if masked := getattr(loss, 'masked', None): state.log_history[-1]['kept_out'] = float(np.mean(masked))
-            if masked: masked.clear()
-            control.should_training_stop |= not math.isfinite(logs['loss'])
-        def on_epoch_end(self, args, state, control, **kwargs): control.should_training_stop |= after_epoch(engine, model, checkpoints, round(state.epoch))
-        def on_train_end(self, args, state, control, **kwargs): self.bar.close()
-    return Watcher()
-
 # %% ../nbs/16_finetune.ipynb #a4c69736
 def after_epoch(
     engine, # a `SentenceTransformersFinetuneEngine`
@@ -383,11 +370,41 @@ def save_weights(
     save_file({name: weight.detach().cpu().contiguous().clone() for name, weight in model.state_dict().items()}, path.with_suffix('.new'))
     path.with_suffix('.new').rename(path)
 
+# %% ../nbs/16_finetune.ipynb #03ed61ac
+def watcher(
+    engine, # a `SentenceTransformersFinetuneEngine`
+    model, # the SentenceTransformer that learns
+    examples: Examples, # whose positives are chosen anew
+    loss, # of `loss_of_run`
+    checkpoints, # Path of the folder for what a later call goes on from
+): # a `TrainerCallback`
+    "What happens around the steps of a run."
+    from tqdm.auto import tqdm
+    from transformers import TrainerCallback
+    class Watcher(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc='training', unit='step', disable=not (engine.show_progress_bar and engine.leads))
+        def on_epoch_begin(self, args, state, control, **kwargs):
+            examples.epoch = round(state.epoch or 0)
+            if examples.epoch: examples.choose(half_precision(model, engine.settings.bf16))
+        def on_step_end(self, args, state, control, **kwargs):
+            self.bar.update()
+            give_back_memory()
+        def on_log(self, args, state, control, logs=None, **kwargs):
+            if 'loss' not in logs: return
+            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
+            if masked := getattr(loss, 'masked', None): state.log_history[-1]['kept_out'] = float(np.mean(masked))
+            if masked: masked.clear()
+            control.should_training_stop |= not math.isfinite(logs['loss'])
+        def on_epoch_end(self, args, state, control, **kwargs): control.should_training_stop |= after_epoch(engine, model, checkpoints, round(state.epoch))
+        def on_train_end(self, args, state, control, **kwargs): self.bar.close()
+    return Watcher()
+
 # %% ../nbs/16_finetune.ipynb #89c0211d
 def warmup_steps(
     engine, # a `SentenceTransformersFinetuneEngine`
-    examples: Examples,
-) -> int:
+    examples: Examples, # the rows of the run
+) -> int: # steps, of the optimizer
     "The share of all steps that is warmed up in, rounded down: the first of them is taken at a rate of 0, which a run of few steps cannot spare."
     from embedtune.loss import batch_sizes
     s = engine.settings
@@ -398,7 +415,7 @@ def warmup_steps(
 def training_arguments(
     engine, # a `SentenceTransformersFinetuneEngine`
     model, # the SentenceTransformer that learns
-    examples: Examples,
+    examples: Examples, # the rows of the run
     checkpoints, # folder for the checkpoints
 ):
     "The `SentenceTransformerTrainingArguments` of a run."
@@ -432,7 +449,7 @@ def make_trainer(
     card.widget = [{}] # keeps the trainer from looking for examples
     trainer = SentenceTransformerTrainer(model=model, args=training_arguments(engine, model, examples, checkpoints), train_dataset=rows, loss=loss,
         callbacks=[watcher(engine, model, examples, loss, checkpoints), *engine.callbacks, *tensorboard(engine.log_dir)])
-    card.widget, card.train_datasets = [], [] # the model card quotes none of the user's texts
+    card.widget, card.train_datasets = [], [] # the card beside a checkpoint quotes none of the user's texts
     tokens_of = trainer.data_collator
     def collate(rows): return tokens_of(examples.batch([row['label'] for row in rows], numbered=not engine.loss))
     trainer.data_collator, collate.valid_label_columns = collate, tokens_of.valid_label_columns
@@ -488,22 +505,21 @@ def checkpoint_folder(
     return parent/key
 
 # %% ../nbs/16_finetune.ipynb #f312fa1c
-def card_text(
+def card_of_run(
+    engine, # a `SentenceTransformersFinetuneEngine`
+    model, # the SentenceTransformer that is written
     manifest: dict, # of `run_manifest`
-    evaluations, # list of `Evaluation`
+    search: SearchSettings, # how to search with it
 ) -> str: # Markdown
-    "What the model card adds: fingerprints, settings, metrics."
-    made = {name: manifest[name] for name in ('base', 'base_fingerprint', 'dataset_fingerprint', 'questions', 'nodes', 'loss')} | manifest['settings']
-    lines = ['', '## How it was made', '', *(f'- {name}: `{value}`' for name, value in made.items())]
-    if evaluations: lines += ['', '## Evaluation', '', to_markdown(compare(evaluations).drop(columns='seconds'))]
-    return '\n'.join(lines) + '\n'
+    "The model card of a run."
+    return model_card(engine.model_output_path.name, manifest, model, evaluations=engine.evaluations, defaults=asdict(FinetuneSettings()), search=search)
 
 # %% ../nbs/16_finetune.ipynb #63a59e7f
 def save_model(
     model, # a SentenceTransformer
     path, # Path of the folder
     manifest, # dict, written beside the weights
-    card: str = '', # added to the model card
+    card: str = '', # the model card, in Markdown; '': none
     search: SearchSettings = SearchSettings(), # how to search with it
 ):
     "Write `model` (safetensors), its card and its manifest to `path`, whole or not at all."
@@ -511,8 +527,8 @@ def save_model(
     new, old = (path.with_name(f'{path.name}.{state}') for state in ('new', 'old'))
     for left_over in (new, old): shutil.rmtree(left_over, ignore_errors=True)
     try:
-        with quiet_transformers(): model.save_pretrained(str(new), safe_serialization=True)
-        with (new/'README.md').open('a', encoding='utf-8') as file: file.write(card)
+        with quiet_transformers(): model.save_pretrained(str(new), safe_serialization=True, create_model_card=False)
+        if card: save_card(card, new)
         (new/MANIFEST).write_text(json.dumps(manifest, indent=2))
         save_search(search, new)
     except BaseException:
@@ -536,27 +552,10 @@ def finished_model(
     if engine.settings.alpha == 1: return model.eval()
     return merge(load_model(engine.model_id, device=engine.device), model, engine.settings.alpha)
 
-# %% ../nbs/16_finetune.ipynb #f67fde36
-@patch(as_prop=True)
-def processes(self: SentenceTransformersFinetuneEngine) -> int:
-    "How many processes train together, as `torchrun` or `accelerate launch` started them."
-    return int(os.environ.get('WORLD_SIZE', 1))
-
-@patch(as_prop=True)
-def leads(self: SentenceTransformersFinetuneEngine) -> bool:
-    "Whether this process is the first, which writes files."
-    return os.environ.get('RANK', '0') == '0'
-
-# %% ../nbs/16_finetune.ipynb #6d579ab7
-def together():
-    "Wait until every process that trains has come here."
-    import torch
-    if torch.distributed.is_available() and torch.distributed.is_initialized(): torch.distributed.barrier()
-
 # %% ../nbs/16_finetune.ipynb #507235be
 @contextmanager
 def writing(
-    path, # Path
+    path, # of what is written, for the message
 ):
     "Turns what goes wrong when files are written into one line; what was complete before stays."
     from safetensors import SafetensorError
@@ -567,7 +566,7 @@ def writing(
 
 # %% ../nbs/16_finetune.ipynb #72ba704d
 def frozen_count(
-    settings: FinetuneSettings,
+    settings: FinetuneSettings, # a run's `frozen_layers` and `fast`
     model, # a SentenceTransformer
 ) -> int: # layers
     "How many of the lowest layers do not learn."
@@ -626,7 +625,9 @@ def finetune(self: SentenceTransformersFinetuneEngine):
         tune(self, model, checkpoints)
         together()
         sound = all(math.isfinite(log['loss']) for log in self.history)
-        if self.leads and sound: save_model(finished_model(self, model, checkpoints), self.model_output_path, manifest | dict(history=self.history), card_text(manifest, self.evaluations), search)
+        if self.leads and sound:
+            finished = finished_model(self, model, checkpoints)
+            save_model(finished, self.model_output_path, manifest | dict(history=self.history), card_of_run(self, finished, manifest, search), search)
         if self.leads: shutil.rmtree(checkpoints)
         if self.leads and not any(checkpoints.parent.iterdir()): checkpoints.parent.rmdir()
         together()
