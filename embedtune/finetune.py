@@ -667,7 +667,7 @@ def plot_loss(
     import matplotlib.pyplot as plt, pandas as pd
     if ax is None: ax = plt.subplots(figsize=(6, 3))[1]
     table = pd.DataFrame(history)
-    ax.plot(table.step, table.loss, color='0.7', lw=1, label='each step')
+    ax.plot(table.step, table.loss, color='0.7', lw=1, marker='.' if len(table) < 50 else None, label='each step')
     ax.plot(table.step, table.loss.rolling(max(3, len(table)//20), min_periods=1).mean(), color='black', lw=2, label='running mean')
     for step in table[table.epoch.apply(float.is_integer)].step[:-1]: ax.axvline(step, color='0.85', lw=1, ls=':')
     ax.set(xlabel='step (dotted: end of an epoch)', ylabel='training loss (nats)', ylim=(0, None))

@@ -351,6 +351,7 @@ def generate_qa_embedding_pairs(
         bar, move = progress_bar(model, max_questions, show_progress)
         with bar, closing(ask_all(ask, tasks, workers or getattr(model, 'concurrency', 8))) as found:
             dataset = collect_questions(found, nodes, retriever or None, max_questions, filters, move)
+            bar.total = bar.n  # done, though nodes gave fewer than were asked for: a notebook paints a bar red that ends early
     if dataset is None: raise LLMError(f'{model.name} asked nothing worth keeping about {counted(len(tasks), "node")}: try another model or prompt')
     if output_path: dataset.save_json(output_path)
     return dataset
