@@ -6,7 +6,7 @@
 __all__ = ['FILLERS', 'MANIFEST', 'with_filler', 'Examples', 'FinetuneSettings', 'check_number', 'check_fillers',
            'check_settings', 'read_settings', 'SentenceTransformersFinetuneEngine', 'check_output_folder', 'require',
            'check_engine', 'check_room', 'together', 'learning_model', 'add_lora', 'fold_lora', 'training_examples',
-           'teacher_margins', 'loss_of_run', 'give_back_memory', 'after_epoch', 'save_weights', 'watcher',
+           'teacher_margins', 'loss_of_run', 'give_back_memory', 'save_weights', 'after_epoch', 'watcher',
            'warmup_steps', 'training_arguments', 'make_trainer', 'tensorboard', 'code_name', 'versions', 'run_manifest',
            'checkpoint_folder', 'card_of_run', 'save_model', 'finished_model', 'writing', 'frozen_count', 'tune',
            'upload', 'finetuned_folder', 'plot_loss']
@@ -343,6 +343,16 @@ def give_back_memory():
     import ctypes
     with suppress(OSError, AttributeError): ctypes.CDLL('libc.so.6').malloc_trim(0)
 
+# %% ../nbs/16_finetune.ipynb #fac47d01
+def save_weights(
+    model, # a SentenceTransformer
+    path, # Path of a safetensors file
+):
+    "Write the weights, whole or not at all."
+    from safetensors.torch import save_file
+    save_file({name: weight.detach().cpu().contiguous().clone() for name, weight in model.state_dict().items()}, path.with_suffix('.new'))
+    path.with_suffix('.new').rename(path)
+
 # %% ../nbs/16_finetune.ipynb #a4c69736
 def after_epoch(
     engine, # a `SentenceTransformersFinetuneEngine`
@@ -359,16 +369,6 @@ def after_epoch(
         engine.evaluations[-1].save_json(checkpoints/f'evaluation-{epoch:04}.json')
         if best == epoch and engine.settings.early_stopping: save_weights(model, checkpoints/'best.safetensors')
     return bool(engine.settings.early_stopping) and epoch - best >= engine.settings.early_stopping
-
-# %% ../nbs/16_finetune.ipynb #fac47d01
-def save_weights(
-    model, # a SentenceTransformer
-    path, # Path of a safetensors file
-):
-    "Write the weights, whole or not at all."
-    from safetensors.torch import save_file
-    save_file({name: weight.detach().cpu().contiguous().clone() for name, weight in model.state_dict().items()}, path.with_suffix('.new'))
-    path.with_suffix('.new').rename(path)
 
 # %% ../nbs/16_finetune.ipynb #03ed61ac
 def watcher(
