@@ -67,10 +67,11 @@ clean-notebooks: .venv/.installed ## strip what changes without meaning; outputs
 readme: .venv/.installed ## write README.md from nbs/index.ipynb
 	$(BIN)/python tools/build_readme.py
 
-check: .venv/.installed ## exports in step, notebooks clean, README.md current?
+check: .venv/.installed ## exports in step, notebooks clean, README.md and exercises current, every definition explained?
 	@$(BIN)/python tools/test_notebooks.py --check
 	@$(BIN)/python tools/build_readme.py --check
 	@$(BIN)/python tools/workshop.py check
+	@$(BIN)/python tools/definitions.py
 
 docs: .venv/.installed ## the documentation's pages into _docs/, from the outputs stored in the notebooks; broken links fail
 	@$(BIN)/python tools/docs/build.py
