@@ -224,7 +224,8 @@ def output_file(
 ) -> Path:
     "Where the dataset is written; `EmbedtuneError` if that would spoil another one."
     numbered = (Path(f'qa_finetune_dataset{i}.json') for i in ('', *(f'_{n}' for n in range(2, 1000))))
-    path = next(path for path in numbered if not path.exists() or is_about(path, nodes) and journal_path(path).exists()) if output_path is None else Path(output_path)
+    if output_path is None: return next(path for path in numbered if not path.exists() or is_about(path, nodes) and journal_path(path).exists())
+    path = Path(output_path)
     if path.exists() and not is_about(path, nodes): raise EmbedtuneError(f'{path} holds questions about other texts: choose another output_path')
     if path.exists() and not journal_path(path).exists(): raise EmbedtuneError(f'{path} holds questions that were asked by another tool: load them with EmbeddingQAFinetuneDataset.from_json, or choose another output_path')
     return path
@@ -340,13 +341,13 @@ def train_settings(
 ) -> dict:
     "The settings for our adapter engine; a warning for each without effect, `EmbedtuneError` for one that is none."
     given = dict(given)
-    optimizer = {name: value for name, value in (given.pop('optimizer_params', None) or {}).items()}
+    optimizer = dict(given.pop('optimizer_params', None) or {})
     if 'lr' in optimizer: given.setdefault('learning_rate', optimizer.pop('lr'))
     given |= {f'optimizer_params[{name!r}]': value for name, value in optimizer.items()}
     advice = ADAPTER_ADVICE | {name: 'only lr is carried over' for name in given if name.startswith('optimizer_params')}
     say_without_effect(given, advice)
     kept = {name: value for name, value in given.items() if name not in advice}
-    refuse_settings('EmbeddingAdapterFinetuneEngine', kept, [name for name in inspect.signature(AdapterEngine).parameters])
+    refuse_settings('EmbeddingAdapterFinetuneEngine', kept, list(inspect.signature(AdapterEngine).parameters))
     return kept
 
 # %% ../nbs/31_llama_index.ipynb #46a2da28

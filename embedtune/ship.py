@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .dataset import EmbeddingQAFinetuneDataset, read_json, write_json
+from .dataset import EmbeddingQAFinetuneDataset, read_json, write_json, write_text
 from .documents import EmbedtuneError, bundled_model
 from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, OpenAIEmbedding, is_sentence_transformer, load_model
 from .evaluation import COMPARED, Evaluation, compare, evaluate, to_markdown
@@ -404,6 +404,4 @@ def save_card(
     "Write a card to a folder, unless a README.md lies there that is none of embedtune's."
     file = Path(path)/'README.md'
     if file.exists() and '\n- embedtune\n' not in file.read_text(encoding='utf-8', errors='replace'): return
-    part = file.with_suffix('.part')
-    part.write_text(card, encoding='utf-8')
-    part.replace(file)
+    write_text(card, file)
