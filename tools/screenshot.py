@@ -1,20 +1,17 @@
 #!/usr/bin/env python
 """Take the picture of a report that README.md shows: screenshot.py runs/tutorial/report.html nbs/images/10k_report.png. Needs Debian's package chromium, and playwright (`make .venv/.slow`)."""
 import io
-import shutil
 import sys
 from pathlib import Path
 
+from browser import chromium
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 
 def main():
     """Write the top of the page, 1100 by 1000 pixels in 256 colors."""
     page, out = map(Path, sys.argv[1:])
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if not browser_path: return "no browser found: install the package chromium"
-    with sync_playwright() as play, play.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"]) as browser:
+    with chromium() as browser:
         tab = browser.new_page(viewport=dict(width=1100, height=1000))
         tab.goto(page.resolve().as_uri())
         picture = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")

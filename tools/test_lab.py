@@ -19,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
+from browser import chromium
+
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = Path(sys.executable).parent
 TUTORIAL = Path("nbs/tutorials/10k.ipynb")
@@ -248,13 +250,8 @@ def main():
     parser.add_argument("--screenshots", type=Path, metavar="FOLDER", help="pictures of the top and of each plot and progress bar")
     parser.add_argument("--self-test", action="store_true", help="is what is wrong noticed? Runs small notebooks made for it")
     args = parser.parse_args()
-    browser_path = shutil.which("chromium") or shutil.which("google-chrome")
-    if not browser_path: return "no browser found: install the package chromium"
-    try: from playwright.sync_api import sync_playwright
-    except ImportError: return "playwright is missing: make .venv/.slow"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the `finally`s, which end the server
-    with (TemporaryDirectory() as folder, sync_playwright() as play,
-          play.chromium.launch(executable_path=browser_path, args=["--no-sandbox", "--disable-gpu"]) as browser):
+    with TemporaryDirectory() as folder, chromium() as browser:
         copy_project(Path(folder))
         return not (self_test if args.self_test else check_all)(browser, Path(folder), args)
 

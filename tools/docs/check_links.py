@@ -1,7 +1,6 @@
 #!/usr/bin/env python
 """Look for broken links on the site in _docs/. With --browser in Chromium, which also sees errors, requests to other hosts, pages too wide for a phone, and the search."""
 import re
-import shutil
 import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -65,12 +64,13 @@ def crawl(tab, root, wrong):
 
 def check_browser():
     """Check the pages in Chromium; return an exit status."""
-    from playwright.sync_api import sync_playwright
+    sys.path.append(str(ROOT/"tools"))
+    from browser import chromium
     SimpleHTTPRequestHandler.log_message = lambda *args: None
     server, wrong = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=ROOT/"_docs")), []
     Thread(target=server.serve_forever, daemon=True).start()
     root = f"http://127.0.0.1:{server.server_port}/"
-    with sync_playwright() as play, play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"]) as browser:
+    with chromium() as browser:
         tab = browser.new_page()
         tab.on("console", lambda message: message.type in ("error", "warning") and wrong.append((tab.url, message.text)))
         tab.on("pageerror", lambda error: wrong.append((tab.url, error)))
