@@ -198,7 +198,7 @@ class SentenceTransformersFinetuneEngine:
         self.callbacks, self.log_dir, self.push_to_hub = list(callbacks), log_dir, push_to_hub
         self.settings, self.history, self.evaluations = read_settings(settings | dict(batch_size=batch_size, epochs=epochs)), [], []
         check_engine(self)
-        if val_dataset is not None: require_no_leakage(dataset, val_dataset, allow_leakage)
+        self.leakage = require_no_leakage(dataset, val_dataset, allow_leakage) if val_dataset is not None else None
 
 # %% ../nbs/16_finetune.ipynb #d477406f
 MANIFEST = 'embedtune.json' # lies in the model's folder and says what it was made from
@@ -490,7 +490,7 @@ def run_manifest(
     "What a run is made from: base model, dataset, settings and versions."
     made = dict(base=str(engine.model_id), base_fingerprint=fingerprint(model), dataset_fingerprint=engine.dataset.fingerprint, questions=len(engine.dataset.queries),
                 nodes=len(engine.dataset.corpus), loss=code_name(engine.loss) if engine.loss else 'JudgedRankingLoss', settings=asdict(engine.settings), versions=versions())
-    return made | (dict(teacher=code_name(engine.teacher)) if engine.teacher else {})
+    return made | (dict(teacher=code_name(engine.teacher)) if engine.teacher else {}) | (dict(leakage=engine.leakage.counts()) if engine.leakage else {})
 
 # %% ../nbs/16_finetune.ipynb #38cd54b4
 def checkpoint_folder(
