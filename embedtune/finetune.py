@@ -490,7 +490,7 @@ def run_manifest(
     "What a run is made from: base model, dataset, settings and versions."
     made = dict(base=str(engine.model_id), base_fingerprint=fingerprint(model), dataset_fingerprint=engine.dataset.fingerprint, questions=len(engine.dataset.queries),
                 nodes=len(engine.dataset.corpus), loss=code_name(engine.loss) if engine.loss else 'JudgedRankingLoss', settings=asdict(engine.settings), versions=versions())
-    return made | (dict(teacher=code_name(engine.teacher)) if engine.teacher else {}) | (dict(leakage=engine.leakage.counts()) if engine.leakage else {})
+    return made | (dict(teacher=code_name(engine.teacher)) if engine.teacher else {})
 
 # %% ../nbs/16_finetune.ipynb #38cd54b4
 def checkpoint_folder(
@@ -619,6 +619,7 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     check_room(self.settings, model)
     manifest = run_manifest(self, model)
     checkpoints = checkpoint_folder(self, manifest)
+    if self.leakage: manifest |= dict(leakage=self.leakage.counts())
     search = SearchSettings(self.settings.window, halves=not self.settings.fast)
     if self.settings.hybrid: search.bm25_weight = choose_weight(CachedEmbedding(half_precision(model, self.settings.bf16)), self.dataset, search=search)
     with writing(self.model_output_path):
