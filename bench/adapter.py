@@ -34,9 +34,9 @@ def warm_model():
 def base():
     """The base model: one vector a node, windows of one size and of two."""
     from embedtune import DenseRetriever
-    from embedtune.ship import SearchSettings
+    from embedtune.retrieval import Search
     model, (_, val) = warm_model(), datasets()
-    ways = {'one vector a node': DenseRetriever(model, val.corpus, window=None), 'windows': DenseRetriever(model, val.corpus), 'windows as shipped': SearchSettings().dense(model, val.corpus)}
+    ways = {'one vector a node': DenseRetriever(model, val.corpus, window=None), 'windows': DenseRetriever(model, val.corpus), 'windows as shipped': Search().dense(model, val.corpus)}
     return {name: scores(retriever, val) for name, retriever in ways.items()}
 
 
@@ -125,8 +125,8 @@ def alignment(folder):
     """The questions of a tuned model in the base's index: hit rate@5 against embedding everything anew, for each kind of map."""
     from embedtune import CachedEmbedding, evaluate, load_model
     from embedtune.migrate import align, aligned, recall_kept
-    from embedtune.ship import SearchSettings
-    (train, val), old, search, result = datasets(), warm_model(), SearchSettings(halves=False), {}
+    from embedtune.retrieval import Search
+    (train, val), old, search, result = datasets(), warm_model(), Search((128,)), {}
     new = CachedEmbedding(load_model(folder), old.cache)
     texts = search.dense(old, train.corpus).index[0]
     full = evaluate(search.dense(new, val.corpus), val).per_query('hit_rate', 5)

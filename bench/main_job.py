@@ -30,7 +30,7 @@ def quality(folder, seed):
     engine.finetune()
     seconds = time.perf_counter() - start
     candidates = {'BM25': (BM25Retriever(val.corpus), 'none'), 'base, one vector a node': (DenseRetriever(base, val.corpus, window=None), 'none'),
-                  'base, windows': (base, 'hit@5 >= .885, MRR@10 >= .735'),
+                  'base': (base, 'hit@5 >= .885, MRR@10 >= .735'),
                   f'finetuned ({seconds:.0f} s), seed {seed}': (engine.get_finetuned_model(), 'hit@5 >= .93, MRR@10 >= .79')}
     for name, (candidate, goal) in candidates.items():
         evaluation = evaluate(candidate, val)

@@ -21,7 +21,8 @@ from .embedding import CachedEmbedding, EmbeddingModel, EmbeddingPlan, encode, f
 from .layers import BaseAdapter, LinearLayer, load_adapter, save_adapter
 from .evaluation import check_count
 from .finetune import check_number, versions
-from .ship import SearchSettings, loaded_from, model_card, save_card
+from .retrieval import Search
+from .ship import loaded_from, model_card, save_card
 
 # %% ../nbs/19_adapter.ipynb #78e5ea5f
 def corpus_loss(
@@ -99,7 +100,7 @@ class TrainingVectors:
 def training_vectors(
     model: EmbeddingModel, # a `CachedEmbedding` embeds nothing twice
     dataset: EmbeddingQAFinetuneDataset, # its questions, answers and whole corpus
-    search: SearchSettings = SearchSettings(), # windows, and how they count
+    search: Search = Search(), # windows, and how they count
     show_progress: bool = False, # bars while windows are embedded
 ) -> TrainingVectors:
     "Everything that the dataset has, embedded."
@@ -340,7 +341,7 @@ class EmbeddingAdapterFinetuneEngine:
         shrink: bool = True, # choose on held-out questions how far the adapter goes
         unjudged: bool = False, # compare with nodes that have no questions as well
         max_nodes: int = 20_000, # that a batch is compared with; of a larger corpus so many are drawn
-        search: SearchSettings = None, # windows, and how they count; None: the usual ones
+        search: Search = None, # windows, and how they count; None: the usual ones
         cache=None, # a `VectorCache`; None: this user's common one
         seed: int = 42,
         show_progress_bar: bool = True,
@@ -352,7 +353,7 @@ class EmbeddingAdapterFinetuneEngine:
         self.dataset, self.adapter_model, self.dim, self.bias, self.shrink = dataset, adapter_model, dim, bias, shrink
         self.unjudged = unjudged
         self.embed_model = embed_model if isinstance(embed_model, CachedEmbedding) else CachedEmbedding(embed_model, cache)
-        self.model_output_path, self.search = Path(model_output_path), search or SearchSettings()
+        self.model_output_path, self.search = Path(model_output_path), search or Search()
         self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale, start=start, both_sides=both_sides, max_nodes=max_nodes, seed=seed)
         self.show_progress_bar, self.history, self.shares = show_progress_bar, [], {}
 

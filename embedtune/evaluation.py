@@ -16,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 from .dataset import EmbeddingQAFinetuneDataset, counted, md_cell, read_json, require_no_leakage, write_json
 from .documents import EmbedtuneError
-from .retrieval import DenseRetriever, top_k
+from .retrieval import Search, top_k
 
 # %% ../nbs/05_evaluation.ipynb #b0c55732
 def ranks_of(
@@ -167,12 +167,13 @@ def _repr_markdown_(self: Evaluation) -> str:
 def as_retriever(
     candidate,  # a retriever: .search(queries, k); or a model: .encode_query and .encode_document
     corpus: dict[str, str],      # what a model is to search
+    search: Search = Search(), # how a model is to search; a retriever knows its own way
     show_progress: bool = False, # a bar while a model embeds the corpus
 ):
-    "The retriever itself, or a `DenseRetriever` of the model; `EmbedtuneError` if it is neither."
+    "The retriever itself, or one of the model by `search`; `EmbedtuneError` if it is neither."
     def offers(*names): return not isinstance(candidate, type) and all(callable(getattr(candidate, name, None)) for name in names)
     if offers('search'): return candidate
-    if offers('encode_query', 'encode_document'): return DenseRetriever(candidate, corpus, show_progress=show_progress)
+    if offers('encode_query', 'encode_document'): return search.retriever(candidate, corpus, show_progress=show_progress)
     got = repr(candidate) if isinstance(candidate, (str, type)) else f'an object of type {type(candidate).__name__}'
     raise EmbedtuneError(f'expected a retriever (.search) or a model (.encode_query and .encode_document), got {got}; load_model makes a model of a name')
 
@@ -232,6 +233,7 @@ def evaluate(
     dataset: EmbeddingQAFinetuneDataset,  # its questions are asked, its corpus is searched
     depth: int = 1000,   # results asked for per question
     name: str | None = None,      # in tables and plots; None: the retriever's
+    search: Search = Search(),    # how a model searches, by default as it is shipped; a retriever knows its own way
     show_progress: bool = False,  # while a model embeds the corpus
     train_dataset: EmbeddingQAFinetuneDataset | None = None,  # what the model was trained on, if that is known
     allow_leakage: bool = False,  # evaluate even though `dataset` shares answers or questions with `train_dataset`
@@ -241,7 +243,7 @@ def evaluate(
     check_count(depth, 'depth')
     if train_dataset is not None: require_no_leakage(train_dataset, dataset, allow_leakage)
     start = time.perf_counter()
-    retriever = as_retriever(model_or_retriever, dataset.corpus, show_progress)
+    retriever = as_retriever(model_or_retriever, dataset.corpus, search, show_progress)
     ranks, found = (ranks_by_score if callable(getattr(retriever, 'node_scores', None)) else ranks_by_search)(retriever, dataset, depth)
     seconds, name = time.perf_counter() - start, name or getattr(retriever, 'name', None) or type(retriever).__name__
     return Evaluation(name, dict(zip(dataset.queries, ranks)), len(dataset.corpus), seconds, depth, dict(zip(dataset.queries, found)))

@@ -6,7 +6,7 @@
 __all__ = ['FILLERS', 'MANIFEST', 'with_filler', 'Examples', 'FinetuneSettings', 'check_number', 'check_fillers',
            'check_settings', 'read_settings', 'SentenceTransformersFinetuneEngine', 'check_output_folder', 'require',
            'check_engine', 'check_room', 'together', 'learning_model', 'add_lora', 'fold_lora', 'training_examples',
-           'teacher_margins', 'loss_of_run', 'give_back_memory', 'save_weights', 'after_epoch', 'watcher',
+           'teacher_margins', 'loss_of_run', 'give_back_memory', 'save_weights', 'search_of', 'after_epoch', 'watcher',
            'warmup_steps', 'training_arguments', 'make_trainer', 'tensorboard', 'code_name', 'versions', 'run_manifest',
            'checkpoint_folder', 'card_of_run', 'save_model', 'finished_model', 'writing', 'frozen_count', 'tune',
            'upload', 'finetuned_folder', 'plot_loss']
@@ -14,7 +14,7 @@ __all__ = ['FILLERS', 'MANIFEST', 'with_filler', 'Examples', 'FinetuneSettings',
 # %% ../nbs/16_finetune.ipynb #40e2fcce
 import hashlib, json, math, os, re, shutil
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
@@ -30,8 +30,8 @@ from .evaluation import Evaluation, evaluate
 from .frozen import half_precision, plain_attention, wants_bf16
 from .negatives import fill_negatives, mine_hard_negatives, near_windows, training_columns
 from .nodes import token_lengths
-from .retrieval import reads, window_size
-from .ship import SearchSettings, choose_weight, load_retriever, model_card, save_card, save_search
+from .retrieval import Search, reads, window_size
+from .ship import choose_weight, load_retriever, model_card, save_card, save_search
 
 # %% ../nbs/16_finetune.ipynb #70d8665c
 FILLERS = ('In this paper, we', 'This work presents', 'The authors propose', 'Here we describe', 'This article deals with', 'Summary:', 'The purpose of this document is to discuss', 'In the following section,',
@@ -353,6 +353,16 @@ def save_weights(
     save_file({name: weight.detach().cpu().contiguous().clone() for name, weight in model.state_dict().items()}, path.with_suffix('.new'))
     path.with_suffix('.new').rename(path)
 
+# %% ../nbs/16_finetune.ipynb #a9367844
+def search_of(
+    model, # a SentenceTransformer
+    settings: FinetuneSettings, # `window`, and whether it is to be `fast`
+) -> Search:
+    "How the tuned model will be searched: by the window that it is trained on, and by half of it unless it is to be fast."
+    size = window_size(model, settings.window)
+    if size is None: return Search(())
+    return Search((size,) if settings.fast or size < 2 else (size, size//2))
+
 # %% ../nbs/16_finetune.ipynb #a4c69736
 def after_epoch(
     engine, # a `SentenceTransformersFinetuneEngine`
@@ -362,7 +372,8 @@ def after_epoch(
 ) -> bool: # whether early stopping wants the training to end
     "Evaluate the model on `val_dataset`, if there is one, and keep its weights if it is the best so far and early stopping is on."
     if engine.val_dataset is None: return False
-    engine.evaluations[epoch:] = [evaluate(half_precision(model, engine.settings.bf16), engine.val_dataset, name=f'epoch {epoch}')]
+    engine.evaluations[epoch:] = [evaluate(
+        half_precision(model, engine.settings.bf16), engine.val_dataset, name=f'epoch {epoch}', search=search_of(model, engine.settings))]
     best = int(np.argmax([e.mrr(10) for e in engine.evaluations]))
     if engine.leads:
         checkpoints.mkdir(parents=True, exist_ok=True)
@@ -509,7 +520,7 @@ def card_of_run(
     engine, # a `SentenceTransformersFinetuneEngine`
     model, # the SentenceTransformer that is written
     manifest: dict, # of `run_manifest`
-    search: SearchSettings, # how to search with it
+    search: Search, # how to search with it
 ) -> str: # Markdown
     "The model card of a run."
     return model_card(engine.model_output_path.name, manifest, model, evaluations=engine.evaluations, defaults=asdict(FinetuneSettings()), search=search)
@@ -520,7 +531,7 @@ def save_model(
     path, # Path of the folder
     manifest, # dict, written beside the weights
     card: str = '', # the model card, in Markdown; '': none
-    search: SearchSettings = SearchSettings(), # how to search with it
+    search: Search = Search(), # how to search with it
 ):
     "Write `model` (safetensors), its card and its manifest to `path`, whole or not at all."
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -620,8 +631,10 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     manifest = run_manifest(self, model)
     checkpoints = checkpoint_folder(self, manifest)
     if self.leakage: manifest |= dict(leakage=self.leakage.counts())
-    search = SearchSettings(self.settings.window, halves=not self.settings.fast)
-    if self.settings.hybrid: search.bm25_weight = choose_weight(CachedEmbedding(half_precision(model, self.settings.bf16)), self.dataset, search=search)
+    search = search_of(model, self.settings)
+    if self.settings.hybrid:
+        base = CachedEmbedding(half_precision(model, self.settings.bf16))
+        search = replace(search, bm25_weight=choose_weight(base, self.dataset, search=search))
     with writing(self.model_output_path):
         tune(self, model, checkpoints)
         together()

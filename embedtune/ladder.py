@@ -29,8 +29,8 @@ from .frozen import half_precision
 from .layers import LinearLayer, LowRank
 from .merge import merge
 from .nudge import nudge
-from .retrieval import BM25Retriever, DenseRetriever
-from .ship import SearchSettings, choose_weight, load_search
+from .retrieval import BM25Retriever, DenseRetriever, Search
+from .ship import choose_weight, load_search
 from .tower import QueryTowerFinetuneEngine, TowerEmbeddingModel
 from .verdict import Difference, bootstrap_means, differences, labels_of, middle, paired_values, plt_axes
 
@@ -43,7 +43,7 @@ class Job:
     model: object = DEFAULT_MODEL     # id or folder of a sentence-transformers model; or any `EmbeddingModel`: a black box
     out: Path = Path('runs/ladder')   # folder for models and figures
     api_model: object = None          # a further `EmbeddingModel` to compare with, as it is
-    search: SearchSettings = field(default_factory=SearchSettings) # windows, and how a node scores by them
+    search: Search = Search() # windows, and how a node scores by them
     seed: int = 42                    # of everything that is drawn at random
     show_progress: bool = True        # bars while it trains and embeds
     def __post_init__(self):
@@ -92,10 +92,10 @@ def one_vector(
     job: Job, # its `base` embeds
 ):
     "The model as most use it: a node is one vector, and what the model does not read is lost."
-    return DenseRetriever(job.base, job.val.corpus, window=None)
+    return Search(()).dense(job.base, job.val.corpus)
 
 # %% ../nbs/27_ladder.ipynb #e65848fa
-@method('base, windows')
+@method('base')
 def by_windows(
     job: Job, # its `search` says which windows
 ):
@@ -186,7 +186,7 @@ def fast_finetune(
     return job.tuned(finetuned(job, 'fast', fast=True))
 
 # %% ../nbs/27_ladder.ipynb #fd719f92
-@method('finetune', weights=True)
+@method('finetuned', weights=True)
 def full_finetune(
     job: Job, # its model is tuned, in `out/finetuned`
 ):
@@ -194,7 +194,7 @@ def full_finetune(
     return job.tuned(finetuned(job, 'finetuned'))
 
 # %% ../nbs/27_ladder.ipynb #f78bb35e
-@method('finetune + BM25', weights=True, after='finetune')
+@method('finetuned + BM25', weights=True, after='finetuned')
 def shipped(
     job: Job, # with a tuned model in `out/finetuned`
 ):
@@ -202,7 +202,7 @@ def shipped(
     return job.tuned(job.out/'finetuned', bm25=True)
 
 # %% ../nbs/27_ladder.ipynb #29037202
-@method('merged', weights=True, after='finetune')
+@method('merged', weights=True, after='finetuned')
 def merged(
     job: Job, # with a tuned model in `out/finetuned`
 ):

@@ -23,7 +23,7 @@ from .index import open_index, save_index
 from .layers import BaseAdapter, LinearLayer, TwoLayerNN
 from .nodes import token_lengths
 from .retrieval import best_hits, check_search
-from .ship import SearchSettings
+from .retrieval import Search
 from .tower import TowerEmbeddingModel
 
 # %% ../nbs/23_migrate.ipynb #be5b8dd5
@@ -146,7 +146,7 @@ def plan_migration(
     retriever, # over the old index, such as `open_index` gives
     new: EmbeddingModel, # will embed everything anew
     queries: list[str] = (), # real questions, from a log; none: nodes stay in their order
-    search: SearchSettings = SearchSettings(), # the new index's windows
+    search: Search = Search(), # the new index's windows
     price: float = 0., # dollars for a million tokens
     sample: int = 32, # texts that are embedded to measure the time
 ) -> MigrationPlan:
@@ -217,7 +217,7 @@ class Migration:
         new: EmbeddingModel, # with a `fingerprint`
         output_path, # folder of the new index
         order: list[str] = None, # node ids, as in a plan; None: the index's own
-        search: SearchSettings = SearchSettings(), # the new index's windows
+        search: Search = Search(), # the new index's windows
         adapter: BaseAdapter = None, # from the new model to the old; None: `align` by all of the index's texts that are embedded anew first
     ):
         self.old, self.models, self.output_path, self.search = open_index(path, old), (old, new), Path(output_path), search

@@ -582,7 +582,7 @@ def run_settings(
 PLOTS = {'comparison.png': 'Every metric of every method, as bars', 'loss.png': 'The training loss, step by step'}
 
 # %% ../nbs/28_report.ipynb #79726144
-USUAL_PAIRS = (('base', 'finetuned'), ('BM25', 'finetuned + BM25'))
+USUAL_PAIRS = (('base', 'finetuned'), ('BM25', 'base + BM25'), ('base + BM25', 'finetuned + BM25')) # the last one decides
 
 def usual_verdicts(
     evaluations: list[Evaluation],  # of one run, in the order of its table
@@ -632,7 +632,7 @@ def write_ladder_report(
     "The page of a ladder, written to a file: the recommended method against the lowest rung of the base model, or against BM25."
     from matplotlib import pyplot as plt
     advice, evaluations = climbed.recommend(), [rung.evaluation for rung in climbed.rungs.values()]
-    low = next((name for name in ('base, one vector', 'base, windows', 'BM25') if name in climbed.rungs and name != advice.method), None)
+    low = next((name for name in ('base, one vector', 'base', 'BM25') if name in climbed.rungs and name != advice.method), None)
     verdicts = [verdict(climbed.rungs[low].evaluation, climbed.rungs[advice.method].evaluation, climbed.job.val)] if low else []
     settings = dict(recommendation=advice.reason, left_out=climbed.skipped, costs=climbed.table().round(3).to_dict('index'), seed=climbed.job.seed)
     figure, out = climbed.plot(), Path(out or climbed.job.out/'report.html')

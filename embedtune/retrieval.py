@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['floor_of', 'top_k', 'Hits', 'Retriever', 'best_hits', 'check_corpus', 'check_search', 'pool_windows', 'reads',
            'window_size', 'check_context', 'DenseRetriever', 'window_index', 'MeanRetriever', 'BM25Retriever',
-           'zscores', 'reciprocal_ranks', 'HybridRetriever']
+           'zscores', 'reciprocal_ranks', 'HybridRetriever', 'Search']
 
 # %% ../nbs/04_retrieval.ipynb #9e588ff0
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -345,3 +346,74 @@ def search(
     k = min([k, *map(len, fused)]) if fused else min(k, found[0].scores.shape[1])
     scores = np.array([list(totals.values())[:k] for totals in fused], np.float32).reshape(len(fused), k)
     return Hits([list(totals)[:k] for totals in fused], scores)
+
+# %% ../nbs/04_retrieval.ipynb #8093b4e6
+@dataclass(frozen=True)
+class Search:
+    "How a corpus is searched with a model; `EmbedtuneError` where a value makes no sense."
+    sizes: tuple[int, ...] | None = None # tokens of a window, for each size; None: 128 and 64, or what the model reads and half of it; (): one vector a node
+    stride: float = .75 # from one window's start to the next, as a share of its size
+    context: float = .25 # weight of the mean over a node's windows beside the best one's 1
+    bm25_weight: float = 0. # of BM25 beside the vectors, both in standard deviations; 0: the vectors alone
+    depth: int = 1000 # nodes asked of each of the two
+    def __post_init__(self):
+        if self.sizes is not None: object.__setattr__(self, 'sizes', tuple(self.sizes))
+        check_whole = lambda n: isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1
+        if not all(map(check_whole, self.sizes or ())):
+            raise EmbedtuneError(f'sizes: expected numbers of tokens such as (128, 64), or () for one vector a node, got {self.sizes!r}')
+        if not 0 < self.stride <= 1: raise EmbedtuneError(f'stride: expected a share of the window above 0, up to 1, got {self.stride!r}')
+        if not 0 <= self.bm25_weight < np.inf: raise EmbedtuneError(f'bm25_weight: expected a weight of 0 or more, got {self.bm25_weight!r}')
+        if not check_whole(self.depth): raise EmbedtuneError(f'depth: expected a number of nodes from 1 on, got {self.depth!r}')
+        check_context(self.context)
+
+# %% ../nbs/04_retrieval.ipynb #ccc09900
+@patch
+def sizes_for(
+    self: Search,
+    model: EmbeddingModel, # whose tokens measure the windows
+) -> tuple: # of tokens; (): one vector a node
+    "The sizes of windows for this model; `EmbedtuneError` if it cannot read that much."
+    if self.sizes is not None: return tuple(window_size(model, size) for size in self.sizes)
+    size = window_size(model)
+    if size is None: return ()
+    return (size, size//2) if size > 1 else (size,)
+
+# %% ../nbs/04_retrieval.ipynb #49081803
+@patch
+def dense(
+    self: Search,
+    model: EmbeddingModel, # embeds the corpus and the queries
+    corpus: dict[str, str], # {node id: text}: what is searched
+    name: str = None, # in tables; None: the model's
+    show_progress: bool = False, # a bar while the corpus is embedded
+):
+    "The retriever over a corpus by vectors alone: a `DenseRetriever`, or a `MeanRetriever` of one for each size."
+    parts = []
+    for size in self.sizes_for(model) or (None,):
+        stride = max(1, int(size*self.stride)) if size else None
+        parts.append(DenseRetriever(model, corpus, size, stride, self.context, name=name, show_progress=show_progress))
+    return parts[0] if len(parts) == 1 else MeanRetriever(parts, name)
+
+# %% ../nbs/04_retrieval.ipynb #fd3ecbb8
+@patch
+def texts(
+    self: Search,
+    model: EmbeddingModel, # whose tokens measure the windows
+    corpus: dict[str, str], # {node id: text}: what is searched
+) -> list[str]:
+    "What `dense` has the model embed: the windows of each size."
+    return [text for part in self.dense(model, corpus).parts for text in part.index[0]]
+
+# %% ../nbs/04_retrieval.ipynb #072fcc22
+@patch
+def retriever(
+    self: Search,
+    model: EmbeddingModel, # embeds the corpus and the queries
+    corpus: dict[str, str], # {node id: text}: what is searched
+    name: str = None, # in tables; None: the model's, and BM25's
+    show_progress: bool = False, # a bar while the corpus is embedded
+):
+    "The retriever over a corpus: `dense`, or a `HybridRetriever` with BM25 beside it."
+    dense = self.dense(model, corpus, name, show_progress)
+    if not self.bm25_weight: return dense
+    return HybridRetriever([dense, BM25Retriever(corpus)], [1, self.bm25_weight], depth=self.depth, name=name)

@@ -21,7 +21,8 @@ from .evaluation import check_count
 from .finetune import check_number, versions
 from .frozen import half_precision
 from .merge import merge
-from .ship import SearchSettings, model_card, save_card
+from .retrieval import Search
+from .ship import model_card, save_card
 
 # %% ../nbs/21_tower.ipynb #c8ff0747
 class TowerEmbeddingModel:
@@ -111,7 +112,7 @@ class QueryTowerFinetuneEngine:
         scale: float = 20., # of the cosines in the loss
         unjudged: bool = False, # compare with nodes that have no questions as well
         max_nodes: int = 20_000, # that a batch is compared with; of a larger corpus so many are drawn
-        search: SearchSettings = None, # windows, and how they count; None: the usual ones
+        search: Search = None, # windows, and how they count; None: the usual ones
         cache=None, # a `VectorCache`; None: this user's common one
         device=None, # torch device; None: the best there is
         seed: int = 42,
@@ -121,7 +122,7 @@ class QueryTowerFinetuneEngine:
         for name, value in dict(batch_size=batch_size, epochs=epochs, max_nodes=max_nodes).items(): check_count(value, name)
         check_number('learning_rate', learning_rate, 1e-12)
         self.dataset, self.model_id, self.model_output_path, self.alpha, self.device = dataset, model_id, Path(model_output_path), alpha, device
-        self.search, self.cache, self.show_progress_bar, self.history = search or SearchSettings(), cache, show_progress_bar, []
+        self.search, self.cache, self.show_progress_bar, self.history = search or Search(), cache, show_progress_bar, []
         self.unjudged = unjudged
         self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale, max_nodes=max_nodes, seed=seed)
         check_tower_folder(self.model_output_path)
