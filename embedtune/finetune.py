@@ -353,7 +353,7 @@ def save_weights(
     save_file({name: weight.detach().cpu().contiguous().clone() for name, weight in model.state_dict().items()}, path.with_suffix('.new'))
     path.with_suffix('.new').rename(path)
 
-# %% ../nbs/16_finetune.ipynb #a9367844
+# %% ../nbs/16_finetune.ipynb #ad913986
 def search_of(
     model, # a SentenceTransformer
     settings: FinetuneSettings, # `window`, and whether it is to be `fast`

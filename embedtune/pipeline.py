@@ -99,7 +99,7 @@ def prepare(
         return generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node, max_questions=questions, retriever=retriever,
                                            output_path=out, seed=seed, show_progress=show_progress, **settings)
 
-# %% ../nbs/29_pipeline.ipynb #dcf684e4
+# %% ../nbs/29_pipeline.ipynb #918d7a42
 ROWS = ('BM25', 'base', 'base + BM25', 'finetuned', 'finetuned + BM25') # of every table
 
 # %% ../nbs/29_pipeline.ipynb #aa067936

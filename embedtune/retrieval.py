@@ -347,7 +347,7 @@ def search(
     scores = np.array([list(totals.values())[:k] for totals in fused], np.float32).reshape(len(fused), k)
     return Hits([list(totals)[:k] for totals in fused], scores)
 
-# %% ../nbs/04_retrieval.ipynb #8093b4e6
+# %% ../nbs/04_retrieval.ipynb #c60ab2a4
 @dataclass(frozen=True)
 class Search:
     "How a corpus is searched with a model; `EmbedtuneError` where a value makes no sense."
@@ -366,7 +366,7 @@ class Search:
         if not check_whole(self.depth): raise EmbedtuneError(f'depth: expected a number of nodes from 1 on, got {self.depth!r}')
         check_context(self.context)
 
-# %% ../nbs/04_retrieval.ipynb #ccc09900
+# %% ../nbs/04_retrieval.ipynb #cab257a2
 @patch
 def sizes_for(
     self: Search,
@@ -378,7 +378,7 @@ def sizes_for(
     if size is None: return ()
     return (size, size//2) if size > 1 else (size,)
 
-# %% ../nbs/04_retrieval.ipynb #49081803
+# %% ../nbs/04_retrieval.ipynb #ac838d0d
 @patch
 def dense(
     self: Search,
@@ -394,7 +394,7 @@ def dense(
         parts.append(DenseRetriever(model, corpus, size, stride, self.context, name=name, show_progress=show_progress))
     return parts[0] if len(parts) == 1 else MeanRetriever(parts, name)
 
-# %% ../nbs/04_retrieval.ipynb #fd3ecbb8
+# %% ../nbs/04_retrieval.ipynb #8fc2df06
 @patch
 def texts(
     self: Search,
@@ -404,7 +404,7 @@ def texts(
     "What `dense` has the model embed: the windows of each size."
     return [text for part in self.dense(model, corpus).parts for text in part.index[0]]
 
-# %% ../nbs/04_retrieval.ipynb #072fcc22
+# %% ../nbs/04_retrieval.ipynb #d3568caa
 @patch
 def retriever(
     self: Search,
