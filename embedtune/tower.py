@@ -20,7 +20,7 @@ from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, f
 from .evaluation import check_count
 from .finetune import check_number, versions
 from .frozen import half_precision
-from .merge import merge
+from .merging import merge
 from .ship import SearchSettings, model_card, save_card
 
 # %% ../nbs/21_tower.ipynb #c8ff0747
