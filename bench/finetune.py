@@ -103,7 +103,7 @@ def plain(seed):
 def probe(folder):
     """Mean reciprocal ranks on the general probe, of the base and of a tuned model."""
     from embedtune import load_model
-    from embedtune.merge import general_probe
+    from embedtune.merging import general_probe
     return {name: [scores(model, dataset)[1] for model in (load_model(), load_model(folder))] for name, dataset in general_probe().items()}
 
 

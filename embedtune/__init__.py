@@ -16,7 +16,7 @@ _chapter = {
     'CachedEmbedding': 'embedding', 'OpenAIEmbedding': 'embedding', 'load_model': 'embedding',
     'BM25Retriever': 'retrieval', 'DenseRetriever': 'retrieval', 'HybridRetriever': 'retrieval',
     'Evaluation': 'evaluation', 'compare': 'evaluation', 'evaluate': 'evaluation',
-    'changes': 'verdict', 'by_slice': 'verdict', 'load_run': 'trec', 'save_run': 'trec', 'saturation': 'ladder', 'write_report': 'report',
+    'changes': 'verdicts', 'by_slice': 'verdicts', 'load_run': 'trec', 'save_run': 'trec', 'saturation': 'ladders', 'write_report': 'report',
     'SentenceTransformersFinetuneEngine': 'finetune', 'load_retriever': 'ship',
     'EmbeddingAdapterFinetuneEngine': 'adapter', 'AdapterEmbeddingModel': 'adapter', 'QueryTowerFinetuneEngine': 'tower',
     'open_index': 'index', 'save_index': 'index', 'align': 'migrate', 'plan_migration': 'migrate', 'Migration': 'migrate',

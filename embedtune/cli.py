@@ -110,7 +110,7 @@ def evaluate_command(
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
     from embedtune.evaluation import compare, evaluate, to_markdown
     from embedtune.frozen import half_precision
-    from embedtune.ladder import file_name
+    from embedtune.ladders import file_name
     from embedtune.retrieval import BM25Retriever
     from embedtune.ship import RETRIEVER, load_retriever
     dataset = EmbeddingQAFinetuneDataset.from_json(args.dataset)
@@ -133,7 +133,7 @@ def compare_command(
     from dataclasses import asdict
     from embedtune.dataset import EmbeddingQAFinetuneDataset, write_json
     from embedtune.evaluation import Evaluation
-    from embedtune.verdict import verdict
+    from embedtune.verdicts import verdict
     usual = args.after.parent.parent/'val_dataset.json'
     judged = args.judged or (usual if usual.is_file() else None)
     dataset = EmbeddingQAFinetuneDataset.from_json(judged) if judged else None
@@ -152,7 +152,7 @@ def ladder_command(
     from embedtune.dataset import EmbeddingQAFinetuneDataset, write_json
     from embedtune.embedding import OpenAIEmbedding
     from embedtune.evaluation import to_markdown
-    from embedtune.ladder import ladder, saturation
+    from embedtune.ladders import ladder, saturation
     from embedtune.report import write_ladder_report
     if not args.val_dataset: raise EmbedtuneError('ladder: expected questions to judge by, got none; pass --val-dataset FILE')
     train, val = (EmbeddingQAFinetuneDataset.from_json(path) for path in (args.dataset, args.val_dataset))

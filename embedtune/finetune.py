@@ -557,7 +557,7 @@ def finished_model(
 ): # a SentenceTransformer
     "The model as it is written: of the best epoch if early stopping looked for it, the adapter folded in, merged with the base."
     from safetensors.torch import load_file
-    from embedtune.merge import merge
+    from embedtune.merging import merge
     if (best := checkpoints/'best.safetensors').exists(): model.load_state_dict(load_file(best))
     if engine.settings.lora: fold_lora(model)
     if engine.settings.alpha == 1: return model.eval()

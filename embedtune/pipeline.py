@@ -21,7 +21,7 @@ from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, load_mod
 from .evaluation import Evaluation, compare, evaluate, plot_comparison
 from .frozen import half_precision
 from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, check_number, check_output_folder, plot_loss, versions
-from .ladder import file_name
+from .ladders import file_name
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs

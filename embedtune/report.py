@@ -21,8 +21,8 @@ from markupsafe import Markup
 from .dataset import EmbeddingQAFinetuneDataset, counted, parse_json, write_text
 from .documents import EmbedtuneError, sha256_of
 from .evaluation import KEPT, REPORTED, Evaluation, listed, plot_hit_rate
-from .ladder import Ladder
-from .verdict import Verdict, plot_ranks, verdict
+from .ladders import Ladder
+from .verdicts import Verdict, plot_ranks, verdict
 
 # %% ../nbs/28_report.ipynb #7ef662b2
 def first_ranks(

@@ -249,7 +249,7 @@ print(retriever.search(['When does the library open?'], k=2).ids)
 
 # %% ../nbs/15_ship.ipynb #d3e8aada
 CARD_LIMITS = dict(
-    place='It is for questions on the collection that it was trained on, asked as its training questions are. Elsewhere it may find less than its base does; `embedtune.merge.general_probe` has questions that measure it.',
+    place='It is for questions on the collection that it was trained on, asked as its training questions are. Elsewhere it may find less than its base does; `embedtune.merging.general_probe` has questions that measure it.',
     reads='`encode` reads {reads:,} tokens of a text and cuts what is longer.',
     windows='The retriever above searches by windows, so it reads all of a text.',
     whole='The retriever above gives each passage one vector, so it reads no more either.',

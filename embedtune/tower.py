@@ -20,7 +20,7 @@ from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, f
 from .evaluation import check_count
 from .finetune import check_number, versions
 from .frozen import half_precision
-from .merge import merge
+from .merging import merge
 from .retrieval import Search
 from .ship import model_card, save_card
 

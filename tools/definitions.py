@@ -11,12 +11,17 @@ from nbdev.process import NBProcessor
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def module_of(cells):
+    """Return the module that a chapter writes, as its `default_exp` says."""
+    return next(cell.directives_["default_exp"][0] for cell in cells if "default_exp" in cell.directives_)
+
+
 def chapters():
     """Yield (module, exported cells, text of the cells that show or test) of every chapter."""
     for path in sorted((ROOT/"nbs").glob("[0-9]*.ipynb")):
         cells = [cell for cell in NBProcessor(path, process=True).nb.cells if cell.cell_type == "code"]
         exports = [cell.source for cell in cells if {"export", "exporti", "exports"} & cell.directives_.keys()]
-        yield path.stem.split("_", 1)[1], exports, "\n".join(cell.source for cell in cells if cell.source not in exports)
+        yield module_of(cells), exports, "\n".join(cell.source for cell in cells if cell.source not in exports)
 
 
 def arguments(node):

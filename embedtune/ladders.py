@@ -27,12 +27,12 @@ from .evaluation import Evaluation, evaluate
 from .finetune import SentenceTransformersFinetuneEngine
 from .frozen import half_precision
 from .layers import LinearLayer, LowRank
-from .merge import merge
-from .nudge import nudge
+from .merging import merge
+from .nudging import nudge
 from .retrieval import BM25Retriever, DenseRetriever, Search
 from .ship import choose_weight, load_search
 from .tower import QueryTowerFinetuneEngine, TowerEmbeddingModel
-from .verdict import Difference, bootstrap_means, differences, labels_of, middle, paired_values, plt_axes
+from .verdicts import Difference, bootstrap_means, differences, labels_of, middle, paired_values, plt_axes
 
 # %% ../nbs/27_ladder.ipynb #028e0af1
 @dataclass
