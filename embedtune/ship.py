@@ -299,7 +299,7 @@ CARD_LIMITS = dict(
     reads='`encode` reads {reads:,} tokens of a text and cuts what is longer.',
     windows='The retriever above searches by windows, so it reads all of a text.',
     whole='The retriever above gives each passage one vector, so it reads no more either.',
-    words='If a language model wrote its training questions: those repeat the words of their passages more than people do. Figures on more such questions do not carry over to people\'s; measure with some of theirs.',
+    words='It was trained on questions {whose}. Those that a language model wrote repeat the words of their passages more than people do, and figures on more such questions do not carry over to people\'s; measure with some of theirs.',
     license='{license} What its base model and the documents ask for has to be kept as well.')
 
 # %% ../nbs/15_ship.ipynb #5302da40
@@ -353,12 +353,13 @@ def card_limits(
     model: EmbeddingModel, # that reads the texts
     search: SearchSettings, # how to search with it
     license: str, # None: to be set
+    whose: str = UNKNOWN, # who wrote the training questions
 ) -> str: # Markdown
     "What it is for, and what it cannot do, as a list."
     limit, whole = reads(model), window_size(model, search.window) is None
     long = [CARD_LIMITS['reads'].format(reads=limit), CARD_LIMITS['whole' if whole else 'windows']] if limit else []
     license = CARD_LIMITS['license'].format(license=f'License: {license}.' if license else 'License: none is given yet; set one in the first lines of this file before you publish it.')
-    return '\n'.join(f'- {line}' for line in (CARD_LIMITS['place'], ' '.join(long), CARD_LIMITS['words'], license) if line)
+    return '\n'.join(f'- {line}' for line in (CARD_LIMITS['place'], ' '.join(long), CARD_LIMITS['words'].format(whose=whose), license) if line)
 
 # %% ../nbs/15_ship.ipynb #860ac614
 def card_data(
@@ -393,7 +394,7 @@ def model_card(
     front = f"---\n{card_data(name, made, kind, measured(evaluations, settings), license).to_yaml()}\n---"
     table = figures(evaluations, settings)
     return CARD.format(front=front, name=name, what=what, use=card_use(name, made, model, kind, search), made=made_list(made, defaults, CARD_FILE[kind]),
-                       figures=table and table + '\n', limits=card_limits(model, search, license))
+                       figures=table and table + '\n', limits=card_limits(model, search, license, whose))
 
 # %% ../nbs/15_ship.ipynb #3d9673d9
 def save_card(
