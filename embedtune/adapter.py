@@ -393,7 +393,8 @@ def adapter_card(
     made = dict(base=loaded_from(engine.embed_model), base_fingerprint=facts['base'], dataset_fingerprint=dataset.fingerprint, questions=facts['questions'], nodes=len(dataset.corpus),
                 adapter=type(engine.adapter).__name__, share_of_the_way=f'{engine.adapter.share:.0%}' + ('' if engine.adapter.share else ', so vectors stay as the base gives them'), loss='corpus_loss',
                 settings=engine.settings | dict(unjudged=engine.unjudged), versions=versions()) | {'MRR@10 on held-out training questions, by share of the way': held_out}
-    return model_card(engine.model_output_path.resolve().name, made, engine.embed_model, 'adapter', defaults=default_settings(type(engine)), search=engine.search)
+    return model_card(engine.model_output_path.resolve().name, made, engine.embed_model, 'adapter', defaults=default_settings(type(engine)), search=engine.search,
+                      whose=engine.dataset.whose)
 
 # %% ../nbs/19_adapter.ipynb #8233ad8d
 @patch

@@ -23,7 +23,7 @@ def run_command(
     evaluations = run(args.train, args.val, args.out, args.openai_embeddings, llm=args.llm, model=args.model, questions=args.questions,
                       epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, allow_leakage=args.allow_leakage)
     print(f'\n{to_markdown(compare(evaluations))}\n')
-    for verdict in json.loads((args.out/'run.json').read_text())['verdicts']: print(f"{verdict['before']} → {verdict['after']}: {verdict['decision']}. {verdict['reason']}")
+    for verdict in json.loads((args.out/'run.json').read_text())['verdicts']: print(f"{verdict['before']} → {verdict['after']}: {verdict['decision']} on questions {verdict['whose']}. {verdict['reason']}")
     print()
     for name, what in (('report.html', 'all of it, to read'), ('comparison.png', 'the table as bars'), ('loss.png', 'the training loss'), ('model', 'the tuned model'),
                        ('train_dataset.json', 'questions trained on'), ('val_dataset.json', 'questions evaluated on'), ('run.json', 'manifest')):

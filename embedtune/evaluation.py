@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from fastcore.basics import patch
-from .dataset import EmbeddingQAFinetuneDataset, counted, md_cell, read_json, require_no_leakage, write_json
+from .dataset import EmbeddingQAFinetuneDataset, check_written_by, counted, md_cell, origin, read_json, require_no_leakage, write_json
 from .documents import EmbedtuneError
 from .retrieval import Search, top_k
 
@@ -101,6 +101,10 @@ class Evaluation:
     seconds: float                 # wall time of the search and of embedding; what was built before (the index of BM25) is not in it
     depth: int = 1000              # results asked for per query
     found: dict[str, list[str]] = field(default_factory=dict)  # query id -> ids of its first `KEPT` nodes, best first
+    written_by: str | dict[str, str] | None = None  # who wrote the questions, as their dataset says it
+
+    @property
+    def whose(self): return origin(self.written_by, self.ranks)
 
     def hit_rate(self, k=5): return self.mean('hit_rate', k)
     def mrr(self, k=10): return self.mean('mrr', k)
@@ -108,7 +112,7 @@ class Evaluation:
     def map(self, k=100): return self.mean('map', k)
     def recall(self, k=5): return self.mean('recall', k)
     def precision(self, k=5): return self.mean('precision', k)
-    def __repr__(self): return f'Evaluation({self.name!r}, {len(self.ranks)} questions, {self.n_corpus} nodes)'
+    def __repr__(self): return f'Evaluation({self.name!r}, {len(self.ranks)} questions {self.whose}, {self.n_corpus} nodes)'
 
 # %% ../nbs/05_evaluation.ipynb #d3ca7efd
 @patch
@@ -159,7 +163,7 @@ def metrics(self: Evaluation) -> dict[str, float]:
 @patch
 def _repr_markdown_(self: Evaluation) -> str:
     "Name, counts and metrics, as Markdown."
-    head = f'**{md_cell(self.name)}**: {counted(len(self.ranks), "question")}, {counted(self.n_corpus, "node")}, {self.seconds:.1f} s'
+    head = f'**{md_cell(self.name)}**: {counted(len(self.ranks), "question")} {self.whose}, {counted(self.n_corpus, "node")}, {self.seconds:.1f} s'
     values = self.metrics
     return '\n'.join([head, '', f'| {" | ".join(values)} |', '|' + '---:|'*len(values), f'| {" | ".join(f"{v:.3f}" for v in values.values())} |'])
 
@@ -246,7 +250,7 @@ def evaluate(
     retriever = as_retriever(model_or_retriever, dataset.corpus, search, show_progress)
     ranks, found = (ranks_by_score if callable(getattr(retriever, 'node_scores', None)) else ranks_by_search)(retriever, dataset, depth)
     seconds, name = time.perf_counter() - start, name or getattr(retriever, 'name', None) or type(retriever).__name__
-    return Evaluation(name, dict(zip(dataset.queries, ranks)), len(dataset.corpus), seconds, depth, dict(zip(dataset.queries, found)))
+    return Evaluation(name, dict(zip(dataset.queries, ranks)), len(dataset.corpus), seconds, depth, dict(zip(dataset.queries, found)), dataset.written_by)
 
 # %% ../nbs/05_evaluation.ipynb #434a707a
 @patch
@@ -256,7 +260,8 @@ def save_json(
 ):
     "Write everything as JSON; a rank of inf is null there."
     ranks = {query_id: [int(r) if np.isfinite(r) else None for r in ranks] for query_id, ranks in self.ranks.items()}
-    write_json(asdict(self) | dict(ranks=ranks), path)
+    known = {name: value for name, value in asdict(self).items() if name != 'written_by' or value is not None}
+    write_json(known | dict(ranks=ranks), path)
 
 # %% ../nbs/05_evaluation.ipynb #1c9a26cb
 @patch(cls_method=True)
@@ -265,9 +270,10 @@ def from_json(
     path,  # a file that `save_json` wrote
 ) -> Evaluation:
     "The evaluation in a JSON file; `EmbedtuneError` if it is none."
-    content = read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'), ('depth', 'found'), EmbedtuneError)
+    content = read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'), ('depth', 'found', 'written_by'), EmbedtuneError)
     try: content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks] for query_id, ranks in content['ranks'].items()}
     except (AttributeError, TypeError, ValueError): raise EmbedtuneError(f'{path}: ranks must map query ids to lists of ranks or null') from None
+    if content.get('written_by') is not None: check_written_by(content['written_by'], content['ranks'])
     return cls(**content)
 
 # %% ../nbs/05_evaluation.ipynb #287e373a
@@ -283,11 +289,13 @@ def listed(
 def compare(
     evaluations,  # one `Evaluation`, or several of the same questions
 ):
-    "A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, the number of questions, and seconds."
+    "A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, questions and seconds; whose questions in the corner, or where they differ in a column."
     import pandas as pd
     evaluations = listed(evaluations)
     rows = [[*(e.metrics.get(name, np.nan) for name in COMPARED), len(e.ranks), e.seconds] for e in evaluations]
-    return pd.DataFrame(rows, index=[e.name for e in evaluations], columns=[*COMPARED, 'questions', 'seconds'])
+    table = pd.DataFrame(rows, index=[e.name for e in evaluations], columns=[*COMPARED, 'questions', 'seconds'])
+    whose = [f'questions {e.whose}' for e in evaluations]
+    return table.rename_axis(columns=whose[0]) if len(set(whose)) == 1 else table.assign(whose=whose)
 
 # %% ../nbs/05_evaluation.ipynb #68d7aae9
 def md_number(
@@ -304,7 +312,7 @@ def to_markdown(
     table,  # a pandas DataFrame such as `compare` gives
 ) -> str:
     "The table as GitHub Markdown, its index as the first column."
-    lines = [['', *table.columns], ['---', *['---:']*len(table.columns)]]
+    lines = [[table.columns.name or '', *table.columns], ['---', *['---:']*len(table.columns)]]
     for name, row in zip(table.index, table.itertuples(index=False)):
         lines.append([md_cell(str(name)), *(md_number(value, column) for value, column in zip(row, table.columns))])
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
@@ -340,7 +348,7 @@ def plot_comparison(
         x = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width
         ax.bar(x, values, width, label=e.name, color=str(shades[i]), edgecolor='0.2', hatch=HATCHES[i % len(HATCHES)])
         for place, value in zip(x, values): write_value(ax, place, value)
-    ax.set(ylim=(0, 1), ylabel=f'mean over {len(evaluations[0].ranks):,} questions')
+    ax.set(ylim=(0, 1), ylabel=f'mean over {len(evaluations[0].ranks):,} questions\n{evaluations[0].whose}')
     ax.set_xticks(range(len(metrics)), metrics)
     ax.legend(ncols=3, frameon=False, loc='lower center', bbox_to_anchor=(.5, 1))
     return ax

@@ -523,7 +523,8 @@ def card_of_run(
     search: Search, # how to search with it
 ) -> str: # Markdown
     "The model card of a run."
-    return model_card(engine.model_output_path.name, manifest, model, evaluations=engine.evaluations, defaults=asdict(FinetuneSettings()), search=search)
+    return model_card(engine.model_output_path.name, manifest, model, evaluations=engine.evaluations, defaults=asdict(FinetuneSettings()), search=search,
+                      whose=engine.dataset.whose)
 
 # %% ../nbs/16_finetune.ipynb #63a59e7f
 def save_model(

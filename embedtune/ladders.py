@@ -154,8 +154,7 @@ def nudged(
     "Stored vectors moved towards the training questions that they answer."
     known = [i for i, ids in job.train.relevant_docs.items() if all(node_id in job.val.corpus for node_id in ids)]
     if not known: raise EmbedtuneError('no training question is about a node that is searched')
-    known = EmbeddingQAFinetuneDataset({i: job.train.queries[i] for i in known}, job.val.corpus, {i: job.train.relevant_docs[i] for i in known})
-    return nudge(by_windows(job), known)
+    return nudge(by_windows(job), replace(job.train.only(queries=known), corpus=job.val.corpus, doc_ids=job.val.doc_ids))
 
 # %% ../nbs/27_ladder.ipynb #9027efc6
 @patch
@@ -441,7 +440,7 @@ def thinned(
     rng.shuffle(groups)
     ordered = [i for group in groups for i in group] if by == 'documents' else [group[j] for j in range(max(map(len, groups))) for group in groups if j < len(group)]
     kept = {str(i) for i in ordered[:max(2, round(share*len(ordered)))]}
-    return EmbeddingQAFinetuneDataset({i: q for i, q in dataset.queries.items() if i in kept}, dataset.corpus, {i: dataset.relevant_docs[i] for i in dataset.queries if i in kept}, doc_ids=dataset.doc_ids)
+    return dataset.only(queries=kept)
 
 # %% ../nbs/27_ladder.ipynb #27a3ab61
 class Saturation(NamedTuple):

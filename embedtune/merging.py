@@ -37,7 +37,7 @@ def arxiv_titles() -> EmbeddingQAFinetuneDataset:
     import pandas as pd
     papers = pd.read_csv(arxiv_abstracts()).drop_duplicates('title').drop_duplicates('abstract')
     ids = [url.rsplit('/', 1)[-1] for url in papers.url]
-    return EmbeddingQAFinetuneDataset(dict(zip(ids, papers.title)), dict(zip(ids, papers.abstract)), {i: [i] for i in ids})
+    return EmbeddingQAFinetuneDataset(dict(zip(ids, papers.title)), dict(zip(ids, papers.abstract)), {i: [i] for i in ids}, written_by='structure')
 
 # %% ../nbs/14_merge.ipynb #6b1e644a
 def general_probe() -> dict[str, EmbeddingQAFinetuneDataset]:

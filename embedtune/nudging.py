@@ -78,8 +78,7 @@ def split_questions(
     for query_id, node_ids in dataset.relevant_docs.items(): of_node.setdefault(node_ids[0], []).append(query_id)
     for query_ids in of_node.values(): second |= set(rng.sample(query_ids, min(len(query_ids) - 1, round(share*len(query_ids)))))
     if not second: raise EmbedtuneError('nudge: expected nodes with several questions, got one each: nothing can be held out')
-    def part(ids): return EmbeddingQAFinetuneDataset({i: dataset.queries[i] for i in ids}, dataset.corpus, {i: dataset.relevant_docs[i] for i in ids})
-    return [part([i for i in dataset.queries if i not in second]), part([i for i in dataset.queries if i in second])]
+    return [dataset.only(queries=dataset.queries.keys() - second), dataset.only(queries=second)]
 
 # %% ../nbs/20_nudge.ipynb #e6fa6a2d
 GAMMAS = (0., .1, .2, .3, .4, .5, .6, .8, 1.)

@@ -12,7 +12,6 @@ __all__ = ['Request', 'requests_about', 'ask_node', 'visiting_order', 'Task', 'm
 import hashlib, math, random, warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from itertools import islice, zip_longest
@@ -156,12 +155,12 @@ def pairs_dataset(
     nodes,            # all
     questions: dict,  # question -> the nodes it is about
 ) -> EmbeddingQAFinetuneDataset:
-    "The dataset of some nodes and the questions about them."
+    "The dataset of some nodes and the questions that a model wrote about them."
     full = [node for node in nodes if node.text.strip()]
     ids = {q: hashlib.sha256(f'{about[0].id}\n{q}'.encode()).hexdigest()[:16] for q, about in questions.items()}
     return EmbeddingQAFinetuneDataset(queries={ids[q]: q for q in questions}, corpus={node.id: node.text for node in full},
                                       relevant_docs={ids[q]: [node.id for node in about] for q, about in questions.items()},
-                                      doc_ids={node.id: node.doc_id for node in full if getattr(node, 'doc_id', None)} or None)
+                                      doc_ids={node.id: node.doc_id for node in full if getattr(node, 'doc_id', None)} or None, written_by='model')
 
 # %% ../nbs/09_pairs.ipynb #abf637aa
 def sift(
@@ -181,8 +180,7 @@ def first_questions(
     n: int = None,                        # how many; None: all
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset with its first n questions and all its nodes."
-    queries = dict(islice(dataset.queries.items(), n))
-    first = replace(dataset, queries=queries, relevant_docs={i: dataset.relevant_docs[i] for i in queries})
+    first = dataset.only(queries=islice(dataset.queries, n))
     first.report = getattr(dataset, 'report', None)
     return first
 

@@ -249,6 +249,6 @@ def run(
     job.steps.step('plots', dict(ranks=ranks, tuned=tuned), ['comparison.png', 'loss.png'], lambda: save_plots(evaluations, history, job.out))
     verdicts = usual_verdicts(evaluations, EmbeddingQAFinetuneDataset.from_json(job.out/'val_dataset.json'))
     job.steps.save(finished=date.today().isoformat(), table=compare(evaluations).reset_index(names='retriever').to_dict('records'),
-                   verdicts=[dict(before=v.before, after=v.after, decision=v.decision, reason=v.reason) for v in verdicts])
+                   verdicts=[dict(before=v.before, after=v.after, decision=v.decision, reason=v.reason, whose=v.whose) for v in verdicts])
     write_report(job.out, verdicts=verdicts)
     return evaluations

@@ -21,7 +21,7 @@ __all__ = ['MATERIAL', 'MANNERS', 'TASKS', 'STYLES', 'CHUNK_PROMPT', 'QUESTION_S
 import json, re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -790,7 +790,7 @@ def left_over(
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset without the questions that were dropped, with all its nodes; `EmbedtuneError` if no question is left."
     queries = {i: text for i, text in dataset.queries.items() if i not in report.reasons}
-    if queries: return replace(dataset, queries=queries, relevant_docs={i: dataset.relevant_docs[i] for i in queries})
+    if queries: return dataset.only(queries=queries)
     worst = max(report.counts, key=report.counts.get)
     raise EmbedtuneError(f"filter_questions: no question is left, and '{worst}' dropped {report.counts[worst]} of {len(report.queries)}; "
                          f'look at such as "{report.examples(worst)[0][:80]}", and set that limit or the style otherwise')

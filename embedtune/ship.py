@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .dataset import EmbeddingQAFinetuneDataset, read_json, write_json, write_text
+from .dataset import UNKNOWN, EmbeddingQAFinetuneDataset, read_json, write_json, write_text
 from .documents import EmbedtuneError, bundled_model
 from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, OpenAIEmbedding, is_sentence_transformer, load_model
 from .evaluation import COMPARED, Evaluation, compare, evaluate, to_markdown
@@ -55,9 +55,7 @@ def some_nodes(
     "The dataset over `n` of its judged nodes, drawn at random, with the questions that they answer."
     judged = sorted({node_id for ids in dataset.relevant_docs.values() for node_id in ids})
     kept = set(random.Random(seed).sample(judged, min(n, len(judged))))
-    answers = {query_id: [i for i in ids if i in kept] for query_id, ids in dataset.relevant_docs.items()}
-    answers = {query_id: ids for query_id, ids in answers.items() if ids}
-    return EmbeddingQAFinetuneDataset({i: dataset.queries[i] for i in answers}, {i: text for i, text in dataset.corpus.items() if i in kept}, answers)
+    return dataset.only(nodes=kept)
 
 # %% ../nbs/15_ship.ipynb #78a01c9b
 def choose_weight(
@@ -177,7 +175,7 @@ def figures(
     if settings.get('early_stopping'): notes.append(f'The weights are those of {measured(evaluations, settings | dict(alpha=1)).name}, chosen by these very questions, which flatters it.')
     if settings.get('alpha', 1) != 1: notes.append(f'The weights were averaged with the base\'s afterwards ({settings["alpha"]:.0%} of the tuned ones), and that was not measured.')
     table = to_markdown(compare(evaluations).drop(columns='seconds'))
-    return f'## Figures\n\n{len(first.ranks):,} validation questions, searched for among {first.n_corpus:,} passages by vectors alone, without BM25. {" ".join(notes)}\n\n{table}\n'
+    return f'## Figures\n\n{len(first.ranks):,} validation questions {first.whose}, searched for among {first.n_corpus:,} passages by vectors alone, without BM25. {" ".join(notes)}\n\n{table}\n'
 
 # %% ../nbs/15_ship.ipynb #15d0a87e
 CARD = '''{front}
@@ -201,9 +199,9 @@ CARD = '''{front}
 
 # %% ../nbs/15_ship.ipynb #feeb4573
 CARD_WHAT = dict(
-    model='An embedding model, tuned from `{base}` on {questions:,} questions about {nodes:,} passages of one collection of documents: it brings the vector of a question near those of the passages that answer it.',
-    adapter='An adapter over `{base}`, tuned on {questions:,} questions about {nodes:,} passages of one collection of documents: a small map that moves the vectors of {sides}.',
-    tower='A query tower for `{base}`, tuned on {questions:,} questions about {nodes:,} passages of one collection of documents: questions are embedded with it, documents with the base, whose stored vectors stay as they are.')
+    model='An embedding model, tuned from `{base}` on {questions:,} questions {whose} about {nodes:,} passages of one collection of documents: it brings the vector of a question near those of the passages that answer it.',
+    adapter='An adapter over `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of one collection of documents: a small map that moves the vectors of {sides}.',
+    tower='A query tower for `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of one collection of documents: questions are embedded with it, documents with the base, whose stored vectors stay as they are.')
 CARD_FILE = dict(model='embedtune.json', adapter='adapter.json', tower='tower.json') # in which all settings lie
 
 # %% ../nbs/15_ship.ipynb #48171032
@@ -253,7 +251,7 @@ CARD_LIMITS = dict(
     reads='`encode` reads {reads:,} tokens of a text and cuts what is longer.',
     windows='The retriever above searches by windows, so it reads all of a text.',
     whole='The retriever above gives each passage one vector, so it reads no more either.',
-    words='If a language model wrote its training questions: those repeat the words of their passages more than people do. Figures on more such questions do not carry over to people\'s; measure with some of theirs.',
+    words='It was trained on questions {whose}. Those that a language model wrote repeat the words of their passages more than people do, and figures on more such questions do not carry over to people\'s; measure with some of theirs.',
     license='{license} What its base model and the documents ask for has to be kept as well.')
 
 # %% ../nbs/15_ship.ipynb #5302da40
@@ -307,12 +305,13 @@ def card_limits(
     model: EmbeddingModel, # that reads the texts
     search: Search, # how to search with it
     license: str, # None: to be set
+    whose: str = UNKNOWN, # who wrote the training questions
 ) -> str: # Markdown
     "What it is for, and what it cannot do, as a list."
     limit, whole = reads(model), not search.sizes_for(model)
     long = [CARD_LIMITS['reads'].format(reads=limit), CARD_LIMITS['whole' if whole else 'windows']] if limit else []
     license = CARD_LIMITS['license'].format(license=f'License: {license}.' if license else 'License: none is given yet; set one in the first lines of this file before you publish it.')
-    return '\n'.join(f'- {line}' for line in (CARD_LIMITS['place'], ' '.join(long), CARD_LIMITS['words'], license) if line)
+    return '\n'.join(f'- {line}' for line in (CARD_LIMITS['place'], ' '.join(long), CARD_LIMITS['words'].format(whose=whose), license) if line)
 
 # %% ../nbs/15_ship.ipynb #860ac614
 def card_data(
@@ -339,14 +338,15 @@ def model_card(
     defaults: dict = {}, # settings that need no mention
     search: Search = Search(), # how to search with it
     license: str = None, # an identifier such as 'apache-2.0'; None: to be set
+    whose: str = UNKNOWN, # who wrote the training questions, as a dataset's `whose` says it
 ) -> str: # Markdown
     "A model card: what it is, how to use it, how it was made, its figures and its limits; it quotes no document and no question."
     settings = made['settings']
-    what = CARD_WHAT[kind].format(base=public_name(made['base']), questions=made['questions'], nodes=made['nodes'], sides='questions and documents' if settings.get('both_sides') else 'questions, while those of documents stay as they are')
+    what = CARD_WHAT[kind].format(base=public_name(made['base']), questions=made['questions'], nodes=made['nodes'], whose=whose, sides='questions and documents' if settings.get('both_sides') else 'questions, while those of documents stay as they are')
     front = f"---\n{card_data(name, made, kind, measured(evaluations, settings), license).to_yaml()}\n---"
     table = figures(evaluations, settings)
     return CARD.format(front=front, name=name, what=what, use=card_use(name, made, model, kind, search), made=made_list(made, defaults, CARD_FILE[kind]),
-                       figures=table and table + '\n', limits=card_limits(model, search, license))
+                       figures=table and table + '\n', limits=card_limits(model, search, license, whose))
 
 # %% ../nbs/15_ship.ipynb #3d9673d9
 def save_card(

@@ -137,7 +137,8 @@ def tower_card(
     settings = {name: value for name, value in said.items() if name not in ('base', 'questions')}
     made = dict(base=engine.model_id, base_fingerprint=said['base'], dataset_fingerprint=engine.dataset.fingerprint, questions=said['questions'],
                 nodes=len(engine.dataset.corpus), loss='corpus_loss', settings=settings, versions=versions())
-    return model_card(engine.model_output_path.resolve().name, made, base, 'tower', defaults=default_settings(type(engine)), search=engine.search)
+    return model_card(engine.model_output_path.resolve().name, made, base, 'tower', defaults=default_settings(type(engine)), search=engine.search,
+                      whose=engine.dataset.whose)
 
 # %% ../nbs/21_tower.ipynb #f45cada9
 @patch

@@ -70,12 +70,14 @@ def dataset_from(
     queries: dict[str, str],  # query id -> question; those without a relevant node are left out
     corpus: dict[str, str],   # node id -> text
     min_grade: int = 1,       # grade from which a node answers a query
+    written_by: str | None = None,  # who wrote the queries: people, model or structure; None: unknown
 ) -> EmbeddingQAFinetuneDataset:
     "The judgements as a dataset, validated; `EmbedtuneError` if they name a query or node that is not there, or no node reaches `min_grade`."
     check_qrels(qrels)
     relevant_docs = {query_id: ids for query_id, judged in qrels.items() if (ids := relevant_nodes(judged, min_grade))}
     if not relevant_docs: raise EmbedtuneError(f'no node has grade {min_grade} or more, the highest is {max(max(judged.values()) for judged in qrels.values())}; pass a smaller min_grade')
-    dataset = EmbeddingQAFinetuneDataset({i: text for i, text in queries.items() if i in relevant_docs}, dict(corpus), relevant_docs)
+    judged = {i: text for i, text in queries.items() if i in relevant_docs}
+    dataset = EmbeddingQAFinetuneDataset(judged, dict(corpus), relevant_docs, written_by=written_by)
     dataset.validate()
     return dataset
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from fastcore.basics import patch
 
-from .dataset import EmbeddingQAFinetuneDataset, counted, md_cell
+from .dataset import UNKNOWN, EmbeddingQAFinetuneDataset, counted, md_cell, origin
 from .documents import EmbedtuneError
 from .evaluation import HATCHES, Evaluation, listed
 
@@ -199,8 +199,9 @@ class Verdict:
     decision: str # SHIP, MARGINAL, REGRESSION or TOO FEW QUESTIONS
     reason: str   # one sentence
     differences: list[Difference] # the first one decided
+    whose: str = UNKNOWN # who wrote the questions, as a dataset's `whose` says it
 
-    def __str__(self): return f'{self.decision}: {self.reason}'
+    def __str__(self): return f'{self.decision} on questions {self.whose}: {self.reason}'
 
 # %% ../nbs/25_verdict.ipynb #5fbbcfff
 FEWEST = 10 # clusters: fewer, and an interval means nothing
@@ -232,13 +233,14 @@ def verdict(
 ) -> Verdict:
     "`SHIP`, `MARGINAL`, `REGRESSION` or `TOO FEW QUESTIONS`, with the reason; `EmbedtuneError` if the questions differ."
     found = differences(before, after, dataset, metrics, **settings)
-    return Verdict(before.name, after.name, *decide(found, worthwhile), found)
+    written_by = before.written_by or after.written_by or (dataset and dataset.written_by)
+    return Verdict(before.name, after.name, *decide(found, worthwhile), found, origin(written_by, before.ranks))
 
 # %% ../nbs/25_verdict.ipynb #2857297f
 @patch
 def _repr_markdown_(self: Verdict) -> str:
     "The verdict and its figures, as Markdown."
-    head = [f'**{self.decision}**: {md_cell(self.after)} instead of {md_cell(self.before)}? {md_cell(self.reason, 400)}', '',
+    head = [f'**{self.decision}** on questions {self.whose}: {md_cell(self.after)} instead of {md_cell(self.before)}? {md_cell(self.reason, 400)}', '',
             '| metric | before | after | gain | 95 % interval | p (Holm) | effect size | detectable |', '|---|' + '---:|'*7]
     return '\n'.join(head + [f'| {d.metric} | {d.before:.3f} | {d.after:.3f} | {d.mean:+.3f} | {d.low:+.3f} to {d.high:+.3f} | {d.p:.2g} | {d.effect:+.2f} | {d.detectable:.3f} |'
                              for d in self.differences])
