@@ -582,13 +582,13 @@ def run_settings(
 PLOTS = {'comparison.png': 'Every metric of every method, as bars', 'loss.png': 'The training loss, step by step'}
 
 # %% ../nbs/28_report.ipynb #79726144
-USUAL_PAIRS = (('base', 'finetuned'), ('BM25', 'base + BM25'), ('base + BM25', 'finetuned + BM25')) # the last one decides
+USUAL_PAIRS = (('base + BM25', 'finetuned + BM25'), ('base', 'finetuned'), ('BM25', 'base + BM25')) # the first one decides
 
 def usual_verdicts(
     evaluations: list[Evaluation],  # of one run, in the order of its table
     dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
 ) -> list[Verdict]:
-    "Finetuned against base, and what is shipped against BM25; where these are not there, the last evaluation against the first."
+    "The verdicts on `USUAL_PAIRS`, the one that decides first; where none is there, the last evaluation against the first."
     named = {e.name: e for e in evaluations}
     pairs = [(named[a], named[b]) for a, b in USUAL_PAIRS if a in named and b in named] or [(evaluations[0], evaluations[-1])]*(len(evaluations) > 1)
     return [verdict(before, after, dataset) for before, after in pairs]
