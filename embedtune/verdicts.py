@@ -106,7 +106,7 @@ def holm(
     return np.minimum(1, adjusted)[np.argsort(order)]
 
 # %% ../nbs/25_verdict.ipynb #884103d6
-DECIDING = ('mrr@10', 'hit_rate@5', 'ndcg@10') # the first one decides; none may get worse
+DECIDING = ('mrr@10', 'hit_rate@5', 'ndcg@10') # the first one decides; none may be shown to be worse
 POWERED = 1.96 + .84 # standard errors that a gain needs to be seen four times in five, two-sided at 5 %
 
 # %% ../nbs/25_verdict.ipynb #6a92ec3e
@@ -209,16 +209,20 @@ FEWEST = 10 # clusters: fewer, and an interval means nothing
 def decide(
     found: list[Difference], # the first one decides
     worthwhile: float = .02, # least gain worth a release
-    level: float = .05, # of significance: compared with the adjusted p
+    level: float = .05, # for the metrics that do not decide: compared with their adjusted p
 ) -> tuple[str, str]: # decision and reason
     "The verdict on a comparison."
     main = found[0]
     if main.clusters < FEWEST: return 'TOO FEW QUESTIONS', f'{main}: {counted(main.questions, "question")} on {counted(main.clusters, "separate node")} say nothing; ask about {FEWEST} at least.'
-    real = [d for d in found if d.p < level and (d.low > 0 or d.high < 0)]
-    if worse := next((d for d in real if d.mean < 0), None): return 'REGRESSION', f'{worse}, worse and hardly by chance (p {worse.p:.2g}).'
-    if main in real and main.mean >= worthwhile: return 'SHIP', f'{main} over {main.questions:,} questions, hardly by chance (p {main.p:.2g}); no other metric is worse.'
-    if main in real: return 'MARGINAL', f'{main}: better and hardly by chance (p {main.p:.2g}), but by less than the {worthwhile:.3f} that would be worth it.'
-    if main.high < worthwhile: return 'MARGINAL', f'{main}: at most {main.high:+.3f} is in it, less than the {worthwhile:.3f} that would be worth it.'
+    if main.high < 0: return 'REGRESSION', f'{main}: the whole interval is below 0 (p {main.p:.2g}).'
+    worse = next((d for d in found[1:] if d.high < 0 and d.p < level), None)
+    if worse: return 'REGRESSION', f'{worse}: the whole interval is below 0, and so many metrics do not explain it (p {worse.p:.2g}).'
+    if main.high < worthwhile:
+        gain = 'a gain, but ' if main.low > 0 else ''
+        return 'MARGINAL', f'{main}: {gain}at most {main.high:+.3f} is in it, less than the {worthwhile:.3f} that would be worth it.'
+    if main.low > 0:
+        clear = f'over {main.questions:,} questions, the whole interval is above 0 (p {main.p:.2g})'
+        return 'SHIP', f'{main} {clear}; no other metric is shown to be worse.'
     return 'TOO FEW QUESTIONS', (f'{main}: {main.questions:,} questions cannot show a gain under {main.detectable:.3f}; '
                                  f'for {worthwhile:.3f} it takes about {max(main.questions + 1, questions_needed(main, worthwhile)):,}.')
 
@@ -242,8 +246,11 @@ def _repr_markdown_(self: Verdict) -> str:
     "The verdict and its figures, as Markdown."
     head = [f'**{self.decision}** on questions {self.whose}: {md_cell(self.after)} instead of {md_cell(self.before)}? {md_cell(self.reason, 400)}', '',
             '| metric | before | after | gain | 95 % interval | p (Holm) | effect size | detectable |', '|---|' + '---:|'*7]
-    return '\n'.join(head + [f'| {d.metric} | {d.before:.3f} | {d.after:.3f} | {d.mean:+.3f} | {d.low:+.3f} to {d.high:+.3f} | {d.p:.2g} | {d.effect:+.2f} | {d.detectable:.3f} |'
-                             for d in self.differences])
+    rows = [f'| {d.metric} | {d.before:.3f} | {d.after:.3f} | {d.mean:+.3f} | {d.low:+.3f} to {d.high:+.3f} '
+            f'| {d.p:.2g} | {d.effect:+.2f} | {d.detectable:.3f} |' for d in self.differences]
+    note = (f'p is adjusted by Holm for {counted(len(rows), "metric")}; each interval stands for itself. '
+            f'The interval of {self.differences[0].metric} decides.')
+    return '\n'.join(head + rows + ['', note])
 
 # %% ../nbs/25_verdict.ipynb #2292c700
 def simulated(
