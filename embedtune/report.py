@@ -382,7 +382,8 @@ DECISION = '''
 <article class="verdict {{ decisions[verdict.decision][0] }}">
 <p>{{ verdict.before }} → {{ verdict.after }}</p>
 <h2><span aria-hidden="true">{{ decisions[verdict.decision][1] }} </span>{{ verdict.decision }}</h2>
-<p>{{ verdict.reason }}</p>
+{% if verdict.whose is defined %}<p>on questions {{ verdict.whose }}</p>
+{% endif %}<p>{{ verdict.reason }}</p>
 </article>
 {% else %}
 <p>No verdict was passed in: the differences below may be chance.</p>
