@@ -22,20 +22,28 @@ from .negatives import mine_hard_negatives as mine_hard_negatives
 from .embedding import CachedEmbedding as CachedEmbedding
 from .embedding import OpenAIEmbedding as OpenAIEmbedding
 from .embedding import load_model as load_model
+from .retrieval import Retriever as Retriever
 from .retrieval import BM25Retriever as BM25Retriever
 from .retrieval import DenseRetriever as DenseRetriever
 from .retrieval import HybridRetriever as HybridRetriever
+from .ship import load_retriever as load_retriever
 from .evaluation import Evaluation as Evaluation
 from .evaluation import compare as compare
 from .evaluation import evaluate as evaluate
+from .verdicts import Verdict as Verdict
+from .verdicts import verdict as verdict
 from .verdicts import changes as changes
 from .verdicts import by_slice as by_slice
 from .trec import load_run as load_run
 from .trec import save_run as save_run
+from .ladders import Ladder as Ladder
+from .ladders import ladder as ladder
 from .ladders import saturation as saturation
 from .report import write_report as write_report
+from .report import write_ladder_report as write_ladder_report
 from .finetune import SentenceTransformersFinetuneEngine as SentenceTransformersFinetuneEngine
-from .ship import load_retriever as load_retriever
+from .merging import merge as merge
+from .nudging import nudge as nudge
 from .adapter import EmbeddingAdapterFinetuneEngine as EmbeddingAdapterFinetuneEngine
 from .adapter import AdapterEmbeddingModel as AdapterEmbeddingModel
 from .tower import QueryTowerFinetuneEngine as QueryTowerFinetuneEngine
@@ -47,4 +55,4 @@ from .migrate import Migration as Migration
 from .pipeline import run as run
 
 __version__: str
-__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'Evaluation', 'compare', 'evaluate', 'changes', 'by_slice', 'load_run', 'save_run', 'saturation', 'write_report', 'SentenceTransformersFinetuneEngine', 'load_retriever', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'open_index', 'save_index', 'align', 'plan_migration', 'Migration', 'run']
+__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'open_index', 'save_index', 'align', 'plan_migration', 'Migration', 'run']

@@ -128,7 +128,7 @@ def parse_json(path, error):
     """What a JSON file holds; `error` if it is missing or no JSON."""
     ...
 
-def read_json(path, required=(), optional=(), error=...) -> dict:
+def read_json(path, required=..., optional=..., error=...) -> dict:
     """The object in a JSON file; `error` if there is none, or a key is missing or unknown."""
     ...
 DATA_CARD: str

@@ -97,7 +97,7 @@ class SentenceTransformersFinetuneEngine:
     history: Any
     evaluations: Any
 
-    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_finetune', batch_size: int=64, val_dataset: EmbeddingQAFinetuneDataset | None=None, loss=None, epochs: int=3, show_progress_bar: bool=True, teacher=None, callbacks=(), log_dir=None, push_to_hub: str | None=None, device=None, allow_leakage: bool=False, **settings):
+    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_finetune', batch_size: int=64, val_dataset: EmbeddingQAFinetuneDataset | None=None, loss=None, epochs: int=3, show_progress_bar: bool=True, teacher=None, callbacks=..., log_dir=None, push_to_hub: str | None=None, device=None, allow_leakage: bool=False, **settings):
         ...
 
     @property

@@ -81,7 +81,7 @@ def plain_attention(model):
 class HalfPrecision:
     """A SentenceTransformer whose matrix products are in bfloat16, as an `EmbeddingModel`."""
     model: Any
-    precision: str
+    precision = 'bfloat16'
 
     def __init__(self, model):
         ...

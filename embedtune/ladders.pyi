@@ -214,7 +214,7 @@ class Saturation(NamedTuple):
         """The axes with the metric against the share of the questions, with 95 % intervals."""
         ...
 
-def saturation(job: Job, name: str='fast finetune', shares=(0.125, 0.25, 0.5, 1), metric: str='mrr@10', worthwhile: float=0.01) -> Saturation:
+def saturation(job: Job, name: str='fast finetune', shares=..., metric: str='mrr@10', worthwhile: float=0.01) -> Saturation:
     """A method trained on shares of the questions, and whether more questions or more documents would help; goes on where it was."""
     ...
 

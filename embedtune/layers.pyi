@@ -7,8 +7,8 @@ class BaseAdapter:
     """A map of vectors. A subclass is a dataclass with `in_features`, `out_features`, `start(rng)`, the first weights by name, and `apply(x, w)`, a formula for arrays of NumPy and of torch. `square(dim)` makes one that keeps the length of vectors."""
     weights: Any
     facts: dict
-    learning_rate: float
-    share: float
+    learning_rate = 0.001
+    share = 1.0
 
     def __post_init__(self):
         ...
@@ -53,7 +53,7 @@ class LowRank(BaseAdapter):
     in_features: int
     out_features: int
     rank: int = 32
-    learning_rate: float
+    learning_rate = 0.003
 
     def start(self, rng):
         ...
@@ -66,7 +66,7 @@ class Scale(BaseAdapter):
     """x · s, a factor for each dimension."""
     in_features: int
     out_features: int
-    learning_rate: float
+    learning_rate = 0.01
 
     def start(self, rng):
         ...
@@ -84,7 +84,7 @@ class TwoLayerNN(BaseAdapter):
     bias: bool = False
     activation_fn_str: str = 'relu'
     add_residual: bool = True
-    learning_rate: float
+    learning_rate = 0.01
 
     @classmethod
     def square(cls, dim):

@@ -30,7 +30,7 @@ class LlamaIndexLLM:
     on_failure: Any
     concurrency: Any
     usage: Any
-    unit: str
+    unit = 'node'
 
     def __init__(self, llm, retry_limit: int=3, on_failure: str='continue', concurrency: int=4):
         ...
@@ -137,11 +137,11 @@ class SentenceTransformersFinetuneEngine(FinetuneEngine):
         """The tuned model of `model_output_path` for LlamaIndex."""
         ...
 
-def refuse_settings(where: str, given: dict, known=()):
+def refuse_settings(where: str, given: dict, known=...):
     """Raise `EmbedtuneError` for a setting that is none."""
     ...
 
-def accept_settings(where: str, given: dict, known=('embed_batch_size', 'callback_manager')) -> dict:
+def accept_settings(where: str, given: dict, known=...) -> dict:
     """The settings that were given; `EmbedtuneError` for one that is none."""
     ...
 

@@ -15,7 +15,7 @@ def general_probe() -> dict[str, EmbeddingQAFinetuneDataset]:
     """Test sets for what a model knew before: questions on the sample's reports, and titles of arXiv papers where they can be had."""
     ...
 
-def sweep(base, tuned, datasets: dict[str, EmbeddingQAFinetuneDataset], alphas=(0, 0.2, 0.4, 0.6, 0.8, 1), measure: str='mrr', k: int=10, show_progress: bool=False):
+def sweep(base, tuned, datasets: dict[str, EmbeddingQAFinetuneDataset], alphas=..., measure: str='mrr', k: int=10, show_progress: bool=False):
     """How well merged models do on each test set."""
     ...
 

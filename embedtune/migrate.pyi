@@ -66,7 +66,7 @@ def hit_counts(retriever, queries: list[str], k: int=5) -> dict[str, int]:
     """How often each node is found."""
     ...
 
-def plan_migration(retriever, new: EmbeddingModel, queries: list[str]=(), search: SearchSettings=..., price: float=0.0, sample: int=32) -> MigrationPlan:
+def plan_migration(retriever, new: EmbeddingModel, queries: list[str]=..., search: SearchSettings=..., price: float=0.0, sample: int=32) -> MigrationPlan:
     """Texts, tokens, seconds and dollars; the sample is embedded for that, and all else is counted."""
     ...
 

@@ -46,7 +46,7 @@ class JudgedModel:
     sizes: Any
     table: Any
     starts: Any
-    device: str
+    device = 'cpu'
 
     def __init__(self, retriever: DenseRetriever, queries: list[str], judged: list[set[str]], max_shared: float):
         ...

@@ -15,11 +15,11 @@ class Request(NamedTuple):
     messages: list
     settings: dict
 
-def requests_about(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=()) -> list[Request]:
+def requests_about(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=...) -> list[Request]:
     """The calls that ask about a node: one for all its questions, or one for each of its n most telling sentences."""
     ...
 
-def ask_node(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=()) -> list[list[str]]:
+def ask_node(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=...) -> list[list[str]]:
     """The questions of a model about a node, those with a flaw left out."""
     ...
 
@@ -60,7 +60,7 @@ def first_questions(dataset: EmbeddingQAFinetuneDataset, n: int | None=None) -> 
     """The dataset with its first n questions and all its nodes."""
     ...
 
-def collect_questions(found, nodes, retriever=None, max_questions: int | None=None, filters: dict={}, report_progress=...) -> EmbeddingQAFinetuneDataset:
+def collect_questions(found, nodes, retriever=None, max_questions: int | None=None, filters: dict=..., report_progress=...) -> EmbeddingQAFinetuneDataset:
     """The questions that are kept of what comes."""
     ...
 
@@ -86,7 +86,7 @@ def journal_path(output_path) -> Path:
     """Where the answers are kept from which a dataset is made."""
     ...
 
-def plan_pairs(nodes, llm, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style='short', examples=(), mode: str='live', seed: int=42) -> Plan:
+def plan_pairs(nodes, llm, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style='short', examples=..., mode: str='live', seed: int=42) -> Plan:
     """Calls, tokens and money of a run, before anything is sent; a model that is shown sentences may need fewer."""
     ...
 
@@ -111,6 +111,6 @@ def answering(llm, output_path, mode: str, requests, show_progress: bool=True):
     """The model that is asked: the local one if there is no other, with a journal, and in batch mode with all its answers there already."""
     ...
 
-def generate_qa_embedding_pairs(nodes, llm=None, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style='short', examples=(), retriever=None, filters: dict={}, mode: str='live', workers: int | None=None, seed: int=42, show_progress: bool=True) -> EmbeddingQAFinetuneDataset:
+def generate_qa_embedding_pairs(nodes, llm=None, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style='short', examples=..., retriever=None, filters: dict=..., mode: str='live', workers: int | None=None, seed: int=42, show_progress: bool=True) -> EmbeddingQAFinetuneDataset:
     """Questions of a model about the nodes; `EmbedtuneError` without nodes, `LLMError` without questions."""
     ...

@@ -37,7 +37,7 @@ def real_examples(questions: list[str]) -> str:
     """A paragraph that shows a model how people ask."""
     ...
 
-def style_messages(style, text, n: int=2, examples: list=()) -> list[dict]:
+def style_messages(style, text, n: int=2, examples: list=...) -> list[dict]:
     """The prompt for questions of that style; `EmbedtuneError` if it wants another number of passages."""
     ...
 

@@ -16,11 +16,11 @@ def places_up(before: float, after: float, depth: int) -> tuple[str, int]:
     """By how many places an answer came up: '+3', '−2', '0', 'found', 'lost'."""
     ...
 
-def compared(evaluations: list[Evaluation], verdicts=()) -> tuple[Evaluation, Evaluation]:
+def compared(evaluations: list[Evaluation], verdicts=...) -> tuple[Evaluation, Evaluation]:
     """The two evaluations that the questions' changes are between."""
     ...
 
-def question_rows(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation], verdicts=()) -> list[dict]:
+def question_rows(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation], verdicts=...) -> list[dict]:
     """For each question its text, the rank by every method, and the change: what the table shows and what it sorts by."""
     ...
 LABELS: Any
@@ -94,7 +94,7 @@ def page_template():
     """The template of the page; whatever is put into it is escaped, and a forgotten value is an error."""
     ...
 
-def report_page(dataset: EmbeddingQAFinetuneDataset, evaluations, verdicts=(), plots=None, settings=None, title: str='Did it help?') -> str:
+def report_page(dataset: EmbeddingQAFinetuneDataset, evaluations, verdicts=..., plots=None, settings=None, title: str='Did it help?') -> str:
     """The report as HTML, complete in itself; the same input gives the same page; `EmbedtuneError` if the parts do not fit."""
     ...
 

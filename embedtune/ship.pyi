@@ -6,6 +6,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
 from .evaluation import Evaluation
 from .retrieval import DenseRetriever
+from .retrieval import Retriever
 CONTEXT: float
 
 @dataclass
@@ -50,7 +51,7 @@ def some_nodes(dataset: EmbeddingQAFinetuneDataset, n: int, seed: int=0) -> Embe
     """The dataset over `n` of its judged nodes, drawn at random, with the questions that they answer."""
     ...
 
-def choose_weight(base: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, weights=(0, 0.125, 0.25, 0.375, 0.5, 0.75, 1), n_nodes: int=120, search: SearchSettings=..., tolerance: float=0.005) -> float:
+def choose_weight(base: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, weights=..., n_nodes: int=120, search: SearchSettings=..., tolerance: float=0.005) -> float:
     """The smallest weight of BM25 beside `base` whose MRR@10 on a sample of the training questions is within `tolerance` of the best."""
     ...
 
@@ -67,7 +68,7 @@ def load_search(path) -> SearchSettings:
     """How to search with the model of a folder; `EmbedtuneError` if that was not saved."""
     ...
 
-def load_retriever(path, corpus: dict[str, str], device=None, name: str | None=None, bf16: bool | None=None):
+def load_retriever(path, corpus: dict[str, str], device=None, name: str | None=None, bf16: bool | None=None) -> Retriever:
     """The retriever that was saved with a model, over a corpus; its vectors are cached. `EmbedtuneError` if none was saved."""
     ...
 
@@ -124,7 +125,7 @@ def card_data(name: str, made: dict, kind: str, evaluation: Evaluation, license:
     """The first lines of a card, by which the hub sorts it; an adapter is nothing that sentence-transformers could load by itself."""
     ...
 
-def model_card(name: str, made: dict, model: EmbeddingModel, kind: str='model', evaluations=(), defaults: dict={}, search: SearchSettings=..., license: str | None=None) -> str:
+def model_card(name: str, made: dict, model: EmbeddingModel, kind: str='model', evaluations=..., defaults: dict=..., search: SearchSettings=..., license: str | None=None) -> str:
     """A model card: what it is, how to use it, how it was made, its figures and its limits; it quotes no document and no question."""
     ...
 

@@ -111,7 +111,7 @@ def plt_axes(size):
     """New matplotlib axes."""
     ...
 
-def plot_power(sizes=(50, 200, 800), gains=(0, 0.1, 0.2, 0.3, 0.5), runs: int=60, ax=None):
+def plot_power(sizes=..., gains=..., runs: int=60, ax=None):
     """The axes with the share of SHIP against the planted gain, one line for each number of questions."""
     ...
 

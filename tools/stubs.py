@@ -18,10 +18,8 @@ def called(node):
 
 
 def literal(node):
-    """Return whether a default can stand in a stub as it is."""
-    try: ast.literal_eval(node)
-    except (ValueError, TypeError): return False
-    return True
+    """Return whether a default can stand in a stub as it is: a number, a text, True, False or None."""
+    return isinstance(getattr(node, "operand", node), ast.Constant)
 
 
 def optional(note, default):
@@ -77,7 +75,7 @@ def class_stub(node):
     stub, body = copy.copy(node), []
     for each in node.body:
         if isinstance(each, FUNCTIONS): body.append(bodiless(each))
-        elif isinstance(each, ast.Assign): body += constant(each)
+        elif isinstance(each, ast.Assign): body += [each] if isinstance(each.value, ast.Constant) else constant(each)  # no field
         elif isinstance(each, ast.AnnAssign) and each.value is not None and called(each.value) != "field":
             value = each.value if literal(each.value) else ast.Constant(...)
             body.append(ast.AnnAssign(each.target, optional(each.annotation, each.value), value, each.simple))
