@@ -58,8 +58,9 @@ exercises: .venv/.installed ## write workshop/ from the notebooks of nbs/tutoria
 slides: .venv/.installed ## write the workshop's slides, one page that needs no network
 	@$(BIN)/python tools/workshop.py slides
 
-export: .venv/.installed ## write embedtune/*.py from the notebooks
+export: .venv/.installed ## write embedtune/*.py from the notebooks, and the stubs that editors read
 	$(BIN)/nbdev_export
+	$(BIN)/python tools/stubs.py
 
 clean-notebooks: .venv/.installed ## strip what changes without meaning; outputs stay
 	$(BIN)/nbdev_clean
@@ -69,6 +70,7 @@ readme: .venv/.installed ## write README.md from nbs/index.ipynb
 
 check: .venv/.installed ## exports in step, notebooks clean, README.md and exercises current, every definition explained?
 	@$(BIN)/python tools/test_notebooks.py --check
+	@$(BIN)/python tools/stubs.py --check
 	@$(BIN)/python tools/build_readme.py --check
 	@$(BIN)/python tools/workshop.py check
 	@$(BIN)/python tools/definitions.py

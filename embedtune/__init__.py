@@ -8,21 +8,25 @@ __all__ = []
 
 # %% ../nbs/32_package.ipynb #c057d785
 _chapter = {
-    'Document': 'documents', 'EmbedtuneError': 'documents', 'load_documents': 'documents', 'sample_documents': 'documents', 'ten_k': 'documents',
+    'Document': 'documents', 'EmbedtuneError': 'documents', 'load_documents': 'documents',
+    'sample_documents': 'documents', 'ten_k': 'documents',
     'Node': 'nodes', 'split_nodes': 'nodes', 'windows': 'nodes',
     'EmbeddingQAFinetuneDataset': 'dataset', 'check_leakage': 'dataset',
     'ChatLLM': 'llm', 'local_llm': 'llm', 'ReplayLLM': 'journal', 'filter_questions': 'questions',
-    'generate_qa_embedding_pairs': 'pairs', 'plan_pairs': 'pairs', 'from_queries': 'queries', 'report_questions': 'queries', 'mine_hard_negatives': 'negatives',
+    'generate_qa_embedding_pairs': 'pairs', 'plan_pairs': 'pairs',
+    'from_queries': 'queries', 'report_questions': 'queries', 'mine_hard_negatives': 'negatives',
     'CachedEmbedding': 'embedding', 'OpenAIEmbedding': 'embedding', 'load_model': 'embedding',
-    'Search': 'retrieval', 'BM25Retriever': 'retrieval', 'DenseRetriever': 'retrieval', 'HybridRetriever': 'retrieval',
+    'Search': 'retrieval', 'Retriever': 'retrieval', 'BM25Retriever': 'retrieval', 'DenseRetriever': 'retrieval',
+    'HybridRetriever': 'retrieval', 'load_retriever': 'ship',
     'Evaluation': 'evaluation', 'compare': 'evaluation', 'evaluate': 'evaluation',
-    'Verdict': 'verdicts', 'verdict': 'verdicts', 'changes': 'verdicts', 'by_slice': 'verdicts', 'load_run': 'trec', 'save_run': 'trec',
-    'Ladder': 'ladders', 'ladder': 'ladders', 'saturation': 'ladders', 'write_report': 'report', 'write_ladder_report': 'report',
-    'merge': 'merging', 'nudge': 'nudging',
-    'SentenceTransformersFinetuneEngine': 'finetune', 'load_retriever': 'ship',
-    'EmbeddingAdapterFinetuneEngine': 'adapter', 'AdapterEmbeddingModel': 'adapter', 'QueryTowerFinetuneEngine': 'tower',
-    'open_index': 'index', 'save_index': 'index', 'align': 'migrate', 'plan_migration': 'migrate', 'Migration': 'migrate',
-    'run': 'pipeline'}
+    'Verdict': 'verdicts', 'verdict': 'verdicts', 'changes': 'verdicts', 'by_slice': 'verdicts',
+    'load_run': 'trec', 'save_run': 'trec',
+    'Ladder': 'ladders', 'ladder': 'ladders', 'saturation': 'ladders',
+    'write_report': 'report', 'write_ladder_report': 'report',
+    'SentenceTransformersFinetuneEngine': 'finetune', 'merge': 'merging', 'nudge': 'nudging',
+    'EmbeddingAdapterFinetuneEngine': 'adapter', 'AdapterEmbeddingModel': 'adapter',
+    'QueryTowerFinetuneEngine': 'tower', 'open_index': 'index', 'save_index': 'index',
+    'align': 'migrate', 'plan_migration': 'migrate', 'Migration': 'migrate', 'run': 'pipeline'}
 __all__ = list(_chapter)
 
 # %% ../nbs/32_package.ipynb #b0cfa047

@@ -21,7 +21,7 @@ from .documents import EmbedtuneError, bundled_model
 from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, OpenAIEmbedding, is_sentence_transformer, load_model
 from .evaluation import COMPARED, Evaluation, compare, evaluate, to_markdown
 from .frozen import half_precision
-from .retrieval import BM25Retriever, DenseRetriever, HybridRetriever, Search, reads
+from .retrieval import BM25Retriever, DenseRetriever, HybridRetriever, Retriever, Search, reads
 
 # %% ../nbs/15_ship.ipynb #b50a557f
 class Remembering:
@@ -114,7 +114,7 @@ def load_retriever(
     device=None, # torch device; None: the best there is
     name: str = None, # in tables
     bf16: bool = None, # embed in 16 bits; None: if that is faster here
-):
+) -> Retriever:
     "The retriever that was saved with a model, over a corpus; its vectors are cached. `EmbedtuneError` if none was saved."
     settings = load_search(path)
     return settings.retriever(CachedEmbedding(half_precision(load_model(path, device=device), bf16)), corpus, name)

@@ -7,7 +7,7 @@ trap 'rm -rf "$scratch"' EXIT
 
 echo "The wheel holds the modules and the sample of this checkout:"
 cd "$root"
-diff <(ls embedtune/*.py data/sample/* | sed 's|^data/|embedtune/|' | sort) \
+diff <(ls embedtune/*.py embedtune/*.pyi embedtune/py.typed data/sample/* | sed 's|^data/|embedtune/|' | sort) \
      <("$python" -m zipfile -l "$wheel" | awk '/^embedtune\// { print $1 }' | sort)
 echo "yes"
 
