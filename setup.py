@@ -14,7 +14,7 @@ setup(
     author=cfg['author'], author_email=cfg['author_email'], license='Apache-2.0',
     long_description=readme.read_text(encoding='utf-8') if readme.exists() else '', long_description_content_type='text/markdown',
     packages=find_packages(include=['embedtune']) + ['embedtune.sample'], package_dir={'embedtune.sample': 'data/sample'},
-    package_data={'embedtune': ['*.pyi', 'py.typed'], 'embedtune.sample': ['*.pdf', '*.json', '*.jsonl', '*.md']}, include_package_data=True,
+    package_data={'embedtune': ['*.pyi', 'py.typed', 'templates/*'], 'embedtune.sample': ['*.pdf', '*.json', '*.jsonl', '*.md']}, include_package_data=True,
     python_requires=f">={cfg['min_python']}", install_requires=cfg['requirements'].split(),
     extras_require={key.removesuffix('_requirements'): value.split() for key, value in cfg.items() if key.endswith('_requirements')},
     entry_points={'console_scripts': cfg['console_scripts'].split('\n'), 'nbdev': [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"]},

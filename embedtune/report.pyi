@@ -8,49 +8,81 @@ from .evaluation import Evaluation
 from .ladders import Ladder
 from .verdicts import Verdict
 
-def first_ranks(evaluation: Evaluation) -> dict[str, float]:
+def _first_ranks(evaluation: Evaluation) -> dict[str, float]:
     """The rank of the first relevant node of every query."""
     ...
 
-def places_up(before: float, after: float, depth: int) -> tuple[str, int]:
+def _places_up(before: float, after: float, depth: int) -> tuple[str, int]:
     """By how many places an answer came up: '+3', '−2', '0', 'found', 'lost'."""
     ...
 
-def compared(evaluations: list[Evaluation], verdicts=...) -> tuple[Evaluation, Evaluation]:
+def _compared(evaluations: list[Evaluation], verdicts=...) -> tuple[Evaluation, Evaluation]:
     """The two evaluations that the questions' changes are between."""
     ...
 
-def question_rows(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation], verdicts=...) -> list[dict]:
-    """For each question its text, the rank by every method, and the change: what the table shows and what it sorts by."""
+def _shown_rank(rank: float) -> tuple[str, str]:
+    """A rank as the table of questions shows it."""
     ...
-LABELS: Any
 
-def metric_label(name: str) -> str:
+def _question_rows(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation], verdicts=...) -> list[dict]:
+    """For each question its text, the rank by every method, and the change: shown and sorted by."""
+    ...
+_LABELS: Any
+
+def _metric_label(name: str) -> str:
     """The name for readers, such as 'Hit rate@5'; an unknown one as it is."""
     ...
 
-def metric_rows(evaluations: list[Evaluation]) -> tuple[list[str], list[dict]]:
+def _metric_cell(value: float, best: float) -> tuple[str, float, bool]:
+    """One number of the table of metrics."""
+    ...
+
+def _metric_rows(evaluations: list[Evaluation]) -> tuple[list[str], list[dict]]:
     """The metrics of every method: number as text, number, and whether it is the best of its column."""
     ...
-DECISIONS: dict
+_DECISIONS: dict
 
-def signed(value: float) -> str:
+def _known(value: float) -> bool:
+    """Whether there is a number."""
+    ...
+
+def _signed(value: float) -> str:
     """A difference with its sign and three digits; '–' if there is none."""
     ...
 
-def difference_rows(differences) -> list[dict]:
-    """Each difference as texts, and as positions from 0 to 200 with zero at 100."""
+def _shown_p(p: float) -> str:
+    """A p-value with three digits; '< 0.001' if it is smaller, '–' if there is none."""
     ...
 
-def page_data(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation]) -> dict:
-    """What the page's script reads: methods, each node that is shown once, and for every query its answers, their ranks and the nodes found."""
+def _positions(differences) -> list:
+    """Where the interval of each difference is drawn, on one scale for all."""
     ...
 
-def safe_json(content) -> Markup:
+def _difference_rows(differences) -> list[dict]:
+    """Each difference as texts, and where its interval is drawn."""
+    ...
+
+def _shown_nodes(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation]) -> dict[str, int]:
+    """The number of every node that the page shows: the answers first, then what was found."""
+    ...
+
+def _query_data(query_id: str, answers: list[str], evaluations: list[Evaluation], number: dict[str, int]) -> dict:
+    """What the page's script knows of one question; a rank that is inf is null, for JSON has no such number."""
+    ...
+
+def _page_data(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation]) -> dict:
+    """What the page's script reads: methods, each shown node once, and what it knows of every query."""
+    ...
+
+def _safe_json(content) -> Markup:
     """JSON without `<`, `>` and `&`, so that it can stand in a script element."""
     ...
 
-def png_uri(plot) -> str:
+def _png_bytes(figure) -> bytes:
+    """The figure as a PNG file, the same bytes each time."""
+    ...
+
+def _png_uri(plot) -> str:
     """The picture as a data URI; `EmbedtuneError` if it is none."""
     ...
 
@@ -58,65 +90,85 @@ def without_credentials(text: str) -> str:
     """The text with user, password and query of every URL replaced by an ellipsis."""
     ...
 
-def shown_settings(value):
+def _shown_settings(value):
     """The same with texts instead of values, and no credentials in them."""
     ...
-COLORS: str
-LAYOUT: str
-TABLES: str
-QUESTIONS: str
-OPENED: str
-SMALL: str
-STYLE: Any
-OPENING: str
-SORTING: str
-FILTERING: str
-SCRIPT: Any
 
-def content_policy(script: str) -> str:
-    """A Content-Security-Policy that allows this script, inline styles and embedded pictures, and nothing else."""
-    ...
-DECISION: str
-DIFFERENCES: str
-METRICS: str
-LIST: str
-PAGE: str
-
-def check_fits(evaluation: Evaluation, dataset: EmbeddingQAFinetuneDataset):
-    """Raise `EmbedtuneError` unless the evaluation is one of the dataset's questions and nodes."""
+def _template_text(name: str) -> str:
+    """The text of a file that the page holds as it is; its lines end in `\\n` on every system."""
     ...
 
-def check_verdict(verdict):
+def _content_policy(script: str) -> str:
+    """A Content-Security-Policy that allows this script, inline styles, embedded pictures and nothing else."""
+    ...
+
+def _check_questions(evaluation: Evaluation, dataset: EmbeddingQAFinetuneDataset):
+    """Raise `EmbedtuneError` unless the evaluation ranks every answer of every question, and no others."""
+    ...
+
+def _check_found(evaluation: Evaluation, dataset: EmbeddingQAFinetuneDataset):
+    """Raise `EmbedtuneError` unless all that was found is in the corpus."""
+    ...
+
+def _check_verdict(verdict):
     """Raise `EmbedtuneError` unless the report can show the verdict."""
     ...
 
-def page_template():
+def _page_template():
     """The template of the page; whatever is put into it is escaped, and a forgotten value is an error."""
     ...
 
-def report_page(dataset: EmbeddingQAFinetuneDataset, evaluations, verdicts=..., plots=None, settings=None, title: str='Did it help?') -> str:
-    """The report as HTML, complete in itself; the same input gives the same page; `EmbedtuneError` if the parts do not fit."""
+def _counts(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation]) -> str:
+    """How many questions, nodes and methods the page is about."""
     ...
 
-def read_run(folder: Path) -> dict:
+def _question_values(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation], verdicts) -> dict:
+    """What the template's list of questions shows."""
+    ...
+
+def _table_values(evaluations: list[Evaluation], verdicts) -> dict:
+    """What the template's decision, metrics and differences show."""
+    ...
+
+def _file_values() -> dict:
+    """Style and script, and the policy that lets this script run."""
+    ...
+
+def _check_parts(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation], verdicts):
+    """Raise `EmbedtuneError` unless dataset, evaluations and verdicts fit together."""
+    ...
+
+def report_page(dataset: EmbeddingQAFinetuneDataset, evaluations, verdicts=..., plots=None, settings=None, title: str='Did it help?') -> str:
+    """The report as HTML, the same for the same input; `EmbedtuneError` if the parts do not fit."""
+    ...
+
+def _read_run(folder: Path) -> dict:
     """The `run.json` of a finished run; `EmbedtuneError` if there is none."""
     ...
 
-def run_evaluations(folder: Path, run: dict) -> list[Evaluation]:
+def _run_evaluations(folder: Path, run: dict) -> list[Evaluation]:
     """The evaluations in the order of the run's table; `EmbedtuneError` if one is missing."""
     ...
 
-def run_settings(folder: Path, run: dict) -> dict:
+def _file_hashes(folder: Path, written: dict[str, str]) -> dict[str, str]:
+    """The hash of every file as it is now, or the one that was written down if the file is gone."""
+    ...
+
+def _run_settings(folder: Path, run: dict) -> dict:
     """Settings, versions, hashes of documents and files, and the seconds of each step."""
     ...
-PLOTS: dict
-USUAL_PAIRS: Any
+_PLOTS: dict
+
+def _run_plots(folder: Path) -> dict[str, bytes]:
+    """The plots that the run left in its folder."""
+    ...
+_USUAL_PAIRS: Any
 
 def usual_verdicts(evaluations: list[Evaluation], dataset: EmbeddingQAFinetuneDataset) -> list[Verdict]:
-    """The verdicts on `USUAL_PAIRS`, the one that decides first; where none is there, the last evaluation against the first."""
+    """The verdicts that everybody wants to see, the one that decides first; else the last against the first."""
     ...
 
-def drawn(evaluations: list[Evaluation], verdicts) -> dict:
+def _drawn(evaluations: list[Evaluation], verdicts) -> dict:
     """What is drawn for every page: the hit rate by results looked at, and the movement of ranks."""
     ...
 
@@ -124,6 +176,10 @@ def write_report(folder, out=None, verdicts=None) -> Path:
     """The page of a run, written to a file; `EmbedtuneError` if the folder holds no finished run."""
     ...
 
+def _ladder_verdicts(climbed: Ladder, method: str) -> list[Verdict]:
+    """The recommended method against the lowest rung of the base model, or BM25; none if there is no other."""
+    ...
+
 def write_ladder_report(climbed: Ladder, out=None) -> Path:
-    """The page of a ladder, written to a file: the recommended method against the lowest rung of the base model, or against BM25."""
+    """The page of a ladder, written to a file: the recommended method against the model as most use it."""
     ...

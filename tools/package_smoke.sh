@@ -5,9 +5,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=$1 wheel=$(realpath "$2") scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-echo "The wheel holds the modules and the sample of this checkout:"
+echo "The wheel holds the modules, the templates and the sample of this checkout:"
 cd "$root"
-diff <(ls embedtune/*.py embedtune/*.pyi embedtune/py.typed data/sample/* | sed 's|^data/|embedtune/|' | sort) \
+diff <(ls embedtune/*.py embedtune/*.pyi embedtune/py.typed embedtune/templates/* data/sample/* | sed 's|^data/|embedtune/|' | sort) \
      <("$python" -m zipfile -l "$wheel" | awk '/^embedtune\// { print $1 }' | sort)
 echo "yes"
 
