@@ -179,7 +179,7 @@ def _shown_nodes(
 
 # %% ../nbs/28_report.ipynb #8fa40fe4
 def _query_data(
-    query_id: str,
+    query_id: str,  # of the dataset
     answers: list[str],  # node ids
     evaluations: list[Evaluation],  # in the order of the columns
     number: dict[str, int],  # see `_shown_nodes`
