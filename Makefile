@@ -42,7 +42,7 @@ test-slow: install .venv/.slow ## the same with the cells flagged slow, with eve
 
 # .jupyter/ says no to JupyterLab's question about news. The address that it prints leads to the notebook, too.
 NB ?= nbs/tutorials/10k.ipynb
-lab: install ## open JupyterLab at the tutorial, or at NB=nbs/05_evaluation.ipynb
+lab: install ## open JupyterLab at the tutorial, or at NB=nbs/2_search/13_evaluation.ipynb
 	JUPYTER_CONFIG_PATH='$(CURDIR)/.jupyter' $(BIN)/jupyter lab --ServerApp.root_dir='$(CURDIR)' --LabApp.default_url='/lab/tree/$(NB)' $(LAB_FLAGS)
 
 test-lab: install .venv/.slow ## run the tutorial in JupyterLab in a browser: no error, plots and progress bars on display

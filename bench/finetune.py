@@ -29,7 +29,7 @@ class Clock:
 def matmul_rate():
     """Floating-point operations a second of this processor's matrix products, in the bits that the engine trains with here, at the shape that MiniLM spends most of its time on."""
     import torch
-    from embedtune.frozen import bf16_pays
+    from embedtune.precision import bf16_pays
     bits = dict(dtype=torch.bfloat16 if bf16_pays() else torch.float32)
     a, b = torch.randn(8192, 384, **bits), torch.randn(384, 1536, **bits)
     def seconds():
@@ -111,7 +111,7 @@ def reading(folder):
     """Page hit@5 of the 100 reading questions by question: base with windows, tuned, tuned with BM25."""
     from embedtune import CachedEmbedding, evaluate, load_model
     from embedtune.queries import report_questions
-    from embedtune.ship import load_retriever
+    from embedtune.search import load_retriever
     dataset = report_questions('uber')
     retriever = load_retriever(folder, dataset.corpus)
     found = dict(base=CachedEmbedding(load_model()), dense=getattr(retriever, 'retrievers', [retriever])[0], hybrid=retriever)

@@ -13,7 +13,7 @@ HERE, PEER = Path(__file__).resolve().parent, Path('runs/bench_peer')
 def datasets():
     """The published questions: Lyft's to train on, Uber's to evaluate on."""
     from embedtune import EmbeddingQAFinetuneDataset
-    from embedtune.documents import published_qa
+    from embedtune.samples import published_qa
     return [EmbeddingQAFinetuneDataset.from_json(path) for path in published_qa()]
 
 
@@ -33,7 +33,7 @@ class Runs:
         kept = self.folder/'results'/f'{"-".join(Path(str(word)).name for word in words)}.json'
         if kept.exists(): return json.loads(kept.read_text())
         print(*words, '…', file=sys.stderr, flush=True)
-        from embedtune.documents import cache_dir
+        from embedtune.samples import cache_dir
         with tempfile.TemporaryDirectory() as cache:
             env = dict(EMBEDTUNE_DATA=str(cache_dir()/'data')) | os.environ | dict(OMP_NUM_THREADS='2', TOKENIZERS_PARALLELISM='false', HF_HUB_OFFLINE='1', EMBEDTUNE_CACHE=cache) | env
             done = subprocess.run([python, str(self.script), 'child', *map(str, words)], env=env, stdout=subprocess.PIPE, text=True)
@@ -44,7 +44,7 @@ class Runs:
 
     def peer(self, *words):
         """The same in LlamaIndex's environment, which is told where the base model and the published questions lie."""
-        from embedtune.documents import bundled_model, published_qa
+        from embedtune.samples import bundled_model, published_qa
         return self.child(*words, python=peer_python(), BENCH_BASE=str(bundled_model('embedding')), BENCH_DATA=json.dumps([str(path.resolve()) for path in published_qa()]))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 
 from embedtune import EmbeddingQAFinetuneDataset, SentenceTransformersFinetuneEngine, evaluate, load_model
-from embedtune.documents import published_qa
+from embedtune.samples import published_qa
 from embedtune.evaluation import to_markdown
 from embedtune.retrieval import BM25Retriever, DenseRetriever
 

@@ -124,7 +124,8 @@ def kills(n=20):
 
 def local(questions=60):
     """The local LLM on the Lyft report: candidates and kept questions a second."""
-    from embedtune.documents import load_documents, ten_k
+    from embedtune.documents import load_documents
+    from embedtune.samples import ten_k
     from embedtune.nodes import split_nodes
     nodes = split_nodes(load_documents(ten_k()[0], show_progress=False), show_progress=False)[100:250]
     from embedtune.pairs import default_retriever
@@ -183,7 +184,7 @@ def tune(dataset, folder, seed):
 def gain(folder='runs/bench_pairs', seeds=(42, 43)):
     """Tuned on the local LLM's questions about the Lyft report, against tuned on the published ones."""
     from embedtune import EmbeddingQAFinetuneDataset, evaluate, load_model
-    from embedtune.documents import published_qa, ten_k
+    from embedtune.samples import published_qa, ten_k
     from embedtune.embedding import CachedEmbedding
     from embedtune.pipeline import prepare
     from embedtune.queries import report_questions

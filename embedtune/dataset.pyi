@@ -4,8 +4,7 @@ from typing import Any
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
-from typing import NamedTuple
-from .documents import EmbedtuneError
+from .core import EmbedtuneError
 
 class DatasetError(EmbedtuneError):
     """A dataset, or the file of one, that is not as it must be."""
@@ -85,14 +84,6 @@ def origin(written_by, query_ids) -> str:
     """Who wrote these questions, as what follows the word 'questions' in a sentence."""
     ...
 
-def md_cell(text: str, limit: int=160) -> str:
-    """A text as one cell of a Markdown table: one line, shortened, nothing in it read as markup."""
-    ...
-
-def counted(n: int, noun: str) -> str:
-    """A number and its noun, such as '1 node' or '1,200 nodes'."""
-    ...
-
 def check_texts(texts, name: str):
     """Raise `DatasetError` naming the first entry of `texts` that is not a text with something in it."""
     ...
@@ -140,56 +131,11 @@ def train_questions_beside(path) -> tuple:
 def known_faults(dataset: EmbeddingQAFinetuneDataset, path) -> list[str]:
     """A line for each fault that LlamaIndex's generator left in a file, with what to do."""
     ...
-
-def write_text(text: str, path):
-    """Write a file as a whole or not at all: under a temporary name first, renamed when complete."""
-    ...
-
-def write_json(content, path):
-    """Write a JSON file, whole or not at all."""
-    ...
-
-def parse_json(path, error):
-    """What a JSON file holds; `error` if it is missing or no JSON."""
-    ...
-
-def read_json(path, required=..., optional=..., error=...) -> dict:
-    """The object in a JSON file; `error` if there is none, or a key is missing or unknown."""
-    ...
 PUBLISHED: dict
 DATA_CARD: str
 
 def plot_question_lengths(dataset: EmbeddingQAFinetuneDataset, ax=None):
     """The axes with a histogram of the questions' lengths in words, the median marked."""
-    ...
-UNSPACED: str
-
-def plain_words(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation; the marks themselves if there is nothing else."""
-    ...
-
-def shingles(parts, size: int) -> set[str]:
-    """All runs of `size` neighbors; the whole where there are fewer."""
-    ...
-
-def jaccard(a: set, b: set) -> float:
-    """The share of what is in either set that is in both."""
-    ...
-
-def text_shingles(text: str) -> set[str]:
-    """Its runs of three words."""
-    ...
-
-def question_shingles(text: str) -> set[str]:
-    """Its runs of five characters, each with all numbers of the question."""
-    ...
-
-def near_duplicates(old: dict[str, str], new: dict[str, str] | None, shingles_of, threshold: float, show_progress: bool=False) -> list[tuple[str, str, float]]:
-    """The pairs of similar texts, without going through all pairs."""
-    ...
-
-def alike_pairs(old: dict[str, str], new: dict[str, str] | None, shingles_of, threshold: float=0.8, show_progress: bool=False) -> list[tuple[str, str, float]]:
-    """The pairs of texts that are the same or nearly the same."""
     ...
 
 def answering_texts(dataset: EmbeddingQAFinetuneDataset, least: int=5) -> dict[str, str]:
@@ -218,63 +164,4 @@ def moment(when, doc_id: str) -> datetime:
 
 def newest_members(groups: list[list], asked: set, val_share: float, times: dict) -> set:
     """The newest documents, as near to the share as ties allow; `DatasetError` for one without a time, or if one side has no question."""
-    ...
-
-class Leak(NamedTuple):
-    """An entry of val, and the entry of train that is most like it."""
-    train_id: str
-    val_id: str
-    similarity: float
-
-def closest_pairs(train: dict[str, str], val: dict[str, str], shingles_of, threshold: float, show_progress: bool=False) -> list[Leak]:
-    """For each text of `val` its equal or most similar text of `train`, if there is one."""
-    ...
-
-@dataclass(repr=False)
-class Leakage:
-    """What val has in common with train; false if there is nothing."""
-    train: EmbeddingQAFinetuneDataset
-    val: EmbeddingQAFinetuneDataset
-    texts: list[Leak]
-    questions: list[Leak]
-    threshold: float = 0.8
-
-    def __bool__(self):
-        ...
-
-    @property
-    def affected(self) -> list[str]:
-        """The ids of val's questions that were in train themselves, or one of whose answers was."""
-        ...
-
-    def counts(self) -> str:
-        """How many answers and questions of val are in train, in one line."""
-        ...
-
-    def examples(self, n: int=3) -> list[tuple[str, float, str, str]]:
-        """Leaks to look at, of each kind the least alike first."""
-        ...
-
-    def __str__(self) -> str:
-        """The counts, and below them a line for each example."""
-        ...
-
-    def __repr__(self) -> str:
-        """The same."""
-        ...
-
-    def _repr_markdown_(self) -> str:
-        """The counts, and a table of examples."""
-        ...
-
-def check_leakage(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, threshold: float=0.8, show_progress: bool=False) -> Leakage:
-    """Which answers and questions of val are in train, the same or nearly; false if none is."""
-    ...
-
-def require_no_leakage(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, allow: bool=False, tolerance: float=0.01) -> Leakage:
-    """What `check_leakage` finds; `DatasetError` if an answer of val is in train, or more than a few of its questions."""
-    ...
-
-def without_leakage(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, threshold: float=0.8) -> EmbeddingQAFinetuneDataset:
-    """`train` without the answers and questions that are in val; `DatasetError` if nothing is left."""
     ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 import numpy as np
-from .documents import EmbedtuneError
+from .core import EmbedtuneError
 
 def unit(vectors) -> np.ndarray:
     """`vectors` scaled to length 1 each; a vector of zeros stays."""

@@ -39,10 +39,6 @@ REPORTED: Any
 COMPARED = REPORTED[:5]
 KEPT: int
 
-def check_count(value, name: str):
-    """Raise `EmbedtuneError` if `value` counts nothing."""
-    ...
-
 @dataclass(repr=False)
 class Evaluation:
     """Where a retriever found the relevant documents of every query; every metric follows from that."""

@@ -3,7 +3,7 @@
 from typing import Any
 from contextlib import contextmanager
 from pathlib import Path
-from .documents import EmbedtuneError
+from .core import EmbedtuneError
 
 class LLMError(EmbedtuneError):
     """A language model that cannot be reached, or whose answer is none."""

@@ -21,7 +21,7 @@ def module_of(cells):
 
 def chapters():
     """Yield (module, exported cells, text of the cells that show or test) of every chapter."""
-    for path in sorted((ROOT/"nbs").glob("[0-9]*.ipynb")):
+    for path in sorted((ROOT/"nbs").glob("[0-9]*/[0-9]*.ipynb")):
         cells = [cell for cell in NBProcessor(path, process=True).nb.cells if cell.cell_type == "code"]
         exports = [cell.source for cell in cells if {"export", "exporti", "exports"} & cell.directives_.keys()]
         yield module_of(cells), exports, "\n".join(cell.source for cell in cells if cell.source not in exports)

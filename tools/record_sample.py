@@ -4,7 +4,8 @@ What is recorded already is not asked again; remove answers.jsonl to begin anew 
 import sys
 from pathlib import Path
 
-from embedtune.documents import load_documents, sample_documents
+from embedtune.documents import load_documents
+from embedtune.samples import sample_documents
 from embedtune.journal import ReplayLLM
 from embedtune.llm import local_llm
 from embedtune.nodes import split_nodes
