@@ -7,12 +7,9 @@ __all__ = ['EmbedtuneError', 'check_number', 'check_count', 'write_text', 'write
            'sha256_of', 'versions', 'md_cell', 'counted']
 
 # %% ../nbs/1_texts/00_core.ipynb #590b49ee
-import hashlib, html, json, math, os, re
+import hashlib, html, json, math, numbers, os, re
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
-
 
 
 # %% ../nbs/1_texts/00_core.ipynb #9ab35655
@@ -28,7 +25,7 @@ def check_number(
     whole: bool = False, # only whole numbers
 ):
     "Raise `EmbedtuneError` where a setting is no number, or lies outside its bounds."
-    good = not isinstance(value, bool) and isinstance(value, (int, np.integer) if whole else (int, float, np.number)) and least <= value <= (math.inf if most is None else most)
+    good = not isinstance(value, bool) and isinstance(value, numbers.Integral if whole else numbers.Real) and least <= value <= (math.inf if most is None else most)
     bounds = f'{least:g} or more' if most is None else f'from {least:g} to {most:g}'
     if not good: raise EmbedtuneError(f'{name} is a {"whole " if whole else ""}number {"of " if most is None else ""}{bounds}, not {value!r}')
 
@@ -38,7 +35,7 @@ def check_count(
     name: str,  # of the argument, for the message
 ):
     "Raise `EmbedtuneError` if `value` counts nothing."
-    if not isinstance(value, (int, np.integer)) or value < 1: raise EmbedtuneError(f'{name} must be a whole number from 1 on, got {value!r}')
+    if not isinstance(value, numbers.Integral) or value < 1: raise EmbedtuneError(f'{name} must be a whole number from 1 on, got {value!r}')
 
 # %% ../nbs/1_texts/00_core.ipynb #9a4aec23
 def write_text(
