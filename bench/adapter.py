@@ -42,13 +42,13 @@ def base():
 
 def adapter(name, seed):
     """One adapter: its quality on the validation set, how far it goes, and the seconds of 10 epochs and of the whole training from cached vectors."""
-    from embedtune.adapter import EmbeddingAdapterFinetuneEngine, fit, training_vectors
+    from embedtune.adapter import EmbeddingAdapterFinetuneEngine, _fit, training_vectors
     train, val = datasets()
     engine = EmbeddingAdapterFinetuneEngine(train, warm_model(), adapter_model=kind_of(name), model_output_path=FOLDER/f'{name}-{seed}', seed=seed, show_progress_bar=False)
     data = training_vectors(engine.embed_model, train, engine.search).only()
-    fit(kind_of(name), data, epochs=1)
+    _fit(kind_of(name), data, epochs=1)
     start = time.perf_counter()
-    fit(kind_of(name), data, **engine.settings | dict(epochs=10))
+    _fit(kind_of(name), data, **engine.settings | dict(epochs=10))
     ten = time.perf_counter() - start
     start = time.perf_counter()
     engine.finetune()
@@ -124,34 +124,34 @@ def subsets(n, questions):
 def alignment(folder):
     """The questions of a tuned model in the base's index: hit rate@5 against embedding everything anew, for each kind of map."""
     from embedtune import CachedEmbedding, evaluate, load_model
-    from embedtune.migrate import align, aligned, recall_kept
+    from embedtune.migrate import align, _aligned, _recall_kept
     from embedtune.retrieval import Search
     (train, val), old, search, result = datasets(), warm_model(), Search((128,)), {}
     new = CachedEmbedding(load_model(folder), old.cache)
     texts = search.dense(old, train.corpus).index[0]
     full = evaluate(search.dense(new, val.corpus), val).per_query('hit_rate', 5)
     for kind in ('procrustes', 'ridge', 'mlp'):
-        ranks = evaluate(search.dense(aligned(old, new, align(old, new, texts, kind)), val.corpus), val).per_query('hit_rate', 5)
-        result[kind] = [float(ranks.mean()), float(full.mean()), *recall_kept(ranks, full)]
+        ranks = evaluate(search.dense(_aligned(old, new, align(old, new, texts, kind)), val.corpus), val).per_query('hit_rate', 5)
+        result[kind] = [float(ranks.mean()), float(full.mean()), *_recall_kept(ranks, full)]
     return result
 
 
 def lance_build(n):
     """Write `n` clustered vectors as an index of LanceDB; seconds."""
-    from embedtune.index import clustered, save_lance
+    from embedtune.index import _clustered, save_lance
     start = time.perf_counter()
     shutil.rmtree(FOLDER/f'lance-{n}', ignore_errors=True)
-    save_lance(clustered(n), range(n), FOLDER/f'lance-{n}', 'given')
+    save_lance(_clustered(n), range(n), FOLDER/f'lance-{n}', 'given')
     return time.perf_counter() - start
 
 
 def lance_exact(n, k):
     """The exact nearest vectors of 100 questions near points."""
     import numpy as np
-    from embedtune.embedding import unit
-    from embedtune.index import clustered
-    vectors = clustered(n)
-    questions = unit(vectors[::n//100][:100] + .5*unit(np.random.default_rng(1).normal(size=(100, vectors.shape[1]))))
+    from embedtune.embedding import _unit
+    from embedtune.index import _clustered
+    vectors = _clustered(n)
+    questions = _unit(vectors[::n//100][:100] + .5*_unit(np.random.default_rng(1).normal(size=(100, vectors.shape[1]))))
     start = time.perf_counter()
     scores = [vectors @ q for q in questions]
     seconds = (time.perf_counter() - start)/100
@@ -179,7 +179,7 @@ def lance_search(n):
 def rows(seeds, vectors, model):
     """The table: what, LlamaIndex, goal, measured."""
     import numpy as np
-    from embedtune.index import recall_at
+    from embedtune.index import _recall_at
     for name, (hit, mrr) in RUNS.child('base')['result'].items(): yield f'base, {name}: hit@5 / MRR@10', '–', '–', f'{hit:.3f} / {mrr:.3f}'
     peer = RUNS.peer('peer_adapter', 10)['result']
     theirs = RUNS.child('peer_quality', peer['folder'])['result']
@@ -197,7 +197,7 @@ def rows(seeds, vectors, model):
     yield '20 subsets of 50 questions: change of MRR@10, points', '–', 'mean at least −0.5', f'mean {np.mean(changes):+.2f}, worst {min(changes):+.2f}, best {max(changes):+.2f}'
     for kind, (hit, full, ratio, low, high) in RUNS.child('alignment', model)['result'].items(): yield f'aligned ({kind}), hit@5 of the full re-embed', 'none', '95 %', f'{ratio:.1%} ({low:.1%} to {high:.1%}; {hit:.3f} of {full:.3f})'
     built, exact, found = RUNS.child('lance_build', vectors), RUNS.child('lance_exact', vectors, 10)['result'], RUNS.child('lance_search', vectors)
-    yield f'{vectors:,} × 384 on disk: recall@10, p50, peak memory', 'none', '.95, 20 ms, 1 GB', f'{recall_at(found["result"]["best"], exact["best"]):.3f}, {1e3*found["result"]["p50"]:.1f} ms (exact, in memory: {1e3*exact["seconds"]:.0f} ms), {found["peak"]:.2f} GB; built in {built["result"]:.0f} s with {built["peak"]:.1f} GB'
+    yield f'{vectors:,} × 384 on disk: recall@10, p50, peak memory', 'none', '.95, 20 ms, 1 GB', f'{_recall_at(found["result"]["best"], exact["best"]):.3f}, {1e3*found["result"]["p50"]:.1f} ms (exact, in memory: {1e3*exact["seconds"]:.0f} ms), {found["peak"]:.2f} GB; built in {built["result"]:.0f} s with {built["peak"]:.1f} GB'
 
 
 def main():

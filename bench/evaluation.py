@@ -58,9 +58,9 @@ def against_library():
 def bootstrap():
     """Seconds of 10,000 rounds on 790 questions: each for itself, the slowest case, three metrics."""
     import numpy as np
-    from embedtune.verdicts import bootstrap_means, swap_p
+    from embedtune.verdicts import bootstrap_means, _swap_p
     values = np.random.default_rng(0).random((790, 3))
-    return dict(bootstrap=quickest(lambda: bootstrap_means(values, np.arange(790))), swaps=quickest(lambda: swap_p(values - .5, np.arange(790))))
+    return dict(bootstrap=quickest(lambda: bootstrap_means(values, np.arange(790))), swaps=quickest(lambda: _swap_p(values - .5, np.arange(790))))
 
 
 def million(n=1_000_000, n_queries=1000, dim=384):
@@ -89,8 +89,8 @@ def million(n=1_000_000, n_queries=1000, dim=384):
 
 def false_alarms(runs=1000):
     """Verdicts on pairs of equally good retrievers, ten thousand rounds each."""
-    from embedtune.verdicts import decisions
-    return decisions(runs, n_nodes=100, per_node=2, rounds=10_000)
+    from embedtune.verdicts import _decisions
+    return _decisions(runs, n_nodes=100, per_node=2, rounds=10_000)
 
 
 def whole_ladder():

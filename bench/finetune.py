@@ -29,8 +29,8 @@ class Clock:
 def matmul_rate():
     """Floating-point operations a second of this processor's matrix products, in the bits that the engine trains with here, at the shape that MiniLM spends most of its time on."""
     import torch
-    from embedtune.precision import bf16_pays
-    bits = dict(dtype=torch.bfloat16 if bf16_pays() else torch.float32)
+    from embedtune.precision import _bf16_pays
+    bits = dict(dtype=torch.bfloat16 if _bf16_pays() else torch.float32)
     a, b = torch.randn(8192, 384, **bits), torch.randn(384, 1536, **bits)
     def seconds():
         start = time.perf_counter()
@@ -41,15 +41,15 @@ def matmul_rate():
 
 def operations(engine):
     """Floating-point operations of a run's steps: 2 for each weight and token forward, 4 backward, and the products of attention; frozen layers forward once."""
-    from embedtune.finetune import frozen_count, learning_model
-    from embedtune.negatives import near_windows
+    from embedtune.finetune import _frozen_count, _learning_model
+    from embedtune.negatives import _near_windows
     from embedtune.nodes import token_lengths
-    model, s = learning_model(engine), engine.settings
-    pairs, config = near_windows(model, engine.dataset, s.window, by_words=True)[0], model.transformers_model.config
+    model, s = _learning_model(engine), engine.settings
+    pairs, config = _near_windows(model, engine.dataset, s.window, by_words=True)[0], model.transformers_model.config
     tokens = token_lengths([pair.query for pair in pairs] + [pair.positive for pair in pairs], model.tokenizer) + 2
     d, f = config.hidden_size, config.intermediate_size
     layer = (2*(4*d*d + 2*d*f)*tokens + 4*d*tokens**2).sum()
-    frozen = frozen_count(s, model)
+    frozen = _frozen_count(s, model)
     return layer*(3*s.epochs*(config.num_hidden_layers - frozen) + frozen)
 
 
@@ -89,13 +89,13 @@ def plain(seed):
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from embedtune import load_model
-    from embedtune.negatives import near_windows, training_columns
+    from embedtune.negatives import _near_windows, _training_columns
     train, _ = datasets()
-    pairs, result = near_windows(load_model(device='cpu'), train, by_words=True)[0], {}
+    pairs, result = _near_windows(load_model(device='cpu'), train, by_words=True)[0], {}
     for name, rows in dict(windows=pairs, nodes=[pair._replace(positive=train.corpus[pair.node_id]) for pair in pairs]).items():
         rows, model = rows[:256], load_model(device='cpu')
         args = SentenceTransformerTrainingArguments(output_dir=tempfile.mkdtemp(), per_device_train_batch_size=64, num_train_epochs=1, save_strategy='no', report_to='none', disable_tqdm=True, use_cpu=True)
-        trainer = SentenceTransformerTrainer(model=model, args=args, train_dataset=Dataset.from_dict(training_columns(rows)), loss=MultipleNegativesRankingLoss(model))
+        trainer = SentenceTransformerTrainer(model=model, args=args, train_dataset=Dataset.from_dict(_training_columns(rows)), loss=MultipleNegativesRankingLoss(model))
         result[name] = len(rows)/trainer.train().metrics['train_runtime']
     return result
 
@@ -103,8 +103,8 @@ def plain(seed):
 def probe(folder):
     """Mean reciprocal ranks on the general probe, of the base and of a tuned model."""
     from embedtune import load_model
-    from embedtune.merging import general_probe
-    return {name: [scores(model, dataset)[1] for model in (load_model(), load_model(folder))] for name, dataset in general_probe().items()}
+    from embedtune.merging import _general_probe
+    return {name: [scores(model, dataset)[1] for model in (load_model(), load_model(folder))] for name, dataset in _general_probe().items()}
 
 
 def reading(folder):

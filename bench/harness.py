@@ -33,9 +33,9 @@ class Runs:
         kept = self.folder/'results'/f'{"-".join(Path(str(word)).name for word in words)}.json'
         if kept.exists(): return json.loads(kept.read_text())
         print(*words, '…', file=sys.stderr, flush=True)
-        from embedtune.samples import cache_dir
+        from embedtune.samples import _cache_dir
         with tempfile.TemporaryDirectory() as cache:
-            env = dict(EMBEDTUNE_DATA=str(cache_dir()/'data')) | os.environ | dict(OMP_NUM_THREADS='2', TOKENIZERS_PARALLELISM='false', HF_HUB_OFFLINE='1', EMBEDTUNE_CACHE=cache) | env
+            env = dict(EMBEDTUNE_DATA=str(_cache_dir()/'data')) | os.environ | dict(OMP_NUM_THREADS='2', TOKENIZERS_PARALLELISM='false', HF_HUB_OFFLINE='1', EMBEDTUNE_CACHE=cache) | env
             done = subprocess.run([python, str(self.script), 'child', *map(str, words)], env=env, stdout=subprocess.PIPE, text=True)
         if done.returncode: sys.exit(f'{" ".join(map(str, words))} failed')
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -21,9 +21,9 @@ from types import SimpleNamespace
 
 os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 
-from embedtune.journal import read_jsonl
+from embedtune.journal import _read_jsonl
 from embedtune.llm import ChatLLM, local_llm
-from embedtune.pairs import generate_qa_embedding_pairs, journal_path
+from embedtune.pairs import generate_qa_embedding_pairs, _journal_path
 
 HOW = dict(questions_per_node=4, filters=None)  # how `gain` asks: no better with the filters over a whole set, on blocks of the Lyft report
 
@@ -115,7 +115,7 @@ def kills(n=20):
                 time.sleep(rng.random() * .05)
                 child.send_signal(signal.SIGKILL)
             child.wait()
-            journal = [r['key'] for r in read_jsonl(journal_path(path)) if 'answer' in r]
+            journal = [r['key'] for r in _read_jsonl(_journal_path(path)) if 'answer' in r]
             assert known <= set(journal), 'an answer was lost'
             known, again = set(journal), len(journal) - len(set(journal))
         questions = len(json.loads(path.read_text())['queries'])
@@ -128,8 +128,8 @@ def local(questions=60):
     from embedtune.samples import ten_k
     from embedtune.nodes import split_nodes
     nodes = split_nodes(load_documents(ten_k()[0], show_progress=False), show_progress=False)[100:250]
-    from embedtune.pairs import default_retriever
-    retriever = default_retriever(nodes, False)
+    from embedtune.pairs import _default_retriever
+    retriever = _default_retriever(nodes, False)
     retriever.search(['to embed the nodes'], 1)
     with local_llm() as llm:
         llm.complete('Hello')
@@ -186,11 +186,11 @@ def gain(folder='runs/bench_pairs', seeds=(42, 43)):
     from embedtune import EmbeddingQAFinetuneDataset, evaluate, load_model
     from embedtune.samples import published_qa, ten_k
     from embedtune.embedding import CachedEmbedding
-    from embedtune.pipeline import prepare
+    from embedtune.pipeline import _prepare
     from embedtune.queries import report_questions
     from embedtune.retrieval import BM25Retriever
     folder, (train, val), human = Path(folder), map(EmbeddingQAFinetuneDataset.from_json, published_qa()), report_questions('uber')
-    ours = prepare(ten_k()[0], folder/'train_dataset.json', **HOW)
+    ours = _prepare(ten_k()[0], folder/'train_dataset.json', **HOW)
     models = {'base': [CachedEmbedding(load_model())]}
     for name, dataset in (('published', train), ('local', ours)): models[name] = [tune(dataset, folder/f'{name}-{seed}', seed) for seed in seeds]
     on_val, on_human = ({name: [evaluate(model, dataset) for model in group] for name, group in models.items()} for dataset in (val, human))

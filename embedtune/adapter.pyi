@@ -4,19 +4,19 @@ from typing import Any
 import numpy as np
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
-from .embedding import EmbeddingPlan
+from .embedding import _EmbeddingPlan
 from .layers import BaseAdapter
 from .retrieval import Search
 
-def corpus_loss(scores, relevant, scale: float=20.0):
+def _corpus_loss(scores, relevant, scale: float=20.0):
     """The mean over all answers of −log softmax(scale × scores), each answer beside all nodes that are none."""
     ...
 
-def pooled(scores, sizes, context: float):
+def _pooled(scores, sizes, context: float):
     """`retrieval.pool_windows` in torch, with gradients."""
     ...
 
-class CorpusVectors:
+class _CorpusVectors:
     """The vectors of a corpus in torch, as a dense retriever searches them."""
     parts: Any
 
@@ -34,25 +34,25 @@ class CorpusVectors:
         """The corpus with every vector changed."""
         ...
 
-    def take(self, nodes) -> CorpusVectors:
+    def take(self, nodes) -> _CorpusVectors:
         """Some of the nodes."""
         ...
 
-def corpus_vectors(retriever) -> CorpusVectors:
+def _corpus_vectors(retriever) -> _CorpusVectors:
     """The vectors that a retriever searches."""
     ...
 
-class TrainingVectors:
+class _TrainingVectors:
     """The questions of a dataset and its corpus as vectors: all that training needs."""
     queries: Any
     corpus: Any
     answers: Any
     texts: Any
 
-    def __init__(self, queries, corpus: CorpusVectors, answers: list[list[int]], texts: list[str] | None=None):
+    def __init__(self, queries, corpus: _CorpusVectors, answers: list[list[int]], texts: list[str] | None=None):
         ...
 
-    def only(self, rows=None, unjudged: bool=False) -> TrainingVectors:
+    def only(self, rows=None, unjudged: bool=False) -> _TrainingVectors:
         """Some questions, beside the nodes that answer one of them; `EmbedtuneError` if all nodes answer all."""
         ...
 
@@ -64,15 +64,15 @@ class TrainingVectors:
         """Every question beside the nearest window of each of its answers."""
         ...
 
-def training_vectors(model: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, search: Search=..., show_progress: bool=False) -> TrainingVectors:
+def training_vectors(model: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, search: Search=..., show_progress: bool=False) -> _TrainingVectors:
     """Everything that the dataset has, embedded."""
     ...
 
-def fit(adapter: BaseAdapter, data: TrainingVectors, epochs: int=10, batch_size: int=64, learning_rate: float | None=None, scale: float=20.0, both_sides: bool=False, max_nodes: int=20000, start: str='identity', seed: int=42, show_progress: bool=False) -> tuple:
+def _fit(adapter: BaseAdapter, data: _TrainingVectors, epochs: int=10, batch_size: int=64, learning_rate: float | None=None, scale: float=20.0, both_sides: bool=False, max_nodes: int=20000, start: str='identity', seed: int=42, show_progress: bool=False) -> tuple:
     """The weights after training, and the loss of every step."""
     ...
 
-def nearest_turn(matrix: np.ndarray) -> np.ndarray:
+def _nearest_turn(matrix: np.ndarray) -> np.ndarray:
     """The turn nearest to a matrix: U Vᵀ of its singular value decomposition U S Vᵀ (Schönemann 1966)."""
     ...
 
@@ -80,20 +80,20 @@ def closed_form(questions: np.ndarray, answers: np.ndarray, kind: str, penalty: 
     """The matrix W with the least Σ‖W q − a‖² + penalty · n · ‖W − 1‖²; of all, or of all turns."""
     ...
 
-def reciprocal_ranks(scores, answers: list[list[int]], k: int=10) -> np.ndarray:
+def _reciprocal_ranks(scores, answers: list[list[int]], k: int=10) -> np.ndarray:
     """1 / rank of the best answer, 0 if it is not among the first `k`."""
     ...
 
-def folds(answers: list[list[int]], n: int, seed: int=42) -> list[np.ndarray]:
+def _folds(answers: list[list[int]], n: int, seed: int=42) -> list[np.ndarray]:
     """The questions in `n` parts; those on one node stay together."""
     ...
-SHARES: Any
+_SHARES: Any
 
-def share_curve(adapter: BaseAdapter, data: TrainingVectors, shares=..., n_folds: int=4, unjudged: bool=False, **settings) -> dict:
+def _share_curve(adapter: BaseAdapter, data: _TrainingVectors, shares=..., n_folds: int=4, unjudged: bool=False, **settings) -> dict:
     """How well adapters do that go so much of the way."""
     ...
 
-def choose_share(ranks: dict) -> float:
+def _choose_share(ranks: dict) -> float:
     """The best share; half of it if its gain over the base is within a standard error."""
     ...
 
@@ -126,7 +126,7 @@ class AdapterEmbeddingModel:
         ...
 
     @property
-    def document_fingerprint(self) -> str:
+    def _document_fingerprint(self) -> str:
         """A name for the vectors of documents: the base's, unless both sides are mapped."""
         ...
 
@@ -140,7 +140,7 @@ class AdapterEmbeddingModel:
         """The model of a saved adapter; `EmbedtuneError` if it was trained over another base."""
         ...
 
-def document_fingerprint(model: EmbeddingModel) -> str:
+def _document_fingerprint(model: EmbeddingModel) -> str:
     """A name for the vectors that a model gives documents: an adapter of the question's side leaves it as it was."""
     ...
 
@@ -169,7 +169,7 @@ class EmbeddingAdapterFinetuneEngine:
         """The adapter to train; `EmbedtuneError` where it does not fit the vectors."""
         ...
 
-    def plan(self) -> EmbeddingPlan:
+    def plan(self) -> _EmbeddingPlan:
         """What `finetune` would have the model embed; nothing is embedded."""
         ...
 
@@ -185,10 +185,10 @@ class EmbeddingAdapterFinetuneEngine:
         """The tuned model over a corpus, with the windows that it was trained with."""
         ...
 
-def default_settings(engine) -> dict:
+def _default_settings(engine) -> dict:
     """What an engine does where it is told nothing."""
     ...
 
-def adapter_card(engine) -> str:
+def _adapter_card(engine) -> str:
     """The model card of an adapter."""
     ...

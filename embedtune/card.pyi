@@ -5,63 +5,63 @@ from .embedding import EmbeddingModel
 from .evaluation import Evaluation
 from .retrieval import Search
 
-def hub_id(model) -> str:
+def _hub_id(model) -> str:
     """The full id by which the hub knows a model."""
     ...
 
-def public_name(model) -> str:
+def _public_name(model) -> str:
     """What a card calls a model: its id, or the name of its folder without the way to it."""
     ...
 
-def loaded_from(model: EmbeddingModel) -> str:
+def _loaded_from(model: EmbeddingModel) -> str:
     """The id or the folder that a SentenceTransformer was loaded from; what any other model calls itself."""
     ...
 
-def measured(evaluations, settings: dict) -> Evaluation:
+def _measured(evaluations, settings: dict) -> Evaluation:
     """The evaluation of the very weights that are written."""
     ...
 
-def eval_results(evaluation: Evaluation) -> list:
+def _eval_results(evaluation: Evaluation) -> list:
     """The metrics as the hub keeps them."""
     ...
 
-def figures(evaluations, settings: dict) -> str:
+def _figures(evaluations, settings: dict) -> str:
     """The table of a run's evaluations, with what one has to know to read it."""
     ...
-CARD: str
-CARD_WHAT: Any
-CARD_FILE: Any
-CARD_USE: Any
-CARD_LIMITS: Any
+_CARD: str
+_CARD_WHAT: Any
+_CARD_FILE: Any
+_CARD_USE: Any
+_CARD_LIMITS: Any
 
-def changed(settings: dict, defaults: dict) -> str:
+def _changed(settings: dict, defaults: dict) -> str:
     """The settings that are not the default ones, as arguments."""
     ...
 
-def made_list(made: dict, defaults: dict, manifest: str) -> str:
+def _made_list(made: dict, defaults: dict, manifest: str) -> str:
     """How a model was made, as a list."""
     ...
 
-def base_code(base: str, model: EmbeddingModel) -> str:
+def _base_code(base: str, model: EmbeddingModel) -> str:
     """Python that makes the base model again, as far as a card can know."""
     ...
 
-def card_use(name: str, made: dict, model: EmbeddingModel, kind: str, search: Search) -> str:
+def _card_use(name: str, made: dict, model: EmbeddingModel, kind: str, search: Search) -> str:
     """How to call what lies in the folder, as code that runs."""
     ...
 
-def card_limits(model: EmbeddingModel, search: Search, license: str, whose: str=...) -> str:
+def _card_limits(model: EmbeddingModel, search: Search, license: str, whose: str=...) -> str:
     """What it is for, and what it cannot do, as a list."""
     ...
 
-def card_data(name: str, made: dict, kind: str, evaluation: Evaluation, license: str):
+def _card_data(name: str, made: dict, kind: str, evaluation: Evaluation, license: str):
     """The first lines of a card, by which the hub sorts it; an adapter is nothing that sentence-transformers could load by itself."""
     ...
 
-def model_card(name: str, made: dict, model: EmbeddingModel, kind: str='model', evaluations=..., defaults: dict=..., search: Search=..., license: str | None=None, whose: str=...) -> str:
+def _model_card(name: str, made: dict, model: EmbeddingModel, kind: str='model', evaluations=..., defaults: dict=..., search: Search=..., license: str | None=None, whose: str=...) -> str:
     """A model card: what it is, how to use it, how it was made, its figures and its limits; it quotes no document and no question."""
     ...
 
-def save_card(card: str, path):
+def _save_card(card: str, path):
     """Write a card to a folder, unless a README.md lies there that is none of embedtune's."""
     ...

@@ -2,57 +2,57 @@
 """`embedtune`: the same three steps without a notebook."""
 from typing import Any
 
-def run_command(args):
+def _run_command(args):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 
-def nodes_of(args):
+def _nodes_of(args):
     """The nodes of the documents on the command line."""
     ...
 
-def nodes_command(args):
+def _nodes_command(args):
     """Split documents into nodes."""
     ...
 
-def pairs_command(args):
+def _pairs_command(args):
     """Let a language model ask questions about documents."""
     ...
 
-def finetune_command(args):
+def _finetune_command(args):
     """Tune a model on the questions of a dataset."""
     ...
 
-def adapter_command(args):
+def _adapter_command(args):
     """Tune an adapter over a model, also one behind an API; stored vectors stay as they are."""
     ...
 
-def evaluate_command(args):
+def _evaluate_command(args):
     """Compare BM25 and models on the questions of a dataset."""
     ...
 
-def compare_command(args):
+def _compare_command(args):
     """Say whether one evaluation is better than another, and whether that is luck."""
     ...
 
-def ladder_command(args):
+def _ladder_command(args):
     """Run every method on the same questions, and recommend the cheapest within noise of the best."""
     ...
 
-def report_command(args):
+def _report_command(args):
     """Write one page about a finished run: the decision, the metrics, and every question."""
     ...
-DEFAULT_MODEL: str
-ARGUMENTS: dict
+_DEFAULT_MODEL: str
+_ARGUMENTS: dict
 
-def add_command(commands, function, example, names, out=None):
+def _add_command(commands, function, example, names, out=None):
     """Add one command to the parser."""
     ...
 
-def make_parser():
+def _make_parser():
     """The parser of the whole command line."""
     ...
 
-def warn_in_a_line(message, *rest, **more):
+def _warn_in_a_line(message, *rest, **more):
     """Print a warning to standard error, without the line of code that `warnings` would add."""
     ...
 

@@ -7,47 +7,47 @@ from pathlib import Path
 class EmbedtuneError(ValueError):
     """A mistake the user can mend, told in one line; every error of this package that is meant for users is one."""
 
-def check_number(name: str, value, least, most=None, whole: bool=False):
+def _check_number(name: str, value, least, most=None, whole: bool=False):
     """Raise `EmbedtuneError` where a setting is no number, or lies outside its bounds."""
     ...
 
-def check_count(value, name: str):
+def _check_count(value, name: str):
     """Raise `EmbedtuneError` if `value` counts nothing."""
     ...
 
-def write_text(text: str, path):
+def _write_text(text: str, path):
     """Write a file as a whole or not at all: under a temporary name first, renamed when complete."""
     ...
 
-def write_json(content, path):
+def _write_json(content, path):
     """Write a JSON file, whole or not at all."""
     ...
 
-def parse_json(path, error=...):
+def _parse_json(path, error=...):
     """What a JSON file holds; `error` if it is missing or no JSON."""
     ...
 
-def read_json(path, required=..., optional=..., error=...) -> dict:
+def _read_json(path, required=..., optional=..., error=...) -> dict:
     """The object in a JSON file; `error` if there is none, or a key is missing or unknown."""
     ...
 
 @contextmanager
-def writing(path):
+def _writing(path):
     """Turns what goes wrong when files are written into one line; what was complete before stays."""
     ...
 
-def sha256_of(path: Path) -> str:
+def _sha256_of(path: Path) -> str:
     """The sha256 of a file's content."""
     ...
 
-def versions():
+def _versions():
     """The versions of what a model is made with."""
     ...
 
-def md_cell(text: str, limit: int=160) -> str:
+def _md_cell(text: str, limit: int=160) -> str:
     """A text as one cell of a Markdown table: one line, shortened, nothing in it read as markup."""
     ...
 
-def counted(n: int, noun: str) -> str:
+def _counted(n: int, noun: str) -> str:
     """A number and its noun, such as '1 node' or '1,200 nodes'."""
     ...

@@ -77,42 +77,42 @@ class EmbeddingQAFinetuneDataset:
     def split(self, by: str='document', val_share: float=0.2, seed: int=42, times: dict | None=None, alike: float | None=0.8) -> tuple[EmbeddingQAFinetuneDataset, EmbeddingQAFinetuneDataset]:
         """Two datasets that share no document (or node, if so asked) and no question; each side's corpus is its own nodes."""
         ...
-WRITERS: Any
-UNKNOWN: str
+_WRITERS: Any
+_UNKNOWN: str
 
-def origin(written_by, query_ids) -> str:
+def _origin(written_by, query_ids) -> str:
     """Who wrote these questions, as what follows the word 'questions' in a sentence."""
     ...
 
-def check_texts(texts, name: str):
+def _check_texts(texts, name: str):
     """Raise `DatasetError` naming the first entry of `texts` that is not a text with something in it."""
     ...
 
-def check_node_ids(node_ids, corpus, name: str):
+def _check_node_ids(node_ids, corpus, name: str):
     """Raise `DatasetError` if the nodes that one query is judged by are no list of ids of `corpus`."""
     ...
 
-def check_judgements(dataset: EmbeddingQAFinetuneDataset):
+def _check_judgements(dataset: EmbeddingQAFinetuneDataset):
     """Raise `DatasetError` naming the first query or node of `relevant_docs` that does not fit the texts."""
     ...
 
-def check_doc_ids(doc_ids, corpus):
+def _check_doc_ids(doc_ids, corpus):
     """Raise `DatasetError` naming the first entry of `doc_ids` that is no document of a node of `corpus`."""
     ...
 
-def check_written_by(written_by, queries):
+def _check_written_by(written_by, queries):
     """Raise `DatasetError` naming the first entry of `written_by` that is no writer of a question of `queries`."""
     ...
 
 class DatasetWarning(UserWarning):
     """A dataset that can be read, and shows a fault of the tool that made it."""
-LLAMA_INDEX_ID: Any
+_LLAMA_INDEX_ID: Any
 
-def visits(dataset: EmbeddingQAFinetuneDataset) -> list[str]:
+def _visits(dataset: EmbeddingQAFinetuneDataset) -> list[str]:
     """The nodes in the order in which LlamaIndex's generator asked about them; none where another tool asked."""
     ...
 
-def two_passes(copies: list[tuple[int, int]], n: int) -> bool:
+def _two_passes(copies: list[tuple[int, int]], n: int) -> bool:
     """Whether texts recur as a second pass would have it: all after all first ones, and many of them, or the whole end."""
     ...
 
@@ -124,44 +124,44 @@ def begins_with(val: dict[str, str], train: dict[str, str]) -> bool:
     """Whether val begins with all questions of train."""
     ...
 
-def train_questions_beside(path) -> tuple:
+def _train_questions_beside(path) -> tuple:
     """The training file that goes with a file of val; an empty name if there is none."""
     ...
 
-def known_faults(dataset: EmbeddingQAFinetuneDataset, path) -> list[str]:
+def _known_faults(dataset: EmbeddingQAFinetuneDataset, path) -> list[str]:
     """A line for each fault that LlamaIndex's generator left in a file, with what to do."""
     ...
-PUBLISHED: dict
-DATA_CARD: str
+_PUBLISHED: dict
+_DATA_CARD: str
 
-def plot_question_lengths(dataset: EmbeddingQAFinetuneDataset, ax=None):
+def _plot_question_lengths(dataset: EmbeddingQAFinetuneDataset, ax=None):
     """The axes with a histogram of the questions' lengths in words, the median marked."""
     ...
 
-def answering_texts(dataset: EmbeddingQAFinetuneDataset, least: int=5) -> dict[str, str]:
+def _answering_texts(dataset: EmbeddingQAFinetuneDataset, least: int=5) -> dict[str, str]:
     """The nodes that answer a question, but for the shortest: node id -> text."""
     ...
 
-def tied_groups(members, ties) -> list[list]:
+def _tied_groups(members, ties) -> list[list]:
     """The members in groups that no tie crosses (connected components), in the order of `members`."""
     ...
 
-def alike_ties(dataset: EmbeddingQAFinetuneDataset, threshold: float=0.8) -> list[list[str]]:
+def _alike_ties(dataset: EmbeddingQAFinetuneDataset, threshold: float=0.8) -> list[list[str]]:
     """The nodes that are nearly the same, and those that answer nearly the same question: lists of node ids."""
     ...
 
-def val_members(groups: list[list], asked: set, val_share: float, seed: int) -> set:
+def _val_members(groups: list[list], asked: set, val_share: float, seed: int) -> set:
     """The members of the val side: a share of the groups with questions and the same share of those without."""
     ...
 
-def documents_of(dataset: EmbeddingQAFinetuneDataset) -> dict[str, str]:
+def _documents_of(dataset: EmbeddingQAFinetuneDataset) -> dict[str, str]:
     """The document of every node; `DatasetError` naming the first node without one."""
     ...
 
-def moment(when, doc_id: str) -> datetime:
+def _moment(when, doc_id: str) -> datetime:
     """A point in time that can be compared with others; `DatasetError` naming the document if it is none."""
     ...
 
-def newest_members(groups: list[list], asked: set, val_share: float, times: dict) -> set:
+def _newest_members(groups: list[list], asked: set, val_share: float, times: dict) -> set:
     """The newest documents, as near to the share as ties allow; `DatasetError` for one without a time, or if one side has no question."""
     ...

@@ -17,16 +17,16 @@ class Document:
         """The pages with a blank line between them; spans of nodes are offsets into this."""
         ...
 
-def read_text(path: Path) -> list[str]:
+def _read_text(path: Path) -> list[str]:
     """The pages of a text file, line ends and blank lines normalized; `EmbedtuneError` if it is not UTF-8 or empty."""
     ...
-SUFFIXES: Any
+_SUFFIXES: Any
 
-def load_document(path, engine: str='pypdf', show_progress: bool=False) -> tuple[Document, list[str]]:
+def _load_document(path, engine: str='pypdf', show_progress: bool=False) -> tuple[Document, list[str]]:
     """One file as a `Document`; `EmbedtuneError` if it cannot be read."""
     ...
 
-def find_files(paths) -> list[Path]:
+def _find_files(paths) -> list[Path]:
     """The files named, and those of the folders named that can be read (whole tree, sorted), each once."""
     ...
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from .core import EmbedtuneError
 
-def unit(vectors) -> np.ndarray:
+def _unit(vectors) -> np.ndarray:
     """`vectors` scaled to length 1 each; a vector of zeros stays."""
     ...
 
@@ -21,11 +21,11 @@ class EmbeddingModel(Protocol):
     def encode_document(self, texts: list[str]) -> np.ndarray:
         ...
 
-def is_sentence_transformer(model) -> bool:
+def _is_sentence_transformer(model) -> bool:
     """Whether `model` is a SentenceTransformer, found out without importing that library."""
     ...
 
-def check_vectors(vectors, n: int, who: str) -> np.ndarray:
+def _check_vectors(vectors, n: int, who: str) -> np.ndarray:
     """`vectors` as float32; `EmbedtuneError` unless there are `n` of one length, all finite."""
     ...
 
@@ -35,15 +35,15 @@ def encode(model: EmbeddingModel, texts: list[str], role: str='document', batch_
 DEFAULT_MODEL: str
 
 @contextmanager
-def quiet_transformers():
+def _quiet_transformers():
     """A context in which transformers shows neither progress bars nor remarks; errors are raised as ever."""
     ...
 
-def hub_answers(name: str) -> bool:
+def _hub_answers(name: str) -> bool:
     """Whether the hub can be reached: one short request, because its libraries try for a minute when it cannot."""
     ...
 
-def check_model_folder(folder: Path) -> None:
+def _check_model_folder(folder: Path) -> None:
     """Raises `EmbedtuneError` unless `folder` looks like a model with its weights as safetensors."""
     ...
 
@@ -51,11 +51,11 @@ def load_model(model=..., device: str | None=None):
     """The embedding model of that name, from safetensors only; `EmbedtuneError` if there is none."""
     ...
 
-def tokenizer_settings(tokenizer) -> dict:
+def _tokenizer_settings(tokenizer) -> dict:
     """A tokenizer's vocabulary and rules, without the cutting and padding that every call sets anew."""
     ...
 
-def model_settings(model, with_tokenizer: bool=True) -> dict:
+def _model_settings(model, with_tokenizer: bool=True) -> dict:
     """What decides a model's vectors beside its weights: transformer configuration, tokenizer, modules, prompts, window."""
     ...
 
@@ -63,20 +63,20 @@ def fingerprint(model) -> str:
     """A name for exactly this model: models of one fingerprint give the same vectors, wherever they were loaded from."""
     ...
 
-def weights_state(model) -> list:
+def _weights_state(model) -> list:
     """What shows at a glance whether weights have changed; holding the tensors keeps their places in memory from being used again."""
     ...
 
-def settings_state(model) -> str:
+def _settings_state(model) -> str:
     """The model's settings, and of the tokenizer what can be read quickly."""
     ...
-KNOWN: Any
+_KNOWN: Any
 
-def known_fingerprint(model) -> str:
+def _known_fingerprint(model) -> str:
     """`fingerprint`, read anew only when weights or settings have changed since."""
     ...
 
-def batches(texts: list[str], size: int, max_chars: int=250000):
+def _batches(texts: list[str], size: int, max_chars: int=250000):
     """The `texts` in order, in lists that fit into one request."""
     ...
 
@@ -119,7 +119,7 @@ class OpenAIEmbedding:
         """The unit vectors of `texts`, request by request."""
         ...
 
-class PrecomputedEmbedding:
+class _PrecomputedEmbedding:
     """An `EmbeddingModel` of vectors that were computed elsewhere; each text is looked up."""
     fingerprint: Any
     name: Any
@@ -143,7 +143,7 @@ class PrecomputedEmbedding:
         ...
 
     @classmethod
-    def load(cls, path) -> PrecomputedEmbedding:
+    def load(cls, path) -> _PrecomputedEmbedding:
         """The vectors of a file; `EmbedtuneError` if it is none of these."""
         ...
 
@@ -176,7 +176,7 @@ class VectorCache:
         """Keeps each vector under its key: all of them or, after a crash, none."""
         ...
 
-def content_keys(model, texts: list[str], role: str='document') -> list[str]:
+def _content_keys(model, texts: list[str], role: str='document') -> list[str]:
     """The address of each text's vector: sha256 of the model's fingerprint, the role with its prompt, and the text."""
     ...
 
@@ -208,12 +208,12 @@ class CachedEmbedding:
         """The unit vectors of `texts`: from the cache, or computed now and put there."""
         ...
 
-    def plan(self, texts: list[str], role: str='document') -> EmbeddingPlan:
+    def plan(self, texts: list[str], role: str='document') -> _EmbeddingPlan:
         """What `embed` would take; nothing is embedded."""
         ...
 
 @dataclass
-class EmbeddingPlan:
+class _EmbeddingPlan:
     """What some texts would take to embed."""
     texts: int
     known: int

@@ -7,37 +7,37 @@ import numpy as np
 from .dataset import EmbeddingQAFinetuneDataset
 from .retrieval import Search
 
-def ranks_of(found: list[str], relevant: list[str]) -> list[float]:
+def _ranks_of(found: list[str], relevant: list[str]) -> list[float]:
     """The 1-based rank of each relevant document, each counted once; inf for one that was not found."""
     ...
 
-def hit(ranks: np.ndarray, k: int) -> float:
+def _hit(ranks: np.ndarray, k: int) -> float:
     """1 if any relevant document is among the first `k`: min r ≤ k. The mean is the hit rate (sentence-transformers' accuracy@k)."""
     ...
 
-def reciprocal_rank(ranks: np.ndarray, k: int) -> float:
+def _reciprocal_rank(ranks: np.ndarray, k: int) -> float:
     """1 / min r if that is at most `k`, else 0 (Voorhees, TREC-8, 1999)."""
     ...
 
-def recall(ranks: np.ndarray, k: int) -> float:
+def _recall(ranks: np.ndarray, k: int) -> float:
     """Share of the relevant documents that are among the first `k`: #{r ≤ k} / #{r}."""
     ...
 
-def precision(ranks: np.ndarray, k: int) -> float:
+def _precision(ranks: np.ndarray, k: int) -> float:
     """Share of the first `k` that is relevant: #{r ≤ k} / k."""
     ...
 
-def ndcg(ranks: np.ndarray, k: int) -> float:
+def _ndcg(ranks: np.ndarray, k: int) -> float:
     """Σ 1/log2(1 + r) over r ≤ k, divided by that sum for the ideal ranks 1, 2, … (Järvelin and Kekäläinen, 2002; binary gains)."""
     ...
 
-def average_precision(ranks: np.ndarray, k: int) -> float:
+def _average_precision(ranks: np.ndarray, k: int) -> float:
     """Σ i/rᵢ over the i-th relevant document found at rᵢ ≤ k, divided by min(k, #{r}) (Manning et al., Introduction to Information Retrieval, 8.4)."""
     ...
-MEASURES: Any
-REPORTED: Any
-COMPARED = REPORTED[:5]
-KEPT: int
+_MEASURES: Any
+_REPORTED: Any
+_COMPARED = _REPORTED[:5]
+_KEPT: int
 
 @dataclass(repr=False)
 class Evaluation:
@@ -109,27 +109,27 @@ def as_retriever(candidate, corpus: dict[str, str], search: Search=..., show_pro
     """The retriever itself, or one of the model by `search`; `EmbedtuneError` if it is neither."""
     ...
 
-def check_known(found: list[list[str]], dataset: EmbeddingQAFinetuneDataset):
+def _check_known(found: list[list[str]], dataset: EmbeddingQAFinetuneDataset):
     """Raise `EmbedtuneError` if an id is not of the dataset's corpus."""
     ...
 
-def ranks_by_search(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int) -> tuple[list, list]:
+def _ranks_by_search(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int) -> tuple[list, list]:
     """What a search finds, and where the answers stand in it."""
     ...
 
-def ranks_in(scores: np.ndarray, places: list[int], depth: int) -> list[float]:
+def _ranks_in(scores: np.ndarray, places: list[int], depth: int) -> list[float]:
     """The 1-based rank of each of these nodes by its score; of equal scores the earlier position comes first; inf beyond `depth`."""
     ...
 
-def ranks_by_score(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int) -> tuple[list, list]:
-    """What `ranks_by_search` gives, by counting; `EmbedtuneError` if the retriever was built over another corpus."""
+def _ranks_by_score(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int) -> tuple[list, list]:
+    """What `_ranks_by_search` gives, by counting; `EmbedtuneError` if the retriever was built over another corpus."""
     ...
 
 def evaluate(model_or_retriever, dataset: EmbeddingQAFinetuneDataset, depth: int=1000, name: str | None=None, search: Search=..., show_progress: bool=False, train_dataset: EmbeddingQAFinetuneDataset | None=None, allow_leakage: bool=False) -> Evaluation:
     """The ranks of all relevant nodes of `dataset`; `EmbedtuneError` if it is broken or was trained on, or if another corpus was searched."""
     ...
 
-def listed(evaluations) -> list[Evaluation]:
+def _listed(evaluations) -> list[Evaluation]:
     """The evaluations as a list; `EmbedtuneError` if there are none."""
     ...
 
@@ -137,16 +137,16 @@ def compare(evaluations):
     """A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, questions and seconds; whose questions in the corner, or where they differ in a column."""
     ...
 
-def md_number(value, column: str) -> str:
+def _md_number(value, column: str) -> str:
     """A value as a cell of a Markdown table."""
     ...
 
 def to_markdown(table) -> str:
     """The table as GitHub Markdown, its index as the first column."""
     ...
-HATCHES: Any
+_HATCHES: Any
 
-def write_value(ax, x: float, value: float):
+def _write_value(ax, x: float, value: float):
     """Write the height of a bar into its top, or above it where it is too low for that."""
     ...
 

@@ -6,35 +6,35 @@ from dataclasses import field
 import numpy as np
 from .dataset import EmbeddingQAFinetuneDataset
 
-def wording_flaws(dataset: EmbeddingQAFinetuneDataset, ids: list[str], style='short') -> dict[str, str]:
+def _wording_flaws(dataset: EmbeddingQAFinetuneDataset, ids: list[str], style='short') -> dict[str, str]:
     """The questions whose wording is wrong whatever they are about."""
     ...
 
-def leaked_answers(dataset: EmbeddingQAFinetuneDataset, ids: list[str]) -> dict[str, str]:
+def _leaked_answers(dataset: EmbeddingQAFinetuneDataset, ids: list[str]) -> dict[str, str]:
     """The questions that hold their own answer."""
     ...
 
-def copied_questions(dataset: EmbeddingQAFinetuneDataset, ids: list[str], limit: int=10) -> dict[str, str]:
+def _copied_questions(dataset: EmbeddingQAFinetuneDataset, ids: list[str], limit: int=10) -> dict[str, str]:
     """The questions that take over more than `limit` words in a row from one of their nodes."""
     ...
 
-def repeated_rows(vectors: np.ndarray, limit: float=0.95, labels: list | None=None, block: int=1024) -> dict[int, int]:
+def _repeated_rows(vectors: np.ndarray, limit: float=0.95, labels: list | None=None, block: int=1024) -> dict[int, int]:
     """The rows that repeat an earlier one which itself is kept."""
     ...
 
-def repeated_questions(dataset: EmbeddingQAFinetuneDataset, ids: list[str], model, limit: float=0.95, show_progress: bool=False) -> dict[str, str]:
+def _repeated_questions(dataset: EmbeddingQAFinetuneDataset, ids: list[str], model, limit: float=0.95, show_progress: bool=False) -> dict[str, str]:
     """The questions that say what an earlier one says, with the same names and numbers."""
     ...
 
-def lead(scores: np.ndarray, rank: int=20) -> np.ndarray:
+def _lead(scores: np.ndarray, rank: int=20) -> np.ndarray:
     """How far each best score lies above the one at that rank."""
     ...
 
-def check_retriever(retriever, dataset: EmbeddingQAFinetuneDataset) -> None:
+def _check_retriever(retriever, dataset: EmbeddingQAFinetuneDataset) -> None:
     """Raises `EmbedtuneError` if the retriever says which nodes it knows and lacks one that a question is about."""
     ...
 
-def search_flaws(dataset: EmbeddingQAFinetuneDataset, ids: list[str], retriever, generic: float=0.5, round_trip: int=20) -> dict[str, str]:
+def _search_flaws(dataset: EmbeddingQAFinetuneDataset, ids: list[str], retriever, generic: float=0.5, round_trip: int=20) -> dict[str, str]:
     """The questions that many nodes answer, and those that do not lead back to a node of theirs."""
     ...
 
@@ -71,34 +71,34 @@ class FilterReport:
         ...
 
     def plot(self, ax=None):
-        """The bars of `plot_filters`."""
+        """The bars of `_plot_filters`."""
         ...
 
-def plot_filters(report: FilterReport, ax=None):
+def _plot_filters(report: FilterReport, ax=None):
     """The axes with a bar for the kept questions and one for each filter that dropped some."""
     ...
 
-def model_of(retriever):
+def _model_of(retriever):
     """The embedding model of a retriever, or of the first of several that has one."""
     ...
 
-def judge_verdicts(dataset: EmbeddingQAFinetuneDataset, ids: list[str], judge, report: FilterReport, show_progress: bool=False) -> dict[str, str]:
+def _judge_verdicts(dataset: EmbeddingQAFinetuneDataset, ids: list[str], judge, report: FilterReport, show_progress: bool=False) -> dict[str, str]:
     """The questions that a judge scores too low."""
     ...
 
-def wording_names(style) -> list[str]:
+def _wording_names(style) -> list[str]:
     """The flaws of wording that a question of that style may have."""
     ...
 
-def why_skipped(limit, tool, what: str) -> str:
+def _why_skipped(limit, tool, what: str) -> str:
     """Why a filter does not run."""
     ...
 
-def left_over(dataset: EmbeddingQAFinetuneDataset, report: FilterReport) -> EmbeddingQAFinetuneDataset:
+def _left_over(dataset: EmbeddingQAFinetuneDataset, report: FilterReport) -> EmbeddingQAFinetuneDataset:
     """The dataset without the questions that were dropped, with all its nodes; `EmbedtuneError` if no question is left."""
     ...
 
-def run_search(report: FilterReport, dataset: EmbeddingQAFinetuneDataset, retriever, generic: float, round_trip: int):
+def _run_search(report: FilterReport, dataset: EmbeddingQAFinetuneDataset, retriever, generic: float, round_trip: int):
     """Run the two filters that search, with one search."""
     ...
 

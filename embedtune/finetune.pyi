@@ -11,7 +11,7 @@ def with_filler(texts, share: float, fillers=..., seed=0) -> tuple:
     """The texts, some of them with a phrase in front."""
     ...
 
-class Examples:
+class _Examples:
     """A training set whose positives the model chooses anew before each epoch."""
     known: Any
     filler: Any
@@ -62,15 +62,15 @@ class FinetuneSettings:
     fillers: tuple | None = None
     early_stopping: int | None = None
 
-def check_fillers(settings: FinetuneSettings):
+def _check_fillers(settings: FinetuneSettings):
     """Raise `EmbedtuneError` where the fillers are no phrases, or are given and not used."""
     ...
 
-def check_settings(settings: FinetuneSettings) -> FinetuneSettings:
+def _check_settings(settings: FinetuneSettings) -> FinetuneSettings:
     """The settings; `EmbedtuneError` where a value makes no sense."""
     ...
 
-def read_settings(options: dict) -> FinetuneSettings:
+def _read_settings(options: dict) -> FinetuneSettings:
     """The settings; `EmbedtuneError` for a name that is none, with the nearest that is."""
     ...
 
@@ -118,123 +118,123 @@ class SentenceTransformersFinetuneEngine:
         ...
 MANIFEST: str
 
-def check_output_folder(path):
+def _check_output_folder(path):
     """Raise `EmbedtuneError` where writing a model to `path` would harm other files."""
     ...
 
-def require(package: str, setting: str, how: str):
+def _require(package: str, setting: str, how: str):
     """Raise `EmbedtuneError` where an optional package is missing."""
     ...
 
-def check_engine(engine):
+def _check_engine(engine):
     """Raise `EmbedtuneError` where the engine's datasets, loss, teacher or output folder cannot work together."""
     ...
 
-def check_room(settings: FinetuneSettings, model):
+def _check_room(settings: FinetuneSettings, model):
     """Raise `EmbedtuneError` where a window and a filler are more than the model reads."""
     ...
 
-def together():
+def _together():
     """Wait until every process that trains has come here."""
     ...
 
-def learning_model(engine):
+def _learning_model(engine):
     """The base model with the run's prompts."""
     ...
 
-def add_lora(model, rank: int):
+def _add_lora(model, rank: int):
     """Let a low-rank adapter of every linear layer learn in place of the weights."""
     ...
 
-def fold_lora(model):
+def _fold_lora(model):
     """Add the adapter to the weights and take it out of the model."""
     ...
 
-def training_examples(engine, model) -> tuple:
+def _training_examples(engine, model) -> tuple:
     """The pairs of a run."""
     ...
 
-def teacher_margins(teacher, pairs):
+def _teacher_margins(teacher, pairs):
     """By how much the teacher finds each positive better than each hard negative."""
     ...
 
-def loss_of_run(engine, model, pairs, examples: Examples):
+def _loss_of_run(engine, model, pairs, examples: _Examples):
     """The user's loss, or ours with what is known of the pairs."""
     ...
 
-def give_back_memory():
+def _give_back_memory():
     """Let the C library return freed memory to the system, where it can (glibc's `malloc_trim`)."""
     ...
 
-def save_weights(model, path):
+def _save_weights(model, path):
     """Write the weights, whole or not at all."""
     ...
 
-def search_of(model, settings: FinetuneSettings) -> Search:
+def _search_of(model, settings: FinetuneSettings) -> Search:
     """How the tuned model will be searched: by the window that it is trained on, and by half of it unless it is to be fast."""
     ...
 
-def after_epoch(engine, model, checkpoints, epoch: int) -> bool:
+def _after_epoch(engine, model, checkpoints, epoch: int) -> bool:
     """Evaluate the model on `val_dataset`, if there is one, and keep its weights if it is the best so far and early stopping is on."""
     ...
 
-def watcher(engine, model, examples: Examples, loss, checkpoints):
+def _watcher(engine, model, examples: _Examples, loss, checkpoints):
     """What happens around the steps of a run."""
     ...
 
-def warmup_steps(engine, examples: Examples) -> int:
+def _warmup_steps(engine, examples: _Examples) -> int:
     """The share of all steps that is warmed up in, rounded down: the first of them is taken at a rate of 0, which a run of few steps cannot spare."""
     ...
 
-def training_arguments(engine, model, examples: Examples, checkpoints):
+def _training_arguments(engine, model, examples: _Examples, checkpoints):
     """The `SentenceTransformerTrainingArguments` of a run."""
     ...
 
-def make_trainer(engine, model, checkpoints):
+def _make_trainer(engine, model, checkpoints):
     """The trainer of a run: its rows, batches that keep answers apart, the loss that knows them."""
     ...
 
-def tensorboard(log_dir) -> list:
+def _tensorboard(log_dir) -> list:
     """The callback that writes the loss for TensorBoard, if that is wanted."""
     ...
 
-def code_name(function):
+def _code_name(function):
     """What tells one loss or teacher from another: the name of a class, for a function its code as well."""
     ...
 
-def run_manifest(engine, model):
+def _run_manifest(engine, model):
     """What a run is made from: base model, dataset, settings and versions."""
     ...
 
-def checkpoint_folder(engine, manifest):
+def _checkpoint_folder(engine, manifest):
     """The folder for the checkpoints of the run that `manifest` describes; those of other runs into the same output are deleted."""
     ...
 
-def card_of_run(engine, model, manifest: dict, search: Search) -> str:
+def _card_of_run(engine, model, manifest: dict, search: Search) -> str:
     """The model card of a run."""
     ...
 
-def save_model(model, path, manifest, card: str='', search: Search=...):
+def _save_model(model, path, manifest, card: str='', search: Search=...):
     """Write `model` (safetensors), its card and its manifest to `path`, whole or not at all."""
     ...
 
-def finished_model(engine, model, checkpoints):
+def _finished_model(engine, model, checkpoints):
     """The model as it is written: of the best epoch if early stopping looked for it, the adapter folded in, merged with the base."""
     ...
 
-def frozen_count(settings: FinetuneSettings, model) -> int:
+def _frozen_count(settings: FinetuneSettings, model) -> int:
     """How many of the lowest layers do not learn."""
     ...
 
-def tune(engine, model, checkpoints):
+def _tune(engine, model, checkpoints):
     """Tune `model` from the last whole epoch on, and fill `engine.history` and `engine.evaluations`."""
     ...
 
-def upload(path, repo_id: str):
+def _upload(path, repo_id: str):
     """Put a model into a private repository of the hub; `EmbedtuneError` if that fails."""
     ...
 
-def finetuned_folder(engine):
+def _finetuned_folder(engine):
     """The folder of the tuned model; `EmbedtuneError` before there is one."""
     ...
 

@@ -2,15 +2,15 @@
 """The lowest layers need not learn: what they make of a text is computed once and kept."""
 from typing import Any
 
-def set_dropout(model, share: float):
+def _set_dropout(model, share: float):
     """Give all dropout layers, and attention where it drops out itself, this share; what the configuration says stays."""
     ...
 
-def encoder_layers(model, n_frozen: int):
+def _encoder_layers(model, n_frozen: int):
     """The layers of the model's transformer, lowest first; `EmbedtuneError` if it has no such list, or too few of them."""
     ...
 
-class FrozenLayers:
+class _FrozenLayers:
     """The embeddings and lowest layers of a model, computed once for each text; for use in a `with` statement."""
     frozen: Any
     transformer: Any

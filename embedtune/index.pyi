@@ -6,9 +6,9 @@ import numpy as np
 from .embedding import EmbeddingModel
 from .retrieval import DenseRetriever
 from .retrieval import Hits
-STAMP: str
+_STAMP: str
 
-def stamp(retriever) -> dict:
+def _stamp(retriever) -> dict:
     """What made the vectors: the model as it embeds documents, windows, and how they count."""
     ...
 
@@ -16,15 +16,15 @@ def save_index(retriever, path):
     """Write the vectors, texts and stamp of a retriever."""
     ...
 
-def read_stamp(path) -> dict:
+def _read_stamp(path) -> dict:
     """The stamp of an index; `EmbedtuneError` if there is none."""
     ...
 
-def check_stamp(made: dict, model: EmbeddingModel, path):
+def _check_stamp(made: dict, model: EmbeddingModel, path):
     """Raise `EmbedtuneError` if another model made the vectors."""
     ...
 
-def open_part(model: EmbeddingModel, corpus: dict[str, str], path: Path, i: int, settings: dict) -> DenseRetriever:
+def _open_part(model: EmbeddingModel, corpus: dict[str, str], path: Path, i: int, settings: dict) -> DenseRetriever:
     """One size of windows, its vectors left on disk until they are needed."""
     ...
 
@@ -32,7 +32,7 @@ def open_index(path, model: EmbeddingModel):
     """The retriever that was saved; `EmbedtuneError` for another model."""
     ...
 
-def require_lancedb():
+def _require_lancedb():
     """The module `lancedb`; `EmbedtuneError` without the extra."""
     ...
 
@@ -63,10 +63,10 @@ class LanceRetriever:
         """The nodes nearest to each query; a query with fewer than others is filled up with no node at −inf."""
         ...
 
-def recall_at(found: list[list[str]], exact: list[list[str]], k: int=10) -> float:
+def _recall_at(found: list[list[str]], exact: list[list[str]], k: int=10) -> float:
     """Mean share of the exact first `k` among those that were found."""
     ...
 
-def clustered(n: int, dim: int=384, spread: float=1.0, size: int=100, seed: int=0):
+def _clustered(n: int, dim: int=384, spread: float=1.0, size: int=100, seed: int=0):
     """Vectors around centres that lie around fewer centres, as texts lie in subjects."""
     ...

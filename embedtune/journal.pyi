@@ -3,19 +3,19 @@
 from typing import Any
 from .llm import ChatLLM
 
-def parse_jsonl(content: bytes) -> list[dict]:
+def _parse_jsonl(content: bytes) -> list[dict]:
     """The records of JSON lines; torn lines are left out."""
     ...
 
-def read_jsonl(path) -> list[dict]:
+def _read_jsonl(path) -> list[dict]:
     """The records of a file to which lines are added; torn lines are left out."""
     ...
 
-def append_jsonl(path, *records: dict):
+def _append_jsonl(path, *records: dict):
     """Add records in a single write, on a line of their own even if the last line is torn."""
     ...
 
-def request_key(model: str, messages: list[dict], settings: dict) -> str:
+def _request_key(model: str, messages: list[dict], settings: dict) -> str:
     """The name of an answer, the same on every machine."""
     ...
 
@@ -67,15 +67,15 @@ class ReplayLLM:
         """The answer to a single prompt."""
         ...
 
-def batch_line(llm: ChatLLM, key: str, messages: list[dict], overrides: dict) -> bytes:
+def _batch_line(llm: ChatLLM, key: str, messages: list[dict], overrides: dict) -> bytes:
     """A request as a line of a batch."""
     ...
 
-def split_batches(lines: list[bytes], most: int=50000, size: int=200000000) -> list[list[bytes]]:
+def _split_batches(lines: list[bytes], most: int=50000, size: int=200000000) -> list[list[bytes]]:
     """Lines in as many batches as the limits ask for (OpenAI's, as of its client 3.54)."""
     ...
 
-class BatchState:
+class _BatchState:
     """The batches under way for a journal, in `<journal>.batch.json`; no file, no batches."""
     path: Any
     batches: Any
@@ -103,14 +103,14 @@ class BatchState:
         """Write down what came out of some batches, and forget them; `LLMError` if one did not end well."""
         ...
 
-def batch_record(llm: ChatLLM, line: dict) -> dict:
+def _batch_record(llm: ChatLLM, line: dict) -> dict:
     """What became of a request, its tokens counted at half the price."""
     ...
 
-def run_batches(tape: ReplayLLM, state: BatchState, client, missing: dict, overrides: dict, waiting: tuple):
+def _run_batches(tape: ReplayLLM, state: _BatchState, client, missing: dict, overrides: dict, waiting: tuple):
     """Hand in what is missing, if the budget allows it, and wait for the answers."""
     ...
 
-def batch_chat(llm: ChatLLM, path, conversations: list, poll: float=60, max_wait: float | None=None, show_progress: bool=True, **overrides) -> ReplayLLM:
+def _batch_chat(llm: ChatLLM, path, conversations: list, poll: float=60, max_wait: float | None=None, show_progress: bool=True, **overrides) -> ReplayLLM:
     """Have many questions answered by OpenAI's Batch API; a call that was interrupted goes on where it was, `LLMError` tells what to do."""
     ...

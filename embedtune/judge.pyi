@@ -2,18 +2,18 @@
 """A language model says whether a passage answers a question"""
 from typing import Any
 from dataclasses import dataclass
-RUBRIC: str
-VERDICT_SCHEMA: Any
+_RUBRIC: str
+_VERDICT_SCHEMA: Any
 
-def judge_prompt(question: str, text) -> str:
+def _judge_prompt(question: str, text) -> str:
     """The rubric with a question and its passages filled in."""
     ...
 
-def parse_score(answer: str) -> int | None:
+def _parse_score(answer: str) -> int | None:
     """The score in an answer; None if there is none, or more than one."""
     ...
 
-def judge_question(llm, question: str, text) -> int | None:
+def _judge_question(llm, question: str, text) -> int | None:
     """The score that a language model gives a question."""
     ...
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from .dataset import EmbeddingQAFinetuneDataset
 from .evaluation import Evaluation
 from .retrieval import Search
-from .verdicts import Difference
+from .verdicts import _Difference
 
 @dataclass
-class Job:
+class _Job:
     """What every method of a ladder is given."""
     train: EmbeddingQAFinetuneDataset
     val: EmbeddingQAFinetuneDataset
@@ -45,7 +45,7 @@ class Job:
         """A tuned model over the corpus that is judged."""
         ...
 
-    def measure(self, name: str, below: dict[str, Rung]) -> Rung:
+    def measure(self, name: str, below: dict[str, _Rung]) -> _Rung:
         """Train a method, build its index, time its search, and evaluate it."""
         ...
 
@@ -53,83 +53,83 @@ class Job:
         """A name for everything that the figures of a job depend on."""
         ...
 
-    def rung(self, name: str, below: dict[str, Rung]) -> Rung:
+    def rung(self, name: str, below: dict[str, _Rung]) -> _Rung:
         """A rung as it was written, or measured now and written."""
         ...
 
-class Method(NamedTuple):
+class _Method(NamedTuple):
     """A row of the ladder."""
     make: object
     weights: bool
     after: str | None
-METHODS: dict
+_METHODS: dict
 
 def method(name: str, weights: bool=False, after: str | None=None):
     """A decorator that makes a function a row of the ladder."""
     ...
 
-def words(job: Job):
+def _words(job: _Job):
     """Search by words."""
     ...
 
-def one_vector(job: Job):
+def _one_vector(job: _Job):
     """The model as most use it: a node is one vector, and what the model does not read is lost."""
     ...
 
-def by_windows(job: Job):
+def _by_windows(job: _Job):
     """The model by windows."""
     ...
 
-def hybrid(job: Job):
+def _hybrid(job: _Job):
     """The model by windows and BM25."""
     ...
 
-def adapted(job: Job, kind):
+def _adapted(job: _Job, kind):
     """The base behind an adapter."""
     ...
 
-def linear(job: Job):
+def _linear(job: _Job):
     """A matrix between the question's vector and the search."""
     ...
 
-def low_rank(job: Job):
+def _low_rank(job: _Job):
     """The same with 32 directions."""
     ...
 
-def tower(job: Job):
+def _tower(job: _Job):
     """A copy of the model that learned to ask."""
     ...
 
-def nudged(job: Job):
+def _nudged(job: _Job):
     """Stored vectors moved towards the training questions that they answer."""
     ...
 
-def finetuned(job: Job, name: str, **settings):
+def _finetuned(job: _Job, name: str, **settings):
     """The folder of a tuned model."""
     ...
 
-def fast_finetune(job: Job):
+def _fast_finetune(job: _Job):
     """The upper third of the model's layers tuned."""
     ...
 
-def full_finetune(job: Job):
+def _full_finetune(job: _Job):
     """The model tuned."""
     ...
 
-def shipped(job: Job):
+def _shipped(job: _Job):
     """The tuned model as it is shipped."""
     ...
 
-def merged(job: Job):
+def _merged(job: _Job):
     """Four fifths of the tuned weights and one of the base's."""
     ...
 
-def api(job: Job):
+def _api(job: _Job):
     """Another model, as it is."""
     ...
 
 @dataclass
-class Rung:
+class _Rung:
     """What one method gives and what it costs."""
     method: str
     evaluation: Evaluation
@@ -144,27 +144,27 @@ class Rung:
     def cost(self):
         ...
 
-def dense_parts(retriever) -> list:
+def _dense_parts(retriever) -> list:
     """The retrievers by vectors inside a retriever."""
     ...
 
-def index_mb(retriever) -> float:
+def _index_mb(retriever) -> float:
     """What the vectors of a retriever weigh, or, without any, BM25's table."""
     ...
 
-def query_ms(retriever, questions: list[str]) -> float:
+def _query_ms(retriever, questions: list[str]) -> float:
     """The median time of one search."""
     ...
 
-def spent(job: Job) -> float:
+def _spent(job: _Job) -> float:
     """What the models behind APIs have cost so far."""
     ...
 
 @dataclass
 class Ladder:
     """The rungs of one job, from the cheapest on."""
-    job: Job
-    rungs: dict[str, Rung] = field(default_factory=dict)
+    job: _Job
+    rungs: dict[str, _Rung] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     shared_seconds: float = 0.0
 
@@ -172,7 +172,7 @@ class Ladder:
         """A pandas DataFrame by method: the metric with its 95 % interval, hit rate@5, and the costs."""
         ...
 
-    def recommend(self, metric: str='mrr@10') -> Recommendation:
+    def recommend(self, metric: str='mrr@10') -> _Recommendation:
         """The cheapest method, in money and then in seconds, whose distance from the best could be chance."""
         ...
 
@@ -180,11 +180,11 @@ class Ladder:
         """A matplotlib figure: quality with 95 % intervals of every method, and beside it what it costs."""
         ...
 
-def file_name(name: str, squeeze: bool=True) -> str:
+def _file_name(name: str, squeeze: bool=True) -> str:
     """The name in small letters, digits and hyphens, so that it can be part of a path."""
     ...
 
-def check_methods(methods, job: Job) -> dict[str, str | None]:
+def _check_methods(methods, job: _Job) -> dict[str, str | None]:
     """The methods to climb, in the ladder's order; `EmbedtuneError` for an unknown one."""
     ...
 
@@ -192,19 +192,19 @@ def ladder(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, m
     """Every method on the same questions; `EmbedtuneError` if the two sides share answers, or a method is unknown."""
     ...
 
-class Recommendation(NamedTuple):
+class _Recommendation(NamedTuple):
     """The method to ship, and why."""
     method: str
     best: str
     reason: str
-    behind: dict[str, Difference]
-COSTS: Any
+    behind: dict[str, _Difference]
+_COSTS: Any
 
-def thinned(dataset: EmbeddingQAFinetuneDataset, share: float, by: str, seed: int=0) -> EmbeddingQAFinetuneDataset:
+def _thinned(dataset: EmbeddingQAFinetuneDataset, share: float, by: str, seed: int=0) -> EmbeddingQAFinetuneDataset:
     """About that share of the questions, over the same corpus."""
     ...
 
-class Saturation(NamedTuple):
+class _Saturation(NamedTuple):
     """How quality grows with the training questions, and what to get more of."""
     curves: dict[str, dict[float, Evaluation]]
     decision: str
@@ -214,10 +214,10 @@ class Saturation(NamedTuple):
         """The axes with the metric against the share of the questions, with 95 % intervals."""
         ...
 
-def saturation(job: Job, name: str='fast finetune', shares=..., metric: str='mrr@10', worthwhile: float=0.01) -> Saturation:
+def saturation(job: _Job, name: str='fast finetune', shares=..., metric: str='mrr@10', worthwhile: float=0.01) -> _Saturation:
     """A method trained on shares of the questions, and whether more questions or more documents would help; goes on where it was."""
     ...
 
-def saturated(curves: dict, val: EmbeddingQAFinetuneDataset, ends, metric: str, worthwhile: float) -> tuple[str, str]:
+def _saturated(curves: dict, val: EmbeddingQAFinetuneDataset, ends, metric: str, worthwhile: float) -> tuple[str, str]:
     """What the end of the curves says."""
     ...

@@ -30,7 +30,7 @@ class BaseAdapter:
     def formula(self, x, w):
         ...
 
-def identity(adapter):
+def _identity(adapter):
     """Raise `EmbedtuneError` unless vectors keep their length."""
     ...
 
@@ -73,7 +73,7 @@ class Scale(BaseAdapter):
 
     def apply(self, x, w):
         ...
-ACTIVATIONS: Any
+_ACTIVATIONS: Any
 
 @dataclass
 class TwoLayerNN(BaseAdapter):
@@ -95,18 +95,18 @@ class TwoLayerNN(BaseAdapter):
 
     def apply(self, x, w):
         ...
-ADAPTER: Any
-WEIGHTS: Any
+_ADAPTER: Any
+_WEIGHTS: Any
 
-def save_adapter(adapter: BaseAdapter, path, **facts):
+def _save_adapter(adapter: BaseAdapter, path, **facts):
     """Write an adapter to a folder, the weights first: a folder with a readable `adapter.json` is whole."""
     ...
 
-def adapter_kinds(cls=...) -> dict:
+def _adapter_kinds(cls=...) -> dict:
     """Every kind of adapter that is defined by now."""
     ...
 
-def with_weights(kind, settings: dict, weights: dict, where) -> BaseAdapter:
+def _with_weights(kind, settings: dict, weights: dict, where) -> BaseAdapter:
     """An adapter of that kind with those weights; `EmbedtuneError` where they do not fit."""
     ...
 
@@ -114,10 +114,10 @@ def load_adapter(path, adapter_cls=None) -> BaseAdapter:
     """The adapter of a folder; `EmbedtuneError` if there is none, or of an unknown kind."""
     ...
 
-def load_llama_index(path, adapter_cls=None) -> BaseAdapter:
+def _load_llama_index(path, adapter_cls=None) -> BaseAdapter:
     """An adapter that LlamaIndex saved."""
     ...
 
-def save_onnx(adapter: BaseAdapter, path):
+def _save_onnx(adapter: BaseAdapter, path):
     """Write the adapter as a graph from `vectors` (n, in_features) to `adapted` (n, out_features), rows of length 1; `EmbedtuneError` without the extra."""
     ...

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from .dataset import EmbeddingQAFinetuneDataset
 
-class Leak(NamedTuple):
+class _Leak(NamedTuple):
     """An entry of val, and the entry of train that is most like it."""
     train_id: str
     val_id: str
     similarity: float
 
-def closest_pairs(train: dict[str, str], val: dict[str, str], shingles_of, threshold: float, show_progress: bool=False) -> list[Leak]:
+def _closest_pairs(train: dict[str, str], val: dict[str, str], shingles_of, threshold: float, show_progress: bool=False) -> list[_Leak]:
     """For each text of `val` its equal or most similar text of `train`, if there is one."""
     ...
 
@@ -20,8 +20,8 @@ class Leakage:
     """What val has in common with train; false if there is nothing."""
     train: EmbeddingQAFinetuneDataset
     val: EmbeddingQAFinetuneDataset
-    texts: list[Leak]
-    questions: list[Leak]
+    texts: list[_Leak]
+    questions: list[_Leak]
     threshold: float = 0.8
 
     def __bool__(self):

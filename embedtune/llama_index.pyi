@@ -4,23 +4,22 @@ from typing import Any
 from pathlib import Path
 from .adapter import EmbeddingAdapterFinetuneEngine as AdapterEngine
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import unit
 from .finetune import SentenceTransformersFinetuneEngine as FinetuneEngine
 from .nodes import Node
 
-def to_node(node) -> Node:
+def _to_node(node) -> Node:
     """The node under the same id; `EmbedtuneError` if it is none."""
     ...
 
-def to_text_nodes(nodes: list[Node]) -> list:
+def _to_text_nodes(nodes: list[Node]) -> list:
     """The nodes for LlamaIndex, under the same ids; `EmbedtuneError` without the package."""
     ...
 
-def require_llama_index(name: str):
+def _require_llama_index(name: str):
     """Raise `EmbedtuneError` where LlamaIndex is not installed."""
     ...
 
-class LlamaIndexLLM:
+class _LlamaIndexLLM:
     """A language model of LlamaIndex, as the other chapters ask one."""
     name: Any
     model: Any
@@ -41,13 +40,13 @@ class LlamaIndexLLM:
     def chat(self, messages: list[dict], **settings) -> str:
         """The answer; when the last attempt fails `LLMError`, which costs one node, or `EmbedtuneError`, which ends the run."""
         ...
-SECRET: Any
+_SECRET: Any
 
-def told_settings(embed_model) -> dict:
+def _told_settings(embed_model) -> dict:
     """What an embedding tells about itself that bears on its vectors, without secrets."""
     ...
 
-class LlamaIndexEmbedding:
+class _LlamaIndexEmbedding:
     """An embedding of LlamaIndex as an `EmbeddingModel`, with unit vectors."""
     embed_model: Any
     name: Any
@@ -87,7 +86,7 @@ class LlamaIndexEmbedding:
         """A name for this model: its class and settings, with its weights where they are at hand, or a sample vector where it is not behind an API."""
         ...
 
-def as_model(embed_model):
+def _as_model(embed_model):
     """The embedding as the other chapters use one; `EmbedtuneError` if it is none."""
     ...
 
@@ -95,33 +94,33 @@ def resolve_embed_model(embed_model=None, callback_manager=None):
     """The embedding of that name: a local one loaded by us, which needs no further package of LlamaIndex's, any other by LlamaIndex."""
     ...
 
-def embedding_for(model, name: str, embed_batch_size: int=32, callback_manager=None):
+def _embedding_for(model, name: str, embed_batch_size: int=32, callback_manager=None):
     """The model for LlamaIndex, under a name."""
     ...
 
-def as_dataset(dataset) -> EmbeddingQAFinetuneDataset:
+def _as_dataset(dataset) -> EmbeddingQAFinetuneDataset:
     """The dataset as ours; `EmbedtuneError` if it is none."""
     ...
 
-class NotCarriedOver(UserWarning):
+class _NotCarriedOver(UserWarning):
     """A parameter of LlamaIndex's that has no effect here."""
 
-def say_without_effect(given: dict, advice: dict):
+def _say_without_effect(given: dict, advice: dict):
     """Warn of each parameter that was given and has no effect."""
     ...
 
-def is_about(path, nodes: list[Node]) -> bool:
+def _is_about(path, nodes: list[Node]) -> bool:
     """Whether the file holds no text but these nodes'."""
     ...
 
-def output_file(output_path, nodes: list[Node]) -> Path:
+def _output_file(output_path, nodes: list[Node]) -> Path:
     """Where the dataset is written; `EmbedtuneError` if that would spoil another one."""
     ...
 
 def generate_qa_embedding_pairs(nodes, llm=None, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, retry_limit: int=3, on_failure: str='continue', save_every: int | None=None, output_path=None, verbose: bool=True, **options) -> EmbeddingQAFinetuneDataset:
     """Questions of a model about the nodes, written to `output_path`; the corpus has LlamaIndex's node ids."""
     ...
-ST_ADVICE: Any
+_ST_ADVICE: Any
 
 class SentenceTransformersFinetuneEngine(FinetuneEngine):
     """Finetunes a sentence-transformers model; the tuned model is an embedding of LlamaIndex."""
@@ -137,20 +136,20 @@ class SentenceTransformersFinetuneEngine(FinetuneEngine):
         """The tuned model of `model_output_path` for LlamaIndex."""
         ...
 
-def refuse_settings(where: str, given: dict, known=...):
+def _refuse_settings(where: str, given: dict, known=...):
     """Raise `EmbedtuneError` for a setting that is none."""
     ...
 
-def accept_settings(where: str, given: dict, known=...) -> dict:
+def _accept_settings(where: str, given: dict, known=...) -> dict:
     """The settings that were given; `EmbedtuneError` for one that is none."""
     ...
 
-def as_adapter(adapter):
+def _as_adapter(adapter):
     """The adapter as ours; `EmbedtuneError` if it is a torch module of one's own."""
     ...
-ADAPTER_ADVICE: Any
+_ADAPTER_ADVICE: Any
 
-def train_settings(given: dict) -> dict:
+def _train_settings(given: dict) -> dict:
     """The settings for our adapter engine; a warning for each without effect, `EmbedtuneError` for one that is none."""
     ...
 
@@ -183,6 +182,6 @@ def AdapterEmbeddingModel(base_embed_model, adapter_path, adapter_cls=None, tran
     ...
 LinearAdapterEmbeddingModel = AdapterEmbeddingModel
 
-def as_retriever(retriever, nodes, similarity_top_k: int=5):
+def _as_retriever(retriever, nodes, similarity_top_k: int=5):
     """A retriever of ours for LlamaIndex, which gives its nodes; `EmbedtuneError` without the package."""
     ...

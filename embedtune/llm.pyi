@@ -10,18 +10,18 @@ class LLMError(EmbedtuneError):
 
 class BudgetReached(LLMError):
     """The next request could pass the limit that was set, so it was not sent."""
-PRICES_DATE: str
-PRICES: dict
+_PRICES_DATE: str
+_PRICES: dict
 
-def is_local(base_url: str) -> bool:
+def _is_local(base_url: str) -> bool:
     """Whether a server runs on this machine."""
     ...
 
 def price_of(model: str, base_url: str | None=None, price: tuple | None=None) -> tuple:
-    """The price of a model: yours, nothing on this machine, else that of `PRICES`."""
+    """The price of a model: yours, nothing on this machine, else that of `_PRICES`."""
     ...
 
-def estimate_tokens(messages: list[dict]) -> int:
+def _estimate_tokens(messages: list[dict]) -> int:
     """About how many tokens some messages have: characters/4, wide ones (CJK) 1 each, and 4 around every message."""
     ...
 
@@ -56,7 +56,7 @@ class Usage:
         """Replace what was put aside for a request by what it took."""
         ...
 
-class Throttle:
+class _Throttle:
     """Says when a request may go; one for all threads."""
     sent: Any
     resume: Any
@@ -84,7 +84,7 @@ class Throttle:
         """Count a request as back: after 429 or 503 half as many may be under way and all wait as told; successes slowly raise it again."""
         ...
 
-def retry_after(headers) -> float:
+def _retry_after(headers) -> float:
     """Seconds that a server wants to be left alone: `retry-after-ms`, or `retry-after` in seconds or as a date."""
     ...
 
@@ -142,23 +142,23 @@ class ChatLLM:
         """The answer to a single prompt."""
         ...
 
-def check_answer(response):
+def _check_answer(response):
     """Raise `httpx2.DecodingError`, which is asked again, unless a response holds an answer in the OpenAI protocol; an empty answer is one."""
     ...
 
-def refused_setting(status: int, error: dict, settings: dict) -> str:
+def _refused_setting(status: int, error: dict, settings: dict) -> str:
     """The setting that a server refuses."""
     ...
 
-def longest_answer(settings: dict) -> int:
+def _longest_answer(settings: dict) -> int:
     """How many tokens may be answered, all choices together."""
     ...
 
-def require_xllamacpp():
+def _require_xllamacpp():
     """Imports xllamacpp, llama.cpp as a package; `LLMError` if it is not installed."""
     ...
 
-def start_server(weights: Path, api_key: str, slots: int=4, threads: int | None=None, context: int=768):
+def _start_server(weights: Path, api_key: str, slots: int=4, threads: int | None=None, context: int=768):
     """A llama.cpp server in this process, at a free port of 127.0.0.1; `LLMError` if it does not start."""
     ...
 

@@ -6,44 +6,44 @@ import numpy as np
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
-def standing(texts: list[str], nodes: list[str], max_shared: float):
+def _standing(texts: list[str], nodes: list[str], max_shared: float):
     """Which nodes each text stands in, at least in part."""
     ...
 
-def table_of(pairs, shape: tuple[int, int]):
+def _table_of(pairs, shape: tuple[int, int]):
     """The matrix that is true at `pairs`."""
     ...
 
-class KnownAnswers(NamedTuple):
+class _KnownAnswers(NamedTuple):
     """The distinct texts of a training set, and which of them answer which question."""
     texts: list[str]
     columns: np.ndarray
     answers: object
 
-def known_answers(pairs, corpus: dict[str, str], max_shared: float=0.1, choices=None) -> KnownAnswers:
+def known_answers(pairs, corpus: dict[str, str], max_shared: float=0.1, choices=None) -> _KnownAnswers:
     """What is known about the texts of a training set; every text of a judged node, and every copy, answers its questions."""
     ...
 
-def clashes(known: KnownAnswers):
+def _clashes(known: _KnownAnswers):
     """Which rows clash: a text of one answers the question of the other; no row clashes with itself."""
     ...
 
-def deal(order: list[int], clash, rooms: list[int]) -> list[list[int]]:
+def _deal(order: list[int], clash, rooms: list[int]) -> list[list[int]]:
     """The rows in batches: each where it meets the fewest rows that it clashes with; of those, where most room is left."""
     ...
 
-def batch_sizes(n: int, batch_size: int, processes: int=1) -> list[int]:
+def _batch_sizes(n: int, batch_size: int, processes: int=1) -> list[int]:
     """The sizes of an epoch's batches, as equal as can be."""
     ...
 
-class AnswersApart(DefaultBatchSampler):
+class _AnswersApart(DefaultBatchSampler):
     """Batches in which, as far as can be, no text answers the question of another row; a new order each epoch."""
     batch_size: Any
     clash: Any
     processes: Any
     rooms: Any
 
-    def __init__(self, known: KnownAnswers, dataset=None, batch_size: int=64, seed: int=0, processes: int=1, **more):
+    def __init__(self, known: _KnownAnswers, dataset=None, batch_size: int=64, seed: int=0, processes: int=1, **more):
         ...
 
     def __len__(self):
@@ -52,7 +52,7 @@ class AnswersApart(DefaultBatchSampler):
     def __iter__(self):
         ...
 
-def kept_out(known: KnownAnswers, rows, all_rows, own: int):
+def _kept_out(known: _KnownAnswers, rows, all_rows, own: int):
     """Which texts of a batch are known answers to which of its questions, the row's own positive excepted."""
     ...
 
@@ -66,7 +66,7 @@ class JudgedRankingLoss(torch.nn.Module):
     margins: Any
     max_tokens: Any
 
-    def __init__(self, model, known: KnownAnswers, scale: float=20.0, dims=None, margins=None, max_tokens: int=16384):
+    def __init__(self, model, known: _KnownAnswers, scale: float=20.0, dims=None, margins=None, max_tokens: int=16384):
         ...
 
     def embed(self, columns: list[dict]) -> list:
@@ -77,22 +77,22 @@ class JudgedRankingLoss(torch.nn.Module):
         """The loss of a batch."""
         ...
 
-def ranking_loss(queries, documents, mask, own: int, scale: float):
+def _ranking_loss(queries, documents, mask, own: int, scale: float):
     """Mean cross-entropy of each query's own positive among all documents that `mask` allows."""
     ...
 
-def margin_loss(reps, margins):
+def _margin_loss(reps, margins):
     """Mean squared difference between the student's margins, in cosines, and the teacher's."""
     ...
 
-def parts_of(lengths, max_tokens: int) -> list[list[int]]:
+def _parts_of(lengths, max_tokens: int) -> list[list[int]]:
     """The rows in parts of like length; the longest rows come last, and their part is full."""
     ...
 
-def rows_of(features: dict, rows: list[int]) -> dict:
+def _rows_of(features: dict, rows: list[int]) -> dict:
     """Some rows of a column, without the padding that none of them needs."""
     ...
 
-def gathered(tensor, with_grad: bool=False):
+def _gathered(tensor, with_grad: bool=False):
     """The tensor of every process, one after the other; alone, the tensor itself."""
     ...

@@ -7,18 +7,18 @@ def merge(base, tuned, alpha: float=0.8):
     """A model whose weights are alpha × those of `tuned` + (1 − alpha) × those of `base`; `EmbedtuneError` where they do not match."""
     ...
 
-def arxiv_titles() -> EmbeddingQAFinetuneDataset:
+def _arxiv_titles() -> EmbeddingQAFinetuneDataset:
     """Titles of 500 papers as questions, their abstracts as nodes; `DataUnavailable` where the file cannot be had."""
     ...
 
-def general_probe() -> dict[str, EmbeddingQAFinetuneDataset]:
+def _general_probe() -> dict[str, EmbeddingQAFinetuneDataset]:
     """Test sets for what a model knew before: questions on the sample's reports, and titles of arXiv papers where they can be had."""
     ...
 
-def sweep(base, tuned, datasets: dict[str, EmbeddingQAFinetuneDataset], alphas=..., measure: str='mrr', k: int=10, show_progress: bool=False):
+def _sweep(base, tuned, datasets: dict[str, EmbeddingQAFinetuneDataset], alphas=..., measure: str='mrr', k: int=10, show_progress: bool=False):
     """How well merged models do on each test set."""
     ...
 
-def plot_sweep(table, ax=None):
+def _plot_sweep(table, ax=None):
     """The axes with each test set's change against the base, in points, by the share of the tuned model."""
     ...

@@ -9,20 +9,20 @@ from .layers import TwoLayerNN
 from .retrieval import Search
 from .tower import TowerEmbeddingModel
 
-def procrustes(new: np.ndarray, old: np.ndarray) -> np.ndarray:
+def _procrustes(new: np.ndarray, old: np.ndarray) -> np.ndarray:
     """The turn W with the least ‖new W − old‖²."""
     ...
 
-def score_map(new: np.ndarray, old: np.ndarray, penalty: float=0.001) -> np.ndarray:
+def _score_map(new: np.ndarray, old: np.ndarray, penalty: float=0.001) -> np.ndarray:
     """The map Mᵀ with the least ‖old M − new‖² + penalty · n · ‖Mᵀ − turn‖²."""
     ...
 
-def fit_mlp(adapter: TwoLayerNN, inputs: np.ndarray, targets: np.ndarray, steps: int=300, learning_rate: float=0.001):
+def _fit_mlp(adapter: TwoLayerNN, inputs: np.ndarray, targets: np.ndarray, steps: int=300, learning_rate: float=0.001):
     """Train the adapter so that its outputs point where the targets do."""
     ...
 
 @dataclass
-class Turned(BaseAdapter):
+class _Turned(BaseAdapter):
     """A matrix, then a residual network."""
     in_features: int
     out_features: int
@@ -41,16 +41,16 @@ def align(old: EmbeddingModel, new: EmbeddingModel, texts: list[str], kind: str=
     """A map for the new model's questions, learned from texts that both models embed."""
     ...
 
-def aligned(old: EmbeddingModel, new: EmbeddingModel, adapter: BaseAdapter) -> TowerEmbeddingModel:
+def _aligned(old: EmbeddingModel, new: EmbeddingModel, adapter: BaseAdapter) -> TowerEmbeddingModel:
     """The new model's questions in the old model's index."""
     ...
 
-def recall_kept(aligned_ranks: np.ndarray, full_ranks: np.ndarray, rounds: int=2000, seed: int=0) -> tuple[float, float, float]:
+def _recall_kept(aligned_ranks: np.ndarray, full_ranks: np.ndarray, rounds: int=2000, seed: int=0) -> tuple[float, float, float]:
     """The ratio of the means, and its 95 % interval."""
     ...
 
 @dataclass
-class MigrationPlan:
+class _MigrationPlan:
     """What embedding a corpus anew takes, and in which order to do it."""
     texts: int
     tokens: int
@@ -62,19 +62,19 @@ class MigrationPlan:
     def _repr_markdown_(self):
         ...
 
-def hit_counts(retriever, queries: list[str], k: int=5) -> dict[str, int]:
+def _hit_counts(retriever, queries: list[str], k: int=5) -> dict[str, int]:
     """How often each node is found."""
     ...
 
-def plan_migration(retriever, new: EmbeddingModel, queries: list[str]=..., search: Search=..., price: float=0.0, sample: int=32) -> MigrationPlan:
+def plan_migration(retriever, new: EmbeddingModel, queries: list[str]=..., search: Search=..., price: float=0.0, sample: int=32) -> _MigrationPlan:
     """Texts, tokens, seconds and dollars; the sample is embedded for that, and all else is counted."""
     ...
 
-def plot_plan(plan: MigrationPlan, ax=None):
+def _plot_plan(plan: _MigrationPlan, ax=None):
     """The share of what questions find that is new, by the share of nodes that were embedded anew."""
     ...
 
-class MixedRetriever:
+class _MixedRetriever:
     """Search over an old index of which some nodes have new vectors by now."""
     done: Any
     old: Any
@@ -92,7 +92,7 @@ class MixedRetriever:
     def node_scores(self, queries: list[str]):
         """For each query the score of every node, by its new vectors where it has some."""
         ...
-PROGRESS: str
+_PROGRESS: str
 
 class Migration:
     """Embeds an old index anew, node by node, in a folder of its own; goes on where it was."""
@@ -115,6 +115,6 @@ class Migration:
         """Embed nodes anew, in the order of the plan; when all are done, write the new index."""
         ...
 
-    def retriever(self) -> MixedRetriever:
+    def retriever(self) -> _MixedRetriever:
         """Search by what there is: aligned questions in the old vectors, and the new vectors where they are done."""
         ...

@@ -7,34 +7,34 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
 from .retrieval import DenseRetriever
 
-class TrainingPair(NamedTuple):
+class _TrainingPair(NamedTuple):
     """A question and the text that should be near it."""
     query_id: str
     node_id: str
     query: str
     positive: str
 
-def judged_pairs(retriever: DenseRetriever, dataset: EmbeddingQAFinetuneDataset) -> list[TrainingPair]:
+def _judged_pairs(retriever: DenseRetriever, dataset: EmbeddingQAFinetuneDataset) -> list[_TrainingPair]:
     """Every judgement of `dataset` with the best window of its node."""
     ...
 
-def window_scores(retriever: DenseRetriever, queries: list[str], by_words: bool):
+def _window_scores(retriever: DenseRetriever, queries: list[str], by_words: bool):
     """For each query the score of every window: its cosine, or by the words they share."""
     ...
 
-def near_windows(model: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, window='auto', margin: float=0.1, by_words: bool=False, show_progress=False) -> tuple[list[TrainingPair], list[list[str]]]:
+def _near_windows(model: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, window='auto', margin: float=0.1, by_words: bool=False, show_progress=False) -> tuple[list[_TrainingPair], list[list[str]]]:
     """Every judgement of `dataset` with the best window of its node, and the windows of the node that come close to it."""
     ...
 
-def shingle_table(texts: list[str]):
+def _shingle_table(texts: list[str]):
     """Which runs of words each text has; a run's column is its hash."""
     ...
 
-def shared_share(table, others: list[str]) -> np.ndarray:
+def _shared_share(table, others: list[str]) -> np.ndarray:
     """For each of `others` the share of each text's runs of words that it has too."""
     ...
 
-class JudgedModel:
+class _JudgedModel:
     """What the miner asks of a model; its texts are the numbers of questions and windows, and a pair that may not be scores −inf."""
     answers: Any
     repeats: Any
@@ -67,11 +67,11 @@ class JudgedModel:
         """The cosine of each question and its window, whether ruled out or not."""
         ...
 
-def nearest_allowed(model: JudgedModel, positives: list[tuple[int, int]], show_progress: bool=False, **settings) -> dict:
+def _nearest_allowed(model: _JudgedModel, positives: list[tuple[int, int]], show_progress: bool=False, **settings) -> dict:
     """The hard negatives that sentence-transformers' miner finds with `model`."""
     ...
 
-class MinedPair(NamedTuple):
+class _MinedPair(NamedTuple):
     """A question, the text that should be near it, and texts that only seem to answer it."""
     query_id: str
     node_id: str
@@ -81,34 +81,34 @@ class MinedPair(NamedTuple):
     negative_ids: list[str]
     scores: list[float]
 
-def judged_by_text(pairs) -> dict[str, set[str]]:
+def _judged_by_text(pairs) -> dict[str, set[str]]:
     """The nodes that answer each question; a question that was asked twice has the answers of both."""
     ...
 
-def mine_pairs(retriever: DenseRetriever, pairs: list[TrainingPair], max_shared: float, **settings) -> list[MinedPair]:
+def _mine_pairs(retriever: DenseRetriever, pairs: list[_TrainingPair], max_shared: float, **settings) -> list[_MinedPair]:
     """The pairs with their hard negatives."""
     ...
 
-def mine_hard_negatives(dataset: EmbeddingQAFinetuneDataset, model: EmbeddingModel, num_negatives: int=5, relative_margin: float=0.05, range_min: int=0, range_max: int | None=None, max_score: float | None=None, window='auto', max_shared: float=0.1, show_progress: bool=False) -> list[MinedPair]:
+def mine_hard_negatives(dataset: EmbeddingQAFinetuneDataset, model: EmbeddingModel, num_negatives: int=5, relative_margin: float=0.05, range_min: int=0, range_max: int | None=None, max_score: float | None=None, window='auto', max_shared: float=0.1, show_progress: bool=False) -> list[_MinedPair]:
     """Every judgement of `dataset` with hard negatives, nearest first; warns where there are fewer than wanted."""
     ...
 
-def random_scores(retriever: DenseRetriever, pairs, seed: int=42) -> np.ndarray:
+def _random_scores(retriever: DenseRetriever, pairs, seed: int=42) -> np.ndarray:
     """For each pair the cosine of its question and one window, drawn from all nodes but its own."""
     ...
 
-def draw_shares(ax, **values):
+def _draw_shares(ax, **values):
     """Draw a histogram of each of `values`, in percent of its own numbers."""
     ...
 
-def plot_hardness(pairs: list[MinedPair], random_negatives: np.ndarray, relative_margin: float, axes=None):
+def _plot_hardness(pairs: list[_MinedPair], random_negatives: np.ndarray, relative_margin: float, axes=None):
     """Two axes: the cosines of positives, mined and random negatives; and the negatives' as a share of their positive's, with the margin."""
     ...
 
-def fill_negatives(pairs: list[MinedPair], num_negatives: int, seed: int=42) -> list[MinedPair]:
+def _fill_negatives(pairs: list[_MinedPair], num_negatives: int, seed: int=42) -> list[_MinedPair]:
     """The pairs with exactly `num_negatives` negatives; missing ones are positives of questions on other nodes. `EmbedtuneError` if there is none."""
     ...
 
-def training_columns(pairs) -> dict[str, list[str]]:
+def _training_columns(pairs) -> dict[str, list[str]]:
     """The texts as columns for a trainer: anchor, positive, and negative_1, negative_2, … if there are any."""
     ...

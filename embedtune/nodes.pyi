@@ -19,19 +19,19 @@ class Node:
     next_id: str | None = None
     metadata: dict = field(default_factory=dict)
 
-def node_id(doc_id: str, text: str, ordinal: int) -> str:
+def _node_id(doc_id: str, text: str, ordinal: int) -> str:
     """An id made from content: the same text in the same document has it in every run."""
     ...
 
-def document_nodes(document: Document, spans: list[tuple[int, int]]) -> list[Node]:
+def _document_nodes(document: Document, spans: list[tuple[int, int]]) -> list[Node]:
     """The nodes of a document at given spans, with pages, ids and neighbors."""
     ...
 
-def default_tokenizer():
+def _default_tokenizer():
     """The tokenizer of the bundled embedding model, without loading torch."""
     ...
 
-def counter_of(tokenizer):
+def _counter_of(tokenizer):
     """A copy of a tokenizer's engine that neither cuts nor pads; `EmbedtuneError` if it has none."""
     ...
 
@@ -47,7 +47,7 @@ def plot_unseen(lengths, limits: dict[str, int], ax=None):
     """Axes with a bar for every model: the share of the text that it never sees."""
     ...
 
-def node_spans(text: str, tokenizer, chunk_size: int, chunk_overlap: int) -> list[tuple[int, int]]:
+def _node_spans(text: str, tokenizer, chunk_size: int, chunk_overlap: int) -> list[tuple[int, int]]:
     """Where to cut a text: between paragraphs, else sentences, else words, each piece as long as fits."""
     ...
 
@@ -55,24 +55,24 @@ def split_nodes(documents: list[Document], tokenizer=None, chunk_size: int=256, 
     """The nodes of the documents, in order: whole paragraphs, sentences or words, as many as fit."""
     ...
 
-class Window(NamedTuple):
+class _Window(NamedTuple):
     """A stretch of a text: text[start:end]."""
     start: int
     end: int
     text: str
 
-def unit_starts(text: str, starts: list, size: int) -> tuple[list[int], list[int]]:
+def _unit_starts(text: str, starts: list, size: int) -> tuple[list[int], list[int]]:
     """Where windows may begin: at words, and at the tokens of a word that is longer than a window."""
     ...
 
-def cut_windows(cuts: list[int], tokens: list[int], size: int, stride: int) -> list[tuple[int, int]]:
+def _cut_windows(cuts: list[int], tokens: list[int], size: int, stride: int) -> list[tuple[int, int]]:
     """Spans of at most `size` tokens that cover everything, about `stride` tokens apart."""
     ...
 
-def same_alone(text: str, cuts: list[int], tokenizer) -> bool:
+def _same_alone(text: str, cuts: list[int], tokenizer) -> bool:
     """Whether its parts surely have the tokens on their own that they have in the text: BERT takes every word by itself."""
     ...
 
-def windows(text: str, tokenizer, size: int=128, stride: int=96) -> list[Window]:
+def windows(text: str, tokenizer, size: int=128, stride: int=96) -> list[_Window]:
     """Overlapping exact substrings that cover the text, each at most `size` tokens on its own, cut between words."""
     ...

@@ -4,28 +4,28 @@ from typing import Any
 import numpy as np
 from .dataset import EmbeddingQAFinetuneDataset
 
-def nudge_m(vectors: np.ndarray, pulls: np.ndarray, gamma: float) -> np.ndarray:
+def _nudge_m(vectors: np.ndarray, pulls: np.ndarray, gamma: float) -> np.ndarray:
     """The vectors, each with a step of that length along its pull."""
     ...
 
-def nudge_n(vectors: np.ndarray, pulls: np.ndarray, gamma: float) -> np.ndarray:
+def _nudge_n(vectors: np.ndarray, pulls: np.ndarray, gamma: float) -> np.ndarray:
     """The vectors, each turned towards its pull."""
     ...
 
-def pulls(retriever, dataset: EmbeddingQAFinetuneDataset) -> np.ndarray:
+def _pulls(retriever, dataset: EmbeddingQAFinetuneDataset) -> np.ndarray:
     """For each window the sum of the vectors of the questions whose answer it seems to hold."""
     ...
 
-def nudged(retriever, dataset: EmbeddingQAFinetuneDataset, gamma: float, move=...):
+def _nudged(retriever, dataset: EmbeddingQAFinetuneDataset, gamma: float, move=...):
     """The retriever with the vectors of answering windows moved."""
     ...
 
-def split_questions(dataset: EmbeddingQAFinetuneDataset, share: float=0.5, seed: int=42) -> list[EmbeddingQAFinetuneDataset]:
+def _split_questions(dataset: EmbeddingQAFinetuneDataset, share: float=0.5, seed: int=42) -> list[EmbeddingQAFinetuneDataset]:
     """The dataset in two parts; of a node with several questions both have some, and the first has at least one."""
     ...
-GAMMAS: Any
+_GAMMAS: Any
 
-def gamma_curve(retriever, known: EmbeddingQAFinetuneDataset, asked: dict, move=..., gammas=...):
+def _gamma_curve(retriever, known: EmbeddingQAFinetuneDataset, asked: dict, move=..., gammas=...):
     """MRR@10 by distance."""
     ...
 

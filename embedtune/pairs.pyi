@@ -9,62 +9,62 @@ from .journal import ReplayLLM
 from .questions import Style
 from .retrieval import DenseRetriever
 
-class Request(NamedTuple):
+class _Request(NamedTuple):
     """A call to a model, and what its questions are to be about."""
     source: str
     messages: list
     settings: dict
 
-def requests_about(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=...) -> list[Request]:
+def _requests_about(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=...) -> list[_Request]:
     """The calls that ask about a node: one for all its questions, or one for each of its n most telling sentences."""
     ...
 
-def ask_node(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=...) -> list[list[str]]:
+def _ask_node(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=...) -> list[list[str]]:
     """The questions of a model about a node, those with a flaw left out."""
     ...
 
-def visiting_order(nodes, seed: int=42) -> list:
+def _visiting_order(nodes, seed: int=42) -> list:
     """The nodes shuffled within each document, the documents taking turns."""
     ...
 
-class Task(NamedTuple):
+class _Task(NamedTuple):
     """What is asked about at a time: a node, or two, in a style."""
     nodes: tuple
     style: Style
 
-def make_tasks(nodes, style='short', seed: int=42) -> list[Task]:
+def _make_tasks(nodes, style='short', seed: int=42) -> list[_Task]:
     """The nodes in the order of asking, each with its style; `EmbedtuneError` if there is none."""
     ...
 
-def in_order(function, items, workers: int=4):
+def _in_order(function, items, workers: int=4):
     """Results of concurrent calls in the order of the items; never more than `2 * workers` calls ahead of whoever takes them."""
     ...
 
-def ask_all(ask, tasks: list[Task], workers: int=8):
+def _ask_all(ask, tasks: list[_Task], workers: int=8):
     """What comes of all tasks, in their order, until the budget is spent; `LLMError` if nothing but failures comes."""
     ...
 
-def choose(found: list, retriever=None, k: int=20) -> list:
+def _choose(found: list, retriever=None, k: int=20) -> list:
     """Of each list of candidates the one that leads back to its node best."""
     ...
 
-def pairs_dataset(nodes, questions: dict) -> EmbeddingQAFinetuneDataset:
+def _pairs_dataset(nodes, questions: dict) -> EmbeddingQAFinetuneDataset:
     """The dataset of some nodes and the questions that a model wrote about them."""
     ...
 
-def sift(dataset: EmbeddingQAFinetuneDataset, retriever, filters: dict) -> EmbeddingQAFinetuneDataset:
+def _sift(dataset: EmbeddingQAFinetuneDataset, retriever, filters: dict) -> EmbeddingQAFinetuneDataset:
     """The dataset without the questions that a filter drops; its `report` says which."""
     ...
 
-def first_questions(dataset: EmbeddingQAFinetuneDataset, n: int | None=None) -> EmbeddingQAFinetuneDataset:
+def _first_questions(dataset: EmbeddingQAFinetuneDataset, n: int | None=None) -> EmbeddingQAFinetuneDataset:
     """The dataset with its first n questions and all its nodes."""
     ...
 
-def collect_questions(found, nodes, retriever=None, max_questions: int | None=None, filters: dict=..., report_progress=...) -> EmbeddingQAFinetuneDataset:
+def _collect_questions(found, nodes, retriever=None, max_questions: int | None=None, filters: dict=..., report_progress=...) -> EmbeddingQAFinetuneDataset:
     """The questions that are kept of what comes."""
     ...
 
-class Plan(NamedTuple):
+class _Plan(NamedTuple):
     """What asking will take, at most."""
     calls: int
     known: int
@@ -78,36 +78,36 @@ class Plan(NamedTuple):
     def _repr_markdown_(self):
         ...
 
-def requests_for(llm, tasks: list[Task], n: int, template: str, examples: list, max_questions: int | None=None) -> list[Request]:
+def _requests_for(llm, tasks: list[_Task], n: int, template: str, examples: list, max_questions: int | None=None) -> list[_Request]:
     """The calls that a number of questions takes."""
     ...
 
-def journal_path(output_path) -> Path:
+def _journal_path(output_path) -> Path:
     """Where the answers are kept from which a dataset is made."""
     ...
 
-def plan_pairs(nodes, llm, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style='short', examples=..., mode: str='live', seed: int=42) -> Plan:
+def plan_pairs(nodes, llm, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style='short', examples=..., mode: str='live', seed: int=42) -> _Plan:
     """Calls, tokens and money of a run, before anything is sent; a model that is shown sentences may need fewer."""
     ...
 
-def check_same_corpus(output_path, nodes):
+def _check_same_corpus(output_path, nodes):
     """Raise `EmbedtuneError` if the dataset at `output_path` holds nodes that are not among these."""
     ...
 
-def default_retriever(nodes, show_progress: bool=True) -> DenseRetriever:
+def _default_retriever(nodes, show_progress: bool=True) -> DenseRetriever:
     """Search among the nodes with the default model; its vectors are kept, and finetuning and evaluation take them from there."""
     ...
 
-def progress_bar(llm, max_questions: int, show_progress: bool):
+def _progress_bar(llm, max_questions: int, show_progress: bool):
     """A bar of questions, with questions a second, tokens and money."""
     ...
 
-def ask_in_batch(llm, output_path, requests: list[Request], show_progress: bool=True) -> ReplayLLM:
+def _ask_in_batch(llm, output_path, requests: list[_Request], show_progress: bool=True) -> ReplayLLM:
     """The answers of OpenAI's Batch API: half the price, within a day."""
     ...
 
 @contextmanager
-def answering(llm, output_path, mode: str, requests, show_progress: bool=True):
+def _answering(llm, output_path, mode: str, requests, show_progress: bool=True):
     """The model that is asked: the local one if there is no other, with a journal, and in batch mode with all its answers there already."""
     ...
 

@@ -4,95 +4,95 @@ from typing import Any
 from contextlib import contextmanager
 from pathlib import Path
 
-def pypdf_pages(path: Path) -> list:
+def _pypdf_pages(path: Path) -> list:
     """The pages of a PDF by pypdf; `EmbedtuneError` if it needs a password."""
     ...
 
 @contextmanager
-def pypdf_remarks():
+def _pypdf_remarks():
     """A list of the remarks that pypdf makes on a file meanwhile; they stay off the screen."""
     ...
 
-def pypdf_text(page) -> str:
+def _pypdf_text(page) -> str:
     """The text of a page laid out as on paper: one line a line, columns kept apart by spaces."""
     ...
 
-def pypdf_pictures(page) -> bool:
+def _pypdf_pictures(page) -> bool:
     """Whether there is a picture on the page."""
     ...
 
-def pdfium_pages(path: Path) -> list:
+def _pdfium_pages(path: Path) -> list:
     """The pages of a PDF by pdfium; `EmbedtuneError` if it needs a password or is no PDF."""
     ...
 
-def pdfium_text(page) -> str:
+def _pdfium_text(page) -> str:
     """The text of a page, one line a line."""
     ...
 
-def pdfium_pictures(page) -> bool:
+def _pdfium_pictures(page) -> bool:
     """Whether there is a picture on the page."""
     ...
-ENGINES: dict
+_ENGINES: dict
 
-def check_engine(engine: str) -> None:
+def _check_engine(engine: str) -> None:
     """Raises `EmbedtuneError` for an unknown engine, or one whose library is not installed."""
     ...
 
-def glued_share(text: str, rare: int=3, common: int=4) -> float:
+def _glued_share(text: str, rare: int=3, common: int=4) -> float:
     """Share of the words (of 3 letters or more) that look like two words glued together."""
     ...
 
-def running_forms(line: str, page: int) -> list[str]:
+def _running_forms(line: str, page: int) -> list[str]:
     """The forms in which a line may recur on other pages: as it is, or with one number that counts along with the pages."""
     ...
 
-def running_lines(edges: list[list[str]]) -> set[str]:
+def _running_lines(edges: list[list[str]]) -> set[str]:
     """The forms that recur on many pages: on a fifth of them, or a twentieth if they count the pages; on 3 at least."""
     ...
 
-def peel(pages: list[list[str]], step: int) -> list[list[str]]:
+def _peel(pages: list[list[str]], step: int) -> list[list[str]]:
     """The pages without the running lines at one edge, at most 3 of them, from the outside in."""
     ...
 
-def drop_running_lines(pages: list[str]) -> list[str]:
+def _drop_running_lines(pages: list[str]) -> list[str]:
     """The pages without the headers, footers and page numbers that recur on many of them."""
     ...
-BULLET: Any
-LABEL: Any
+_BULLET: Any
+_LABEL: Any
 
-def is_row(line: str) -> bool:
+def _is_row(line: str) -> bool:
     """Whether a line is a row of a table: after its label, it has a gap of 4 spaces or a row of dots."""
     ...
 
-def full_width(lines: list[str], share: float=0.2) -> int:
+def _full_width(lines: list[str], share: float=0.2) -> int:
     """The length of the lines that fill the column."""
     ...
 
-def continues(line: str, following: str, width: int) -> bool:
+def _continues(line: str, following: str, width: int) -> bool:
     """Whether the paragraph of `line` goes on: nothing marks a new one, and the next word would not have fitted."""
     ...
 
-def join_lines(line: str, following: str, words: set) -> str:
+def _join_lines(line: str, following: str, words: set) -> str:
     """Both with a space between; a word hyphenated at the line's end is made whole if the document has it elsewhere."""
     ...
 
-def flow(page: str, words: set=..., widest: float=...) -> str:
+def _flow(page: str, words: set=..., widest: float=...) -> str:
     """The text of a page with its paragraphs in one line each and single spaces."""
     ...
-LIGATURES: Any
+_LIGATURES: Any
 
-def clean_pages(pages: list[str]) -> list[str]:
+def _clean_pages(pages: list[str]) -> list[str]:
     """The pages without running lines, their paragraphs in one line each."""
     ...
 
-def number_list(numbers: list[int]) -> str:
+def _number_list(numbers: list[int]) -> str:
     """Page numbers in words, runs drawn together."""
     ...
 
-def read_page(page, engine: str) -> tuple[str, str]:
+def _read_page(page, engine: str) -> tuple[str, str]:
     """The raw text of one page, and what is wrong with it."""
     ...
 
-def read_pdf(path: Path, engine: str, show_progress: bool) -> tuple[list[str], list[str]]:
+def _read_pdf(path: Path, engine: str, show_progress: bool) -> tuple[list[str], list[str]]:
     """The pages of a PDF and what is wrong with some of them; `EmbedtuneError` if it has no readable page."""
     ...

@@ -7,12 +7,12 @@ from pathlib import Path
 from .dataset import EmbeddingQAFinetuneDataset
 from .evaluation import Evaluation
 
-def source_key(model):
+def _source_key(model):
     """What identifies `model` without loading it: the hashes of a folder's files, else the id itself."""
     ...
 
 @dataclass
-class Steps:
+class _Steps:
     """The finished steps of a run, kept in `run.json`."""
     out: Path
     settings: dict = field(default_factory=dict)
@@ -31,16 +31,16 @@ class Steps:
         """Call `make`, unless the same `inputs` gave these `files` before."""
         ...
 
-def prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
+def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
     ...
-ROWS: Any
+_ROWS: Any
 
-def candidate(name, dataset, model, tuned, show_progress=False):
+def _candidate(name, dataset, model, tuned, show_progress=False):
     """What stands behind a row of the table: two neighbors differ in one thing, the weights or BM25."""
     ...
 
-def save_plots(evaluations, history, out):
+def _save_plots(evaluations, history, out):
     """Write `comparison.png` and `loss.png` into `out`."""
     ...
 
@@ -80,7 +80,7 @@ class Run:
     def steps(self) -> Any:
         ...
 
-def two_sides(train=None, val=None):
+def _two_sides(train=None, val=None):
     """The documents of both sides; with neither given, the two 10-Ks where they can be had, else the bundled sample."""
     ...
 

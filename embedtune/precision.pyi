@@ -3,21 +3,21 @@
 from typing import Any
 from contextlib import contextmanager
 
-def bf16_pays(device='cpu', least: float=1.3) -> bool:
+def _bf16_pays(device='cpu', least: float=1.3) -> bool:
     """Whether matrix products in bfloat16 are at least `least` times as fast here as in float32; measured once."""
     ...
 
-def wants_bf16(model, bf16: bool | None=None) -> bool:
+def _wants_bf16(model, bf16: bool | None=None) -> bool:
     """Whether to compute in bfloat16: as is said, or as pays."""
     ...
 
-def products(module, query, key, value, attention_mask=None, scaling=None, dropout=0.0, **more):
+def _products(module, query, key, value, attention_mask=None, scaling=None, dropout=0.0, **more):
     """Attention as plain products, in the bits of the query (Vaswani et al. 2017), as transformers wants such a function."""
     ...
 
 @contextmanager
-def plain_attention(model):
-    """While it lasts, the model's transformer computes attention by `products`, if it is on a CPU and lets that be chosen."""
+def _plain_attention(model):
+    """While it lasts, the model's transformer computes attention by `_products`, if it is on a CPU and lets that be chosen."""
     ...
 
 class HalfPrecision:

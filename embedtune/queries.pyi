@@ -10,7 +10,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .documents import Document
 
 @dataclass
-class Query:
+class _Query:
     """A question that somebody asked, and what is known of its answer."""
     text: str
     node_ids: list[str] = field(default_factory=list)
@@ -19,27 +19,27 @@ class Query:
     document: str = ''
     place: str = ''
 
-def page_numbers(value, place: str) -> list[int]:
+def _page_numbers(value, place: str) -> list[int]:
     """The pages that are meant; `DatasetError` if they are not numbers from 1 on."""
     ...
 
-def query_of(row, place: str) -> Query:
-    """One row as a `Query`; `DatasetError` naming the place if there is no question in it. Other columns are ignored."""
+def _query_of(row, place: str) -> _Query:
+    """One row as a `_Query`; `DatasetError` naming the place if there is no question in it. Other columns are ignored."""
     ...
 
-def csv_rows(text: str, name: str):
+def _csv_rows(text: str, name: str):
     """The rows of a table; `DatasetError` naming the line that cannot be read."""
     ...
 
-def file_rows(path: Path):
+def _file_rows(path: Path):
     """The rows of a file; `DatasetError` naming file and line."""
     ...
 
-def read_queries(path_or_rows) -> list[Query]:
+def read_queries(path_or_rows) -> list[_Query]:
     """The questions of a file or a list; `DatasetError` naming the place of the first that cannot be read, or if there is none."""
     ...
 
-class NodeFinder:
+class _NodeFinder:
     """Finds the nodes that a passage or a page belongs to."""
     nodes: Any
     words: Any
@@ -64,39 +64,39 @@ class NodeFinder:
         """The nodes on some pages of a document; `DatasetError` if there are none."""
         ...
 
-    def find(self, query: Query) -> list[str]:
+    def find(self, query: _Query) -> list[str]:
         """The nodes that answer a query; `DatasetError` naming its place if what is said about them leads nowhere."""
         ...
 
-class QueryWarning(UserWarning):
+class _QueryWarning(UserWarning):
     """Some queries were left out."""
 
-def query_id(text: str) -> str:
+def _query_id(text: str) -> str:
     """An id made from a question's words: the same in every run, whatever the case and the punctuation."""
     ...
 
-def tie_queries(queries: list[Query], finder: NodeFinder, strict: bool) -> tuple[dict, list[str]]:
+def _tie_queries(queries: list[_Query], finder: _NodeFinder, strict: bool) -> tuple[dict, list[str]]:
     """The queries with the nodes that answer them, equal questions merged."""
     ...
 
 def from_queries(path_or_rows, nodes, strict: bool=False, written_by: str | None='people') -> EmbeddingQAFinetuneDataset:
-    """The dataset of queries that people wrote, or whoever is said to; a `QueryWarning` counts those left out, `DatasetError` if none is left."""
+    """The dataset of queries that people wrote, or whoever is said to; a `_QueryWarning` counts those left out, `DatasetError` if none is left."""
     ...
 
-def lead_share(scores: np.ndarray) -> float:
+def _lead_share(scores: np.ndarray) -> float:
     """How far the first hit stands out: its distance to the second, as a share of that to the last."""
     ...
 
-def first_choices(retriever, queries: list[str]) -> list[set]:
+def _first_choices(retriever, queries: list[str]) -> list[set]:
     """What the parts of a hybrid retriever put first; for any other retriever its own choice."""
     ...
 
-def corpus_of(retriever) -> dict[str, str]:
+def _corpus_of(retriever) -> dict[str, str]:
     """The texts that a retriever searches; `EmbedtuneError` if it does not have them."""
     ...
 
 @dataclass(repr=False)
-class WeakLabels:
+class _WeakLabels:
     """What could be labelled, and what not."""
     dataset: EmbeddingQAFinetuneDataset
     unlabelled: list[str]
@@ -104,20 +104,20 @@ class WeakLabels:
     def __repr__(self):
         ...
 
-def weak_labels(queries, retriever, k: int=3, judge=None, least_margin: float=0.2, written_by: str | None='people') -> WeakLabels:
+def weak_labels(queries, retriever, k: int=3, judge=None, least_margin: float=0.2, written_by: str | None='people') -> _WeakLabels:
     """Queries labelled by what a retriever finds, where there is reason to trust it; `DatasetError` if that is nowhere."""
     ...
 
-def page_dataset(document: Document, questions: list[dict], written_by: str | None=None) -> EmbeddingQAFinetuneDataset:
+def _page_dataset(document: Document, questions: list[dict], written_by: str | None=None) -> EmbeddingQAFinetuneDataset:
     """Questions and the pages that answer them; `DatasetError` naming the question whose page is not there."""
     ...
-REAL_REPORTS: Any
+_REAL_REPORTS: Any
 
-def report_rows(which: str) -> list[dict]:
+def _report_rows(which: str) -> list[dict]:
     """The questions that were written from reading a report, by a language model; `DataUnavailable` if this installation lacks them."""
     ...
 
-def joined(parts: dict[str, EmbeddingQAFinetuneDataset]) -> EmbeddingQAFinetuneDataset:
+def _joined(parts: dict[str, EmbeddingQAFinetuneDataset]) -> EmbeddingQAFinetuneDataset:
     """One dataset of several: ids begin with the name of their part, such as 'kestrel p3'."""
     ...
 
@@ -129,16 +129,16 @@ def wording_overlap(question: str, text: str, size: int=60) -> float:
     """The share of a question's words in the stretch of the text that has most of them."""
     ...
 
-def opening(question: str) -> str:
+def _opening(question: str) -> str:
     """The question word that a question opens with, 'how much' for amounts; 'none' if there is none."""
     ...
 
-def told_apart(real: np.ndarray, synthetic: np.ndarray, groups=None, seed: int=42) -> tuple[float, float]:
+def _told_apart(real: np.ndarray, synthetic: np.ndarray, groups=None, seed: int=42) -> tuple[float, float]:
     """How often a classifier tells a real from a synthetic question it has not seen; nan with fewer than 10 of a kind."""
     ...
 
 @dataclass(repr=False)
-class Gap:
+class _Gap:
     """How real and synthetic questions differ; each pair is (real, synthetic)."""
     words: tuple[np.ndarray, np.ndarray]
     overlaps: tuple[np.ndarray, np.ndarray]
@@ -162,22 +162,22 @@ class Gap:
         """The differences in words."""
         ...
 
-def main_axes(real: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _main_axes(real: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both on the two directions in which all of them together vary most (principal component analysis)."""
     ...
 
-def gap(real: EmbeddingQAFinetuneDataset, synthetic: EmbeddingQAFinetuneDataset, model=None, seed: int=42) -> Gap:
+def gap(real: EmbeddingQAFinetuneDataset, synthetic: EmbeddingQAFinetuneDataset, model=None, seed: int=42) -> _Gap:
     """How far synthetic questions are from real ones; where a model wrote those too, they are called 'reference'."""
     ...
 
-def clear_difference(real: np.ndarray, synthetic: np.ndarray) -> int:
+def _clear_difference(real: np.ndarray, synthetic: np.ndarray) -> int:
     """Whether two means differ by more than twice the standard error of their difference."""
     ...
 
-def shares_of(ax, sides, bins, name: str='real'):
+def _shares_of(ax, sides, bins, name: str='real'):
     """Draw both as shares of their questions: gray for synthetic, a black outline for the others."""
     ...
 
-def plot_gap(found: Gap):
+def _plot_gap(found: _Gap):
     """A figure that shows real against synthetic questions: length, wording and, if a model was given, meaning."""
     ...

@@ -11,55 +11,55 @@ class Style(NamedTuple):
     most: int = 30
     asks: bool | None = True
     passages: int = 1
-MATERIAL: str
-MANNERS: str
-TASKS: Any
+_MATERIAL: str
+_MANNERS: str
+_TASKS: Any
 STYLES: dict
-CHUNK_PROMPT = STYLES['short'].prompt
+_CHUNK_PROMPT = STYLES['short'].prompt
 
-def find_style(style) -> Style:
+def _find_style(style) -> Style:
     """The style of that name; `EmbedtuneError` if there is none."""
     ...
 
-def escape_marks(text: str) -> str:
+def _escape_marks(text: str) -> str:
     """The text with every `<` that could open or close a mark turned into `‹`."""
     ...
 
-def fill(template: str, text, n: int) -> list[dict]:
+def _fill(template: str, text, n: int) -> list[dict]:
     """A prompt from a template with LlamaIndex's placeholders; other braces stay as they are, and several texts are marked one by one."""
     ...
 
-def real_examples(questions: list[str]) -> str:
+def _real_examples(questions: list[str]) -> str:
     """A paragraph that shows a model how people ask."""
     ...
 
-def style_messages(style, text, n: int=2, examples: list=...) -> list[dict]:
+def _style_messages(style, text, n: int=2, examples: list=...) -> list[dict]:
     """The prompt for questions of that style; `EmbedtuneError` if it wants another number of passages."""
     ...
 
-def json_format(name: str, properties: dict) -> dict:
+def _json_format(name: str, properties: dict) -> dict:
     """An OpenAI `response_format`: an object with exactly these keys."""
     ...
-QUESTION_SCHEMA: Any
+_QUESTION_SCHEMA: Any
 
-def clean_line(line: str) -> str:
+def _clean_line(line: str) -> str:
     """A line without its number, bullet, label, quotes, emphasis or marks of direction."""
     ...
 
-def json_texts(answer: str) -> list[str] | None:
+def _json_texts(answer: str) -> list[str] | None:
     """The texts in a JSON list, of strings or objects, or in an object that holds such a list; of JSON that is cut off, the finished ones."""
     ...
-SOLID: str
+_SOLID: str
 
-def word_count(text: str) -> int:
+def _word_count(text: str) -> int:
     """The words between spaces; of a script written without spaces, two characters count as a word."""
     ...
-END_MARKS: Any
+_END_MARKS: Any
 
-def looks_asked(line: str, style: Style) -> bool:
+def _looks_asked(line: str, style: Style) -> bool:
     """Whether a line may be a question of that style rather than a remark."""
     ...
 
-def parse_questions(answer: str, n: int | None=None, style='short') -> list[str]:
+def _parse_questions(answer: str, n: int | None=None, style='short') -> list[str]:
     """The questions in an answer, each once; what is no question of that style is left out."""
     ...

@@ -86,7 +86,7 @@ def _png_uri(plot) -> str:
     """The picture as a data URI; `EmbedtuneError` if it is none."""
     ...
 
-def without_credentials(text: str) -> str:
+def _without_credentials(text: str) -> str:
     """The text with user, password and query of every URL replaced by an ellipsis."""
     ...
 
@@ -138,7 +138,7 @@ def _check_parts(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluati
     """Raise `EmbedtuneError` unless dataset, evaluations and verdicts fit together."""
     ...
 
-def report_page(dataset: EmbeddingQAFinetuneDataset, evaluations, verdicts=..., plots=None, settings=None, title: str='Did it help?') -> str:
+def _report_page(dataset: EmbeddingQAFinetuneDataset, evaluations, verdicts=..., plots=None, settings=None, title: str='Did it help?') -> str:
     """The report as HTML, the same for the same input; `EmbedtuneError` if the parts do not fit."""
     ...
 
@@ -164,7 +164,7 @@ def _run_plots(folder: Path) -> dict[str, bytes]:
     ...
 _USUAL_PAIRS: Any
 
-def usual_verdicts(evaluations: list[Evaluation], dataset: EmbeddingQAFinetuneDataset) -> list[Verdict]:
+def _usual_verdicts(evaluations: list[Evaluation], dataset: EmbeddingQAFinetuneDataset) -> list[Verdict]:
     """The verdicts that everybody wants to see, the one that decides first; else the last against the first."""
     ...
 

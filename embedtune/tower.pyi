@@ -45,16 +45,16 @@ class TowerEmbeddingModel:
         """A saved tower beside its base; `EmbedtuneError` if it asks the vectors of another model."""
         ...
 
-def query_vectors(model, texts: list[str]):
+def _query_vectors(model, texts: list[str]):
     """The vectors of questions, as `encode_query` gives them."""
     ...
 
-def tune_queries(model, data, epochs: int=3, batch_size: int=32, learning_rate: float=0.0001, scale: float=20.0, max_nodes: int=20000, seed: int=42, show_progress: bool=False) -> list[dict]:
+def _tune_queries(model, data, epochs: int=3, batch_size: int=32, learning_rate: float=0.0001, scale: float=20.0, max_nodes: int=20000, seed: int=42, show_progress: bool=False) -> list[dict]:
     """Tune the model on the questions; returns the loss of every step."""
     ...
-TOWER: str
+_TOWER: str
 
-def check_tower_folder(path):
+def _check_tower_folder(path):
     """Raise `EmbedtuneError` where writing a tower to `path` would harm other files."""
     ...
 
@@ -87,6 +87,6 @@ class QueryTowerFinetuneEngine:
         """The tower over a corpus, with the windows that it was tuned with."""
         ...
 
-def tower_card(engine, said: dict, base) -> str:
+def _tower_card(engine, said: dict, base) -> str:
     """The model card of a query tower."""
     ...

@@ -4,105 +4,105 @@ from typing import Any
 import numpy as np
 from .dataset import EmbeddingQAFinetuneDataset
 from .evaluation import Evaluation
-Qrels = dict[str, dict[str, int]]
-RankedRun = dict[str, list[tuple[str, float]]]
-LARGEST: Any
+_Qrels = dict[str, dict[str, int]]
+_RankedRun = dict[str, list[tuple[str, float]]]
+_LARGEST: Any
 
-def check_qrels(qrels: Qrels):
+def _check_qrels(qrels: _Qrels):
     """Raise `EmbedtuneError` naming the first entry of `qrels` that is no grade of a node for a query."""
     ...
 
-def check_run(run: RankedRun):
+def _check_run(run: _RankedRun):
     """Raise `EmbedtuneError` naming the first query whose results are no list of (node id, score), each node once, scores falling."""
     ...
 
-def qrels_of(dataset: EmbeddingQAFinetuneDataset) -> Qrels:
+def _qrels_of(dataset: EmbeddingQAFinetuneDataset) -> _Qrels:
     """Its judgements: grade 1 for each node that answers a query."""
     ...
 
-def relevant_nodes(judged: dict[str, int], min_grade: int=1) -> list[str]:
+def _relevant_nodes(judged: dict[str, int], min_grade: int=1) -> list[str]:
     """The ids of the nodes that reach `min_grade`."""
     ...
 
-def dataset_from(qrels: Qrels, queries: dict[str, str], corpus: dict[str, str], min_grade: int=1, written_by: str | None=None) -> EmbeddingQAFinetuneDataset:
+def _dataset_from(qrels: _Qrels, queries: dict[str, str], corpus: dict[str, str], min_grade: int=1, written_by: str | None=None) -> EmbeddingQAFinetuneDataset:
     """The judgements as a dataset, validated; `EmbedtuneError` if they name a query or node that is not there, or no node reaches `min_grade`."""
     ...
 
-def run_of(retriever, queries, k: int=1000) -> RankedRun:
+def _run_of(retriever, queries, k: int=1000) -> _RankedRun:
     """What the retriever finds for each query, in its order."""
     ...
 
-def ranked(scores: dict[str, float]) -> list[tuple[str, float]]:
+def _ranked(scores: dict[str, float]) -> list[tuple[str, float]]:
     """The nodes in trec_eval's order: by score in 32 bits, descending; of equal scores the greater id first."""
     ...
 
-def falling(scores: list[float]) -> list[np.float32]:
+def _falling(scores: list[float]) -> list[np.float32]:
     """The scores in 32 bits, each that is not below the one before lowered by the least step that puts it there."""
     ...
 
-def check_ids(ids, kind: str):
+def _check_ids(ids, kind: str):
     """Raise `EmbedtuneError` naming the first id that a TREC file cannot hold."""
     ...
 
-def save_qrels(qrels: Qrels, path):
+def save_qrels(qrels: _Qrels, path):
     """Write judgements as TREC's lines, whole or not at all; `EmbedtuneError` if an id has white space."""
     ...
 
-def save_run(run: RankedRun, path, tag: str='embedtune'):
+def save_run(run: _RankedRun, path, tag: str='embedtune'):
     """Write a run as TREC's lines, whole or not at all; a query that nothing was found for has none. `EmbedtuneError` if an id has white space."""
     ...
 
-def trec_lines(path, columns):
+def _trec_lines(path, columns):
     """The lines of a TREC file that are not blank, split at white space; `EmbedtuneError` if one has another number of columns, or there is none."""
     ...
 
-def add_once(entries: dict[str, dict], query_id: str, node_id: str, value, place: str):
+def _add_once(entries: dict[str, dict], query_id: str, node_id: str, value, place: str):
     """Add the value of a node for a query; `EmbedtuneError` if it has one."""
     ...
 
-def load_qrels(path) -> Qrels:
+def load_qrels(path) -> _Qrels:
     """The judgements in a TREC file; `EmbedtuneError` naming the line that is none."""
     ...
 
-def load_run(path) -> RankedRun:
+def load_run(path) -> _RankedRun:
     """The run in a TREC file in trec_eval's order, scores in 32 bits, whatever its ranks say; `EmbedtuneError` naming the line that is none."""
     ...
 
-def trec_average_precision(ranks: np.ndarray, k: int) -> float:
+def _trec_average_precision(ranks: np.ndarray, k: int) -> float:
     """Average precision over the first `k`, divided by the number of all relevant nodes, as in trec_eval's map_cut."""
     ...
 
-def dcg(gains: list[float]) -> float:
+def _dcg(gains: list[float]) -> float:
     """Discounted cumulative gain: Σ gain/log2(1 + rank) (Järvelin and Kekäläinen, 2002)."""
     ...
 
-def graded_ndcg(found: list[str], judged: dict[str, int], k: int) -> float:
+def _graded_ndcg(found: list[str], judged: dict[str, int], k: int) -> float:
     """DCG of the first `k` by that of the best order of all judged nodes; the gain is the grade, 0 below 0 and for unjudged nodes."""
     ...
 
-def judged_share(found: list[str], judged: dict[str, int], k: int) -> float:
+def _judged_share(found: list[str], judged: dict[str, int], k: int) -> float:
     """Share of the first `k` that was judged, relevant or not; of all that was found if that is less, 0 if nothing was."""
     ...
-RANKED: Any
-GRADED: Any
-USUAL: Any
+_RANKED: Any
+_GRADED: Any
+_USUAL: Any
 
-def parse_measure(name: str) -> tuple[str, int]:
+def _parse_measure(name: str) -> tuple[str, int]:
     """The two parts of a measure's name; `EmbedtuneError` if there is no such measure."""
     ...
 
-def measure(found: list[str], judged: dict[str, int], name: str, min_grade: int=1) -> float:
+def _measure(found: list[str], judged: dict[str, int], name: str, min_grade: int=1) -> float:
     """One measure of one query."""
     ...
 
-def condense(run: RankedRun, qrels: Qrels) -> RankedRun:
+def _condense(run: _RankedRun, qrels: _Qrels) -> _RankedRun:
     """The run without the nodes that were not judged for their query (Sakai, 2007)."""
     ...
 
-def measure_run(run: RankedRun, qrels: Qrels, measures=..., min_grade: int=1, condensed: bool=False):
+def _measure_run(run: _RankedRun, qrels: _Qrels, measures=..., min_grade: int=1, condensed: bool=False):
     """The measures of every judged query, in the order of the run's lists; `.mean()` gives those of the run."""
     ...
 
-def evaluation_of(run: RankedRun, qrels: Qrels, name: str, n_corpus: int, min_grade: int=1, seconds: float=0.0) -> Evaluation:
+def evaluation_of(run: _RankedRun, qrels: _Qrels, name: str, n_corpus: int, min_grade: int=1, seconds: float=0.0) -> Evaluation:
     """The ranks of all relevant nodes in the run; as deep as its longest list."""
     ...

@@ -10,11 +10,11 @@ def clusters_of(dataset: EmbeddingQAFinetuneDataset, by: str='node') -> dict[str
     """The questions that stand or fall together: those that share a relevant node, or a document of one."""
     ...
 
-def blocks(rounds: int, n: int, most: int=2000000):
+def _blocks(rounds: int, n: int, most: int=2000000):
     """Yield how many rounds to do at a time, so that memory stays bounded."""
     ...
 
-def cluster_sums(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cluster_sums(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sum of each cluster's values, and the number of its questions."""
     ...
 
@@ -26,18 +26,18 @@ def middle(means: np.ndarray) -> np.ndarray:
     """The ends of the interval that holds the middle 95 %."""
     ...
 
-def swap_p(gains: np.ndarray, labels: np.ndarray, rounds: int=10000, seed: int=0) -> np.ndarray:
+def _swap_p(gains: np.ndarray, labels: np.ndarray, rounds: int=10000, seed: int=0) -> np.ndarray:
     """How often swapping before and after at random, cluster by cluster, gives a mean at least as far from 0 (two-sided)."""
     ...
 
-def holm(p: np.ndarray) -> np.ndarray:
+def _holm(p: np.ndarray) -> np.ndarray:
     """The p values, adjusted so that the chance of even one false alarm among all tests stays at the level (Holm, 1979)."""
     ...
-DECIDING: Any
-POWERED: Any
+_DECIDING: Any
+_POWERED: Any
 
 @dataclass
-class Difference:
+class _Difference:
     """What one metric says about two evaluations of the same questions."""
     metric: str
     before: float
@@ -54,23 +54,23 @@ class Difference:
     def __str__(self):
         ...
 
-def asked(evaluation: Evaluation, ids) -> Evaluation:
+def _asked(evaluation: Evaluation, ids) -> Evaluation:
     """The evaluation of some of its queries, in that order."""
     ...
 
-def paired_values(evaluations: list[Evaluation], metrics) -> list[np.ndarray]:
+def _paired_values(evaluations: list[Evaluation], metrics) -> list[np.ndarray]:
     """Every metric of every question; `EmbedtuneError` if the evaluations are not of the same questions and corpus."""
     ...
 
-def labels_of(evaluation: Evaluation, dataset: EmbeddingQAFinetuneDataset | None, by: str='node') -> np.ndarray:
+def _labels_of(evaluation: Evaluation, dataset: EmbeddingQAFinetuneDataset | None, by: str='node') -> np.ndarray:
     """The cluster of each question of an evaluation; `EmbedtuneError` if the dataset lacks one."""
     ...
 
-def differences(before: Evaluation, after: Evaluation, dataset: EmbeddingQAFinetuneDataset | None=None, metrics=..., by: str='node', rounds: int=10000, seed: int=0) -> list[Difference]:
+def differences(before: Evaluation, after: Evaluation, dataset: EmbeddingQAFinetuneDataset | None=None, metrics=..., by: str='node', rounds: int=10000, seed: int=0) -> list[_Difference]:
     """For each metric the gain from `before` to `after`, question by question."""
     ...
 
-def questions_needed(difference: Difference, gain: float) -> int:
+def _questions_needed(difference: _Difference, gain: float) -> int:
     """About how many questions of this kind show a true `gain` four times in five."""
     ...
 
@@ -81,7 +81,7 @@ class Verdict:
     after: str
     decision: str
     reason: str
-    differences: list[Difference]
+    differences: list[_Difference]
     whose: str = ...
 
     def __str__(self):
@@ -90,9 +90,9 @@ class Verdict:
     def _repr_markdown_(self) -> str:
         """The verdict and its figures, as Markdown."""
         ...
-FEWEST: int
+_FEWEST: int
 
-def decide(found: list[Difference], worthwhile: float=0.02, level: float=0.05) -> tuple[str, str]:
+def _decide(found: list[_Difference], worthwhile: float=0.02, level: float=0.05) -> tuple[str, str]:
     """The verdict on a comparison."""
     ...
 
@@ -100,23 +100,23 @@ def verdict(before: Evaluation, after: Evaluation, dataset: EmbeddingQAFinetuneD
     """`SHIP`, `MARGINAL`, `REGRESSION` or `TOO FEW QUESTIONS`, with the reason; `EmbedtuneError` if the questions differ."""
     ...
 
-def simulated(n_nodes: int, per_node: int=2, gain: float=0.0, seed: int=0) -> tuple:
+def _simulated(n_nodes: int, per_node: int=2, gain: float=0.0, seed: int=0) -> tuple:
     """Two retrievers of known difference: log ranks of shared difficulty, luck by node, and luck by question."""
     ...
 
-def decisions(runs: int, clustered: bool=True, rounds: int=500, **world) -> dict[str, float]:
+def _decisions(runs: int, clustered: bool=True, rounds: int=500, **world) -> dict[str, float]:
     """How often each verdict is given in simulated worlds."""
     ...
 
-def plt_axes(size):
+def _plt_axes(size):
     """New matplotlib axes."""
     ...
 
-def plot_power(sizes=..., gains=..., runs: int=60, ax=None):
+def _plot_power(sizes=..., gains=..., runs: int=60, ax=None):
     """The axes with the share of SHIP against the planted gain, one line for each number of questions."""
     ...
 
-def plot_intervals(evaluations, dataset: EmbeddingQAFinetuneDataset | None=None, metrics=..., ax=None):
+def _plot_intervals(evaluations, dataset: EmbeddingQAFinetuneDataset | None=None, metrics=..., ax=None):
     """The axes with a group of bars for each metric, with 95 % intervals over the questions."""
     ...
 
@@ -128,23 +128,23 @@ def changes(before: Evaluation, after: Evaluation, dataset: EmbeddingQAFinetuneD
     """A pandas DataFrame by query id: the question, ranks before and after, gain, and the text of an answer; the largest loss first."""
     ...
 
-def plot_ranks(before: Evaluation, after: Evaluation, ax=None):
+def _plot_ranks(before: Evaluation, after: Evaluation, ax=None):
     """The axes with each question's best rank before and after, both as logarithms: below the diagonal is won."""
     ...
 
-def form(question: str) -> str:
+def _form(question: str) -> str:
     """The first word of a question if it asks with one, else 'other'; 'no question mark' without one."""
     ...
 
-def binned(value: float, edges, unit: str) -> str:
+def _binned(value: float, edges, unit: str) -> str:
     """The range between two edges that a value is in, as a label."""
     ...
 
-def is_table(text: str, share: float=0.2) -> bool:
+def _is_table(text: str, share: float=0.2) -> bool:
     """Whether a text is table rather than prose: many of its words hold a digit."""
     ...
 
-def slices_of(dataset: EmbeddingQAFinetuneDataset) -> dict[str, dict[str, str]]:
+def _slices_of(dataset: EmbeddingQAFinetuneDataset) -> dict[str, dict[str, str]]:
     """The usual ways to divide questions: by form, length, length and kind of the answer, document, and third of the document."""
     ...
 
@@ -152,14 +152,14 @@ def by_slice(before: Evaluation, after: Evaluation, dataset: EmbeddingQAFinetune
     """A pandas DataFrame by kind and label: questions, both means, and the gain with its 95 % interval."""
     ...
 
-def plot_gain(before: Evaluation, after: Evaluation, dataset: EmbeddingQAFinetuneDataset, metric: str='mrr@10', ax=None):
+def _plot_gain(before: Evaluation, after: Evaluation, dataset: EmbeddingQAFinetuneDataset, metric: str='mrr@10', ax=None):
     """The axes with the mean gain against the length of the question, with 95 % intervals."""
     ...
 
-def score_pairs(retriever, dataset: EmbeddingQAFinetuneDataset, k: int=100) -> np.ndarray:
+def _score_pairs(retriever, dataset: EmbeddingQAFinetuneDataset, k: int=100) -> np.ndarray:
     """What each question's best relevant and best other node score."""
     ...
 
-def plot_scores(retriever, dataset: EmbeddingQAFinetuneDataset, ax=None):
+def _plot_scores(retriever, dataset: EmbeddingQAFinetuneDataset, ax=None):
     """The axes with two histograms: scores of the best relevant node of each question, and of the best other one."""
     ...
