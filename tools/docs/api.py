@@ -15,7 +15,7 @@ def text(part):
 
 def owner_of(node):
     """Return the class that a function is added to by `@patch`, or None."""
-    return any(text(d).startswith("patch") for d in node.decorator_list) and text(node.args.args[0].annotation).strip("'") or None
+    return isinstance(node, ast.FunctionDef) and any(text(d).startswith("patch") for d in node.decorator_list) and text(node.args.args[0].annotation).strip("'") or None
 
 
 def kind_of(node, owner):
@@ -54,7 +54,8 @@ def define(node, comments, owner=None, **where):
 def definitions(source, **where):
     """Return the public definitions of a cell, each with `where` it stands."""
     comments = {token.start[0]: token.string.lstrip("# ") for token in generate_tokens(StringIO(source).readline) if token.type == COMMENT}
-    return [define(node, comments, **where) for node in ast.parse(source).body if isinstance(node, DEFS) and node.name[0] != "_"]
+    return [define(node, comments, **where) for node in ast.parse(source).body
+            if isinstance(node, DEFS) and node.name[0] != "_" and not (owner_of(node) or "").startswith("_")]
 
 
 def parameters(definition):
