@@ -282,7 +282,7 @@ class AdapterEmbeddingModel:
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #7e4ef387
 @patch(as_prop=True)
-def _document_fingerprint(self: AdapterEmbeddingModel) -> str:
+def document_fingerprint(self: AdapterEmbeddingModel) -> str:
     "A name for the vectors of documents: the base's, unless both sides are mapped."
     return self.fingerprint if self.both_sides else _document_fingerprint(self.base)
 

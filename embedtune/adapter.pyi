@@ -126,7 +126,7 @@ class AdapterEmbeddingModel:
         ...
 
     @property
-    def _document_fingerprint(self) -> str:
+    def document_fingerprint(self) -> str:
         """A name for the vectors of documents: the base's, unless both sides are mapped."""
         ...
 
