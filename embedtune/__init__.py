@@ -9,7 +9,7 @@ __all__ = []
 # %% ../nbs/7_deciding/65_package.ipynb #c057d785
 _chapter = {
     'Document': 'documents', 'EmbedtuneError': 'core', 'load_documents': 'documents',
-    'sample_documents': 'samples', 'ten_k': 'samples',
+    'sample_documents': 'samples', 'sample_qa': 'samples', 'ten_k': 'samples',
     'Node': 'nodes', 'split_nodes': 'nodes', 'windows': 'nodes',
     'EmbeddingQAFinetuneDataset': 'dataset', 'check_leakage': 'leakage',
     'ChatLLM': 'llm', 'local_llm': 'llm', 'ReplayLLM': 'journal', 'filter_questions': 'filters',

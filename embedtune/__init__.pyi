@@ -4,6 +4,7 @@ from .documents import Document as Document
 from .core import EmbedtuneError as EmbedtuneError
 from .documents import load_documents as load_documents
 from .samples import sample_documents as sample_documents
+from .samples import sample_qa as sample_qa
 from .samples import ten_k as ten_k
 from .nodes import Node as Node
 from .nodes import split_nodes as split_nodes
@@ -56,4 +57,4 @@ from .migrate import Migration as Migration
 from .pipeline import run as run
 
 __version__: str
-__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Search', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'open_index', 'save_index', 'align', 'plan_migration', 'Migration', 'run']
+__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'sample_qa', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Search', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'open_index', 'save_index', 'align', 'plan_migration', 'Migration', 'run']
