@@ -5,6 +5,8 @@ What nbdev would pass over in silence is refused before anything runs: no notebo
 modules that differ from their notebooks, notebooks that were not cleaned.
 """
 import argparse
+import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 from fastcore.xtras import str2bool
 from nbdev.config import get_config
@@ -25,6 +27,8 @@ SCRIPTS = Path(sys.executable).parent
 ENV = {key: value for key, value in os.environ.items() if key != "IN_TEST"} | {  # under IN_TEST nbdev_export does nothing
     "HF_HUB_OFFLINE": "1", "EMBEDTUNE_OFFLINE": "1", "MPLBACKEND": "Agg",
     "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false", "PYTHONFAULTHANDLER": "1"}
+PRELOADED = ["nbdev.test", "numpy", "pandas", "matplotlib.pyplot", "torch", "sentence_transformers", "datasets", "accelerate", "IPython"]  # once, for all notebooks
+TIMES = ROOT/"runs"/"test_times.json"  # of the last run, so that the longest start first
 ADVICE = {".py": "differs from what the notebooks export: run `make export`, or delete it if its notebook is gone",
           ".ipynb": "is not clean: run `make clean-notebooks`"}
 
@@ -85,34 +89,67 @@ def problems(root):
     except subprocess.CalledProcessError as error: return [f"{error.cmd[0].name} failed: see above"]
 
 
-def run(path, flags, limit):
+def server():
+    """Return how a notebook's process starts: forked from one that has imported the libraries; where there is no fork, by itself."""
+    os.environ.pop("IN_TEST", None)
+    os.environ |= ENV
+    known = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if known else "spawn")
+    if known: context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def test(path, flags, log):
+    """In a process of its own: run one notebook by nbdev_test, with all that is said written to the file `log`."""
+    with open(log, "wb") as file:
+        for stream in (1, 2): os.dup2(file.fileno(), stream)
+    from nbdev.test import nbdev_test
+    nbdev_test(path=str(path), n_workers=0, flags=flags)
+
+
+def run(path, flags, limit, context):
     """Return (status, seconds, output) of one notebook; it is skipped if every cell has a flag that is not in `flags`."""
     start, skip = time.monotonic(), set(get_config().tst_flags.split()) - set(flags.split())
     if all(skip & cell.directives_.keys() for cell in code_cells(read(path))): return "skipped", 0.0, ""
-    command = [SCRIPTS/"nbdev_test", "--path", path, "--n_workers", "0", "--flags", flags]
-    with TemporaryFile() as log:
-        test = subprocess.Popen(command, env=ENV, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try: test.wait(limit)
-        except subprocess.TimeoutExpired:
-            test.send_signal(signal.SIGABRT)  # Python prints where every thread stands, and ends: PYTHONFAULTHANDLER
-            test.wait()
-        log.seek(0)
-        output = log.read().decode(errors="replace")
-    passed = test.returncode == 0 and "Success." in output  # without that word it found nothing to run
+    with NamedTemporaryFile() as log:
+        process = context.Process(target=test, args=(path, flags, log.name))
+        process.start()
+        process.join(limit)
+        if process.is_alive():
+            os.kill(process.pid, signal.SIGABRT)  # Python prints where every thread stands, and ends: PYTHONFAULTHANDLER
+            process.join()
+        output = Path(log.name).read_text(encoding="utf-8", errors="replace")
+    passed = process.exitcode == 0 and "Success." in output  # without that word it found nothing to run
     return "passed" if passed else "failed", time.monotonic() - start, output
 
 
+def longest_first(notebooks):
+    """Return the notebooks, those first that took longest the last time, or have most code."""
+    times = json.loads(TIMES.read_text()) if TIMES.is_file() else {}
+    return sorted(notebooks, key=lambda path: (-times.get(str(path), 1e6), -len(code_cells(read(path)))))
+
+
 def run_all(notebooks, jobs, flags, limit):
-    """Return the status of each notebook, reporting each as it ends; those with most code start first."""
-    longest_first, statuses = sorted(notebooks, key=lambda path: -len(code_cells(read(path)))), []
+    """Return {notebook: (status, seconds)}, reporting each as it ends."""
+    found, context = {}, server()
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(run, path, flags, limit): path for path in longest_first}
+        futures = {pool.submit(run, path, flags, limit, context): path for path in longest_first(notebooks)}
         for future in as_completed(futures):
             status, seconds, output = future.result()
             print(f"{status:8} {seconds:6.1f} s  {futures[future]}", flush=True)
             if status == "failed": print("    " + "\n    ".join(output.splitlines()[-40:]), flush=True)
-            statuses.append(status)
-    return statuses
+            found[str(futures[future])] = status, seconds
+    return found
+
+
+def remember(found):
+    """Print where the time went, and keep it for the order of the next run."""
+    times = {path: seconds for path, (_, seconds) in found.items()}
+    slowest = sorted(times, key=times.get, reverse=True)[:5]
+    print(f"{sum(times.values()):.0f} s in all; longest: " + ", ".join(f"{Path(path).stem} {times[path]:.0f} s" for path in slowest))
+    TIMES.parent.mkdir(exist_ok=True)
+    kept = json.loads(TIMES.read_text()) if TIMES.is_file() else {}
+    TIMES.write_text(json.dumps(kept | times, indent=1))
 
 
 def main():
@@ -130,7 +167,9 @@ def main():
     found = problems(ROOT)
     for line in found: print(line, flush=True)
     if args.check: return bool(found)
-    statuses = ["failed"]*len(found) or run_all(chosen, args.jobs, "slow" if args.slow else "", 60*args.limit*(10 if args.slow else 1))
+    done = {} if found else run_all(chosen, args.jobs, "slow" if args.slow else "", 60*args.limit*(10 if args.slow else 1))
+    if done and not args.slow: remember(done)
+    statuses = ["failed"]*len(found) + [status for status, _ in done.values()]
     print(", ".join(f"{statuses.count(status)} {status}" for status in ("passed", "failed", "skipped")))
     return "failed" in statuses or "passed" not in statuses
 
