@@ -22,8 +22,9 @@ def _run_command(
                       epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, allow_leakage=args.allow_leakage)
     table = compare(evaluations).drop(columns='seconds') # most of it a cache spared, or did not
     print(f'\n{to_markdown(table)}\n')
-    for verdict in json.loads((args.out/'run.json').read_text())['verdicts']: print(f"{verdict['before']} → {verdict['after']}: {verdict['decision']} on questions {verdict['whose']}. {verdict['reason']}")
-    print()
+    manifest = json.loads((args.out/'run.json').read_text())
+    for v in manifest['verdicts']: print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
+    print(f"\nTo ship: {manifest['recommendation']['reason']}\n")
     for name, what in (('report.html', 'all of it, to read'), ('comparison.png', 'the table as bars'), ('loss.png', 'the training loss'), ('model', 'the tuned model'),
                        ('train_dataset.json', 'questions trained on'), ('val_dataset.json', 'questions evaluated on'), ('run.json', 'manifest')):
         print(f'{what:24} {args.out/name}')

@@ -18,9 +18,9 @@ from fastcore.basics import patch
 
 from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _read_json, _write_json
+from .core import EmbedtuneError, _read_json, _sha256_of, _write_json
 from .leakage import require_no_leakage
-from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, load_model
+from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint, load_model
 from .evaluation import Evaluation, evaluate
 from .finetune import SentenceTransformersFinetuneEngine
 from .precision import half_precision
@@ -44,16 +44,19 @@ class _Job:
     search: Search = Search() # windows, and how a node scores by them
     seed: int = 42                    # of everything that is drawn at random
     show_progress: bool = True        # bars while it trains and embeds
+    tuning: dict = field(default_factory=dict) # settings of the finetuning engine, such as `epochs`
+    cache: VectorCache = None         # of all vectors; None: a file in `out`
     def __post_init__(self):
         self.out = Path(self.out)
-        self.train.validate(), self.val.validate()
+        self.train.validate()
+        self.val.validate()
     @property
     def weights(self): return isinstance(self.model, (str, Path)) # a model that can be tuned itself
     @cached_property
-    def cache(self): return VectorCache(self.out/'vectors.sqlite')
+    def store(self): return self.cache or VectorCache(self.out/'vectors.sqlite')
     @cached_property
     def base(self): return self.cached(load_model(self.model) if self.weights else self.model)
-    def cached(self, model): return CachedEmbedding(half_precision(model) if self.weights else model, self.cache)
+    def cached(self, model): return CachedEmbedding(half_precision(model) if self.weights else model, self.store)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #2f516c8a
 class _Method(NamedTuple):
@@ -61,6 +64,8 @@ class _Method(NamedTuple):
     make: object         # function from a `_Job` to a retriever over `job.val.corpus`
     weights: bool        # needs a model whose weights can be tuned
     after: str | None    # the method whose result it goes on with
+    folder: str | None   # in `out`, where it leaves a model; None: it leaves none
+    vectors: bool        # learns from the training side's vectors
 
 _METHODS = {} # name -> Method, from the cheapest on
 
@@ -69,10 +74,12 @@ def method(
     name: str, # of the row
     weights: bool = False, # needs a model whose weights can be tuned
     after: str | None = None, # as in `_Method`
+    folder: str | None = None, # the same
+    vectors: bool = False, # the same
 ):
     "A decorator that makes a function a row of the ladder."
     def register(make):
-        _METHODS[name] = _Method(make, weights, after)
+        _METHODS[name] = _Method(make, weights, after, folder, vectors)
         return make
     return register
 
@@ -119,7 +126,7 @@ def _adapted(
     return job.search.dense(engine.get_finetuned_model(), job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #a98d8375
-@method('linear adapter')
+@method('linear adapter', vectors=True)
 def _linear(
     job: _Job, # its training questions teach the matrix
 ):
@@ -127,7 +134,7 @@ def _linear(
     return _adapted(job, LinearLayer)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #80d0e501
-@method('low-rank adapter')
+@method('low-rank adapter', vectors=True)
 def _low_rank(
     job: _Job, # its training questions teach the matrix
 ):
@@ -135,12 +142,12 @@ def _low_rank(
     return _adapted(job, LowRank)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #be398215
-@method('query tower', weights=True)
+@method('query tower', weights=True, vectors=True)
 def _tower(
     job: _Job, # its model is copied, and the copy tuned: no black box
 ):
     "A copy of the model that learned to ask."
-    engine = QueryTowerFinetuneEngine(job.train, job.model, job.out/'tower', search=job.search, cache=job.cache, seed=job.seed, show_progress_bar=job.show_progress)
+    engine = QueryTowerFinetuneEngine(job.train, job.model, job.out/'tower', search=job.search, cache=job.store, seed=job.seed, show_progress_bar=job.show_progress)
     engine.finetune()
     return job.search.dense(TowerEmbeddingModel.from_model_path(job.out/'tower', job.base), job.val.corpus)
 
@@ -171,7 +178,7 @@ def _finetuned(
     **settings, # of the engine
 ):
     "The folder of a tuned model."
-    SentenceTransformersFinetuneEngine(job.train, job.model, job.out/name, seed=job.seed, show_progress_bar=job.show_progress, **settings).finetune()
+    SentenceTransformersFinetuneEngine(job.train, job.model, job.out/name, seed=job.seed, show_progress_bar=job.show_progress, **job.tuning | settings).finetune()
     return job.out/name
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #a63cb334
@@ -183,28 +190,28 @@ def _fast_finetune(
     return job.tuned(_finetuned(job, 'fast', fast=True))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #fd719f92
-@method('finetuned', weights=True)
+@method('finetuned', weights=True, folder='model')
 def _full_finetune(
-    job: _Job, # its model is tuned, in `out/finetuned`
+    job: _Job, # its model is tuned, in `out/model`
 ):
     "The model tuned."
-    return job.tuned(_finetuned(job, 'finetuned'))
+    return job.tuned(_finetuned(job, 'model'))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #f78bb35e
 @method('finetuned + BM25', weights=True, after='finetuned')
 def _shipped(
-    job: _Job, # with a tuned model in `out/finetuned`
+    job: _Job, # with a tuned model in `out/model`
 ):
     "The tuned model as it is shipped."
-    return job.tuned(job.out/'finetuned', bm25=True)
+    return job.tuned(job.out/'model', bm25=True)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #29037202
 @method('merged', weights=True, after='finetuned')
 def _merged(
-    job: _Job, # with a tuned model in `out/finetuned`
+    job: _Job, # with a tuned model in `out/model`
 ):
     "Four fifths of the tuned weights and one of the base's."
-    return job.search.dense(job.cached(merge(job.model, job.out/'finetuned')), job.val.corpus)
+    return job.search.dense(job.cached(merge(job.model, job.out/'model')), job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #fb67974c
 @method('API model')
@@ -213,7 +220,7 @@ def _api(
 ):
     "Another model, as it is."
     if job.api_model is None: raise EmbedtuneError('no API model was given')
-    return job.search.dense(CachedEmbedding(job.api_model, job.cache), job.val.corpus)
+    return job.search.dense(CachedEmbedding(job.api_model, job.store), job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #833aebe8
 @dataclass
@@ -276,10 +283,12 @@ def measure(self: _Job,
     "Train a method, build its index, time its search, and evaluate it."
     chosen, start, paid = _METHODS[name], time.perf_counter(), _spent(self)
     retriever = chosen.make(self)
-    trained, known = time.perf_counter() - start, len(self.cache)
+    trained = time.perf_counter() - start
+    known = len(self.store)
     start = time.perf_counter()
     for part in _dense_parts(retriever): part.vectors
-    indexed, new = time.perf_counter() - start, len(self.cache) - known
+    indexed = time.perf_counter() - start
+    new = len(self.store) - known
     ms = _query_ms(retriever, list(self.val.queries.values())[:20])
     evaluation = evaluate(retriever, self.val, name=name)
     if before := below.get(chosen.after):
@@ -294,13 +303,28 @@ class Ladder:
     job: _Job # what all rungs were measured on
     rungs: dict[str, _Rung] = field(default_factory=dict) # method -> what was measured
     skipped: dict[str, str] = field(default_factory=dict) # method -> why it was left out
-    shared_seconds: float = 0. # to embed the training side, once for all methods; part of no rung
+    shared_seconds: float = 0. # to embed the training side, once for all methods that learn from its vectors; part of no rung
+
+# %% ../nbs/7_deciding/60_ladder.ipynb #e4fb9c3f
+def _source_key(
+    model, # id of the hub, a folder, or an `EmbeddingModel`
+): # what JSON can write
+    "What identifies `model`: the hashes of a folder's files, the id, or the fingerprint."
+    if not isinstance(model, (str, Path)): return fingerprint(model)
+    folder = Path(model)
+    if not folder.is_dir(): return str(model)
+    return {str(path.relative_to(folder)): _sha256_of(path) for path in sorted(folder.rglob('*')) if path.is_file()}
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #9ea78088
 @patch
-def key(self: _Job) -> str: # 64 hexadecimal digits
-    "A name for everything that the figures of a job depend on."
-    content = [version('embedtune'), self.base.fingerprint, asdict(self.search), self.seed, *([d.queries, d.corpus, d.relevant_docs] for d in (self.train, self.val))]
+def key(self: _Job,
+    name: str, # of a method
+) -> str: # 64 hexadecimal digits
+    "A name for everything that the figures of a method depend on."
+    sides = [[side.fingerprint, side.written_by] for side in (self.train, self.val)]
+    content = [version('embedtune'), _source_key(self.model), sides, asdict(self.search), self.seed]
+    if _METHODS[name].weights: content.append(self.tuning)
+    if name == 'API model' and self.api_model: content.append(_source_key(self.api_model))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #66491c38
@@ -312,6 +336,16 @@ def _file_name(
     hyphens = re.sub(r'[\W_]', '-', name.lower())
     return re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
 
+# %% ../nbs/7_deciding/60_ladder.ipynb #e19406d0
+@patch
+def left(self: _Job,
+    name: str, # of a method
+) -> bool:
+    "Whether the model that the method leaves, or goes on with, is in its folder."
+    chosen = _METHODS[name]
+    folders = [_METHODS[step].folder for step in (name, chosen.after) if step]
+    return all((self.out/folder).is_dir() for folder in folders if folder)
+
 # %% ../nbs/7_deciding/60_ladder.ipynb #a534d5f4
 @patch
 def rung(self: _Job,
@@ -319,12 +353,14 @@ def rung(self: _Job,
     below: dict[str, _Rung], # the rungs so far
 ) -> _Rung:
     "A rung as it was written, or measured now and written."
-    path, key = self.out/'rungs'/f'{_file_name(name, squeeze=False)}.json', self.key()
-    if path.is_file():
-        kept = _read_json(path, ['key', 'rung'], [])
-        if kept['key'] == key: return _Rung(**kept['rung'] | dict(evaluation=Evaluation.from_json(path.with_suffix('.ranks.json'))))
+    path = self.out/'rungs'/f'{_file_name(name, squeeze=False)}.json'
+    ranks = self.out/'evaluations'/f'{_file_name(name)}.json'
+    key = self.key(name)
+    if path.is_file() and ranks.is_file() and self.left(name):
+        kept = _read_json(path, ['key', 'rung'])
+        if kept['key'] == key: return _Rung(**kept['rung'], evaluation=Evaluation.from_json(ranks))
     rung = self.measure(name, below)
-    rung.evaluation.save_json(path.with_suffix('.ranks.json'))
+    rung.evaluation.save_json(ranks)
     _write_json(dict(key=key, rung={k: v for k, v in vars(rung).items() if k != 'evaluation'}), path)
     return rung
 
@@ -347,14 +383,16 @@ def ladder(
     out='runs/ladder',        # folder for models and figures
     methods=None,             # names in `_METHODS`; None: all that apply
     allow_leakage=False, # True: judge by questions or answers that are trained on
-    **settings,               # `api_model`, `search`, `seed`, `show_progress` of `_Job`
+    **settings,               # `api_model`, `search`, `seed`, `show_progress`, `tuning`, `cache` of `_Job`
 ) -> Ladder:
     "Every method on the same questions; `EmbedtuneError` if the two sides share answers, or a method is unknown."
     from tqdm.auto import tqdm
     job = _Job(train, val, model, out, **settings)
     require_no_leakage(train, val, allow_leakage)
-    wanted, result, start = _check_methods(methods, job), Ladder(job), time.perf_counter()
-    training_vectors(job.base, train, job.search, job.show_progress)
+    wanted = _check_methods(methods, job)
+    result = Ladder(job)
+    start = time.perf_counter()
+    if any(_METHODS[name].vectors for name in wanted): training_vectors(job.base, train, job.search, job.show_progress)
     result.shared_seconds = time.perf_counter() - start
     for name in tqdm(wanted, 'ladder', unit='method', disable=not job.show_progress):
         try:

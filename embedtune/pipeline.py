@@ -6,9 +6,9 @@
 __all__ = ['Run', 'run']
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #6244ac3b
-import json, os, time
+import json, os
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -20,62 +20,17 @@ from .core import EmbedtuneError, _check_number, _read_json, _sha256_of, _versio
 from .leakage import require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import first_available, sample_documents, ten_k
-from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, load_model
-from .evaluation import Evaluation, compare, evaluate, plot_comparison
+from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, VectorCache, load_model
+from .evaluation import Evaluation, compare, plot_comparison
 from .precision import half_precision
-from .finetune import MANIFEST, SentenceTransformersFinetuneEngine, _check_output_folder, plot_loss
-from .ladders import _file_name
+from .finetune import MANIFEST, _check_output_folder, plot_loss
+from .ladders import Ladder, _file_name, _source_key, ladder
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs
 from .report import _usual_verdicts, _without_credentials, write_report
-from .retrieval import BM25Retriever, DenseRetriever
-from .search import _RETRIEVER, load_search
-
-# %% ../nbs/7_deciding/62_pipeline.ipynb #920f3ab1
-def _source_key(
-    model, # id of the hub, or a folder
-): # str, or for a folder a dict of file hashes
-    "What identifies `model` without loading it: the hashes of a folder's files, else the id itself."
-    folder = Path(model)
-    if not folder.is_dir(): return str(model)
-    return {str(path.relative_to(folder)): _sha256_of(path) for path in sorted(folder.rglob('*')) if path.is_file()}
-
-# %% ../nbs/7_deciding/62_pipeline.ipynb #dcc82573
-@dataclass
-class _Steps:
-    "The finished steps of a run, kept in `run.json`."
-    out: Path # folder of the run
-    settings: dict = field(default_factory=dict) # written beside the steps
-    done: dict = field(default_factory=dict) # name -> {'inputs', 'files', 'seconds'}
-    def __post_init__(self):
-        self.out.mkdir(parents=True, exist_ok=True)
-        earlier = self.out/'run.json'
-        if earlier.exists(): self.done = _read_json(earlier, ['steps'], ['settings', 'versions', 'finished', 'table', 'verdicts'])['steps']
-    def hashes(self, files): return {name: _sha256_of(self.out/name) if (self.out/name).is_file() else None for name in files}
-    def save(self, **more): _write_json(dict(settings=self.settings, versions=_versions(), steps=self.done, **more), self.out/'run.json')
-
-# %% ../nbs/7_deciding/62_pipeline.ipynb #66642ddf
-@patch
-def step(self: _Steps,
-    name, # what is said and recorded
-    inputs, # JSON-able: everything that the result depends on
-    files, # names of the files that `make` writes, relative to the folder
-    make, # function without arguments
-): # dict of the files' hashes: the inputs of a later step
-    "Call `make`, unless the same `inputs` gave these `files` before."
-    inputs, earlier = json.loads(json.dumps(inputs | dict(embedtune=version('embedtune')))), self.done.get(name, {})
-    files_now = self.hashes(files)
-    if earlier.get('inputs') == inputs and None not in files_now.values():
-        print(f'{name}: ' + ('found' if files_now == earlier['files'] else 'edited since it was made, kept'))
-        return files_now
-    print(f'{name} …', flush=True)
-    start = time.perf_counter()
-    make()
-    self.done[name] = dict(inputs=inputs, files=self.hashes(files), seconds=round(time.perf_counter() - start, 1))
-    self.save()
-    print(f"{name}: {self.done[name]['seconds']:.0f} s")
-    return self.done[name]['files']
+from .retrieval import DenseRetriever
+from .search import _RETRIEVER
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c3328372
 def _prepare(
@@ -101,26 +56,6 @@ def _prepare(
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         return generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node, max_questions=questions, retriever=retriever,
                                            output_path=out, seed=seed, show_progress=show_progress, **settings)
-
-# %% ../nbs/7_deciding/62_pipeline.ipynb #918d7a42
-_ROWS = ('BM25', 'base', 'base + BM25', 'finetuned', 'finetuned + BM25') # of every table
-
-# %% ../nbs/7_deciding/62_pipeline.ipynb #aa067936
-def _candidate(
-    name, # one of `_ROWS`, or 'OpenAI <model>'
-    dataset, # whose corpus is searched
-    model, # id or folder of the base model
-    tuned, # folder of the finetuned model, which says how both are searched
-    show_progress=False, # bars while the corpus is embedded
-): # a retriever, or an embedding model
-    "What stands behind a row of the table: two neighbors differ in one thing, the weights or BM25."
-    if name == 'BM25': return BM25Retriever(dataset.corpus)
-    if name.startswith('OpenAI '): return CachedEmbedding(OpenAIEmbedding(name.removeprefix('OpenAI ')))
-    search = load_search(tuned)
-    if not name.endswith(' + BM25'): search = replace(search, bm25_weight=0)
-    source = model if name.startswith('base') else tuned
-    embedding = CachedEmbedding(half_precision(load_model(source)))
-    return search.retriever(embedding, dataset.corpus, show_progress=show_progress)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #fe19d5a4
 def _save_plots(
@@ -154,66 +89,53 @@ class Run:
         if self.questions is not None: _check_number('questions', self.questions, 2, whole=True)
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         _check_output_folder(self.out/'model')
-        self.steps = _Steps(self.out, dict(llm=_without_credentials(str(getattr(self.llm, 'name', self.llm))), model=str(self.model), questions=self.questions,
-                                          epochs=self.epochs, batch_size=self.batch_size, seed=self.seed, allow_leakage=self.allow_leakage))
+        file = self.out/'run.json'
+        known = _read_json(file, (), _MANIFEST_KEYS) if file.is_file() else {}
+        self.sides = known.get('sides', {})
+    @property
+    def settings(self):
+        shown = {name: getattr(self, name) for name in ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage')}
+        asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
+        return dict(llm=asked, model=str(self.model)) | shown
+
+_MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation', 'steps') # of run.json; `steps` in old ones
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #dae3546f
+@patch
+def save(self: Run,
+    **more, # what is known at the end
+):
+    "Write `run.json`: what the sides were made of, settings and versions."
+    _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | more, self.out/'run.json')
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dc482735
 @patch
-def prepare_step(self: Run,
-    side, # 'train' or 'val'
+def side(self: Run,
+    name, # 'train' or 'val'
     paths, # list of files
-): # hashes of the dataset's file
-    "Step 1: the questions of one side, in `<side>_dataset.json`, and a card that says what they are, in `<side>_dataset.md`."
-    name, settings = f'{side}_dataset.json', self.steps.settings
-    inputs = dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model)) | {k: settings[k] for k in ('llm', 'questions', 'seed')}
-    def make():
-        dataset = _prepare(paths, self.out/name, self.llm, self.model, self.questions, seed=self.seed, show_progress=self.show_progress, searched=side == 'train')
-        _write_text(dataset.card(f'Questions on {", ".join(path.name for path in paths)}', f'the LLM {settings["llm"]}', name), self.out/f'{side}_dataset.md')
-    return self.steps.step(f'{side} questions', inputs, [name], make)
+) -> EmbeddingQAFinetuneDataset:
+    "The questions of one side, in `<name>_dataset.json`, with a card that says what they are; made, or found."
+    file = self.out/f'{name}_dataset.json'
+    made_of = {key: self.settings[key] for key in ('llm', 'questions', 'seed')} | dict(embedtune=version('embedtune'))
+    made_of |= dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model))
+    if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
+    dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed, show_progress=self.show_progress, searched=name == 'train')
+    card = dataset.card(f'Questions on {", ".join(path.name for path in paths)}', f'the LLM {self.settings["llm"]}', file.name)
+    _write_text(card, self.out/f'{name}_dataset.md')
+    self.sides[name] = made_of
+    self.save()
+    return dataset
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #2cc0144f
 @patch
-def leakage_step(self: Run,
-    train, # hashes of the training dataset
-    val, # hashes of the evaluation dataset
+def compare_sides(self: Run,
+    train: EmbeddingQAFinetuneDataset, # to be trained on
+    val: EmbeddingQAFinetuneDataset, # to be judged by
 ):
-    "Between the steps: what val has in common with train, in `leakage.json`; `DatasetError` if that is too much and not allowed."
-    def make():
-        sides = [EmbeddingQAFinetuneDataset.from_json(self.out/f'{side}_dataset.json') for side in ('train', 'val')]
-        leakage = require_no_leakage(*sides, self.allow_leakage)
-        _write_json(dict(summary=leakage.counts(), **{kind: [leak._asdict() for leak in getattr(leakage, kind)] for kind in ('texts', 'questions')}), self.out/'leakage.json')
-    self.steps.step('leakage', dict(train=train, val=val, allow=self.allow_leakage), ['leakage.json'], make)
-
-# %% ../nbs/7_deciding/62_pipeline.ipynb #460a9069
-@patch
-def finetune_step(self: Run,
-    train, # hashes of the training dataset
-): # hashes of the model's files
-    "Step 2: the tuned model, in `model/`."
-    settings = {k: self.steps.settings[k] for k in ('epochs', 'batch_size', 'seed')}
-    def make():
-        dataset = EmbeddingQAFinetuneDataset.from_json(self.out/'train_dataset.json')
-        SentenceTransformersFinetuneEngine(dataset, self.model, self.out/'model', show_progress_bar=self.show_progress, **settings).finetune()
-    return self.steps.step('finetuning', dict(train=train, model=_source_key(self.model)) | settings, ['model/model.safetensors', f'model/{MANIFEST}', f'model/{_RETRIEVER}'], make)
-
-# %% ../nbs/7_deciding/62_pipeline.ipynb #3ee768b2
-@patch
-def evaluate_step(self: Run,
-    name, # see `_candidate`
-    val, # hashes of the evaluation dataset
-    tuned, # hashes of the tuned model's files
-) -> Evaluation:
-    "Step 3: the ranks of one candidate, in `evaluations/`."
-    file = f'evaluations/{_file_name(name)}.json'
-    depends = dict(search=tuned[f'model/{_RETRIEVER}']) if name in ('base', 'base + BM25') else dict(tuned=tuned)
-    if name not in _ROWS[1:]: depends = {}
-    def make():
-        dataset = EmbeddingQAFinetuneDataset.from_json(self.out/'val_dataset.json')
-        (self.out/file).parent.mkdir(exist_ok=True)
-        retriever = _candidate(name, dataset, self.model, self.out/'model', self.show_progress)
-        evaluate(retriever, dataset, name=name, show_progress=self.show_progress).save_json(self.out/file)
-    self.steps.step(f'evaluating {name}', dict(val=val, candidate=name, model=_source_key(self.model)) | depends, [file], make)
-    return Evaluation.from_json(self.out/file)
+    "What val has in common with train, in `leakage.json`; `DatasetError` if that is too much and not allowed."
+    leakage = require_no_leakage(train, val, self.allow_leakage)
+    found = {kind: [leak._asdict() for leak in getattr(leakage, kind)] for kind in ('texts', 'questions')}
+    _write_json(dict(summary=leakage.counts(), **found), self.out/'leakage.json')
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #ee90271b
 def _two_sides(
@@ -230,28 +152,56 @@ def _two_sides(
         raise EmbedtuneError(f'train and val must hold different documents, both hold {", ".join(shared)}: leave it out of one side')
     return train, val
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #918d7a42
+_USUAL = ('BM25', 'base', 'base + BM25', 'finetuned', 'finetuned + BM25') # methods of a run
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #f016dbdb
+@patch
+def climb(self: Run,
+    train: EmbeddingQAFinetuneDataset, # to be trained on
+    val: EmbeddingQAFinetuneDataset, # to be judged by
+    api_model=None, # an `EmbeddingModel` to compare with
+) -> Ladder:
+    "The ladder with the usual methods; `EmbedtuneError` if one of them does not apply."
+    methods = [*_USUAL, *(['API model'] if api_model else [])]
+    settings = dict(seed=self.seed, show_progress=self.show_progress, api_model=api_model, cache=VectorCache())
+    tuning = dict(epochs=self.epochs, batch_size=self.batch_size)
+    climbed = ladder(train, val, self.model, self.out, methods, True, tuning=tuning, **settings)  # the sides were compared
+    for reason in climbed.skipped.values(): raise EmbedtuneError(reason)
+    return climbed
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #2555aacb
+@patch
+def finish(self: Run,
+    climbed: Ladder, # with the usual methods
+) -> list[Evaluation]:
+    "Write the plots, the manifest `run.json` and the page `report.html`."
+    evaluations = [rung.evaluation for rung in climbed.rungs.values()]
+    history = json.loads((self.out/'model'/MANIFEST).read_text())['history']
+    _save_plots(evaluations, history, self.out)
+    verdicts = _usual_verdicts(evaluations, climbed.job.val)
+    told = [{name: getattr(v, name) for name in ('before', 'after', 'decision', 'reason', 'whose')} for v in verdicts]
+    advice = climbed.recommend()
+    files = ['train_dataset.json', 'val_dataset.json', 'model/model.safetensors', f'model/{MANIFEST}', f'model/{_RETRIEVER}']
+    files += [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
+    table = compare(evaluations).drop(columns='seconds').reset_index(names='retriever').to_dict('records')
+    self.save(finished=date.today().isoformat(), table=table, verdicts=told, recommendation=dict(method=advice.method, reason=advice.reason),
+              files={name: _sha256_of(self.out/name) for name in files})
+    write_report(self.out, verdicts=verdicts)
+    return evaluations
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c1308f88
 def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`
-): # list of `Evaluation`: those of `_ROWS`, and the API model if asked for
+) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = Run(out, **settings)
-    train_hashes, val_hashes = job.prepare_step('train', train), job.prepare_step('val', val)
-    job.leakage_step(train_hashes, val_hashes)
-    tuned = job.finetune_step(train_hashes)
-    names = [*_ROWS] + [f'OpenAI {openai_embeddings}']*bool(openai_embeddings)
-    evaluations = [job.evaluate_step(name, val_hashes, tuned) for name in names]
-    history = json.loads((job.out/'model'/MANIFEST).read_text())['history']
-    ranks = [e.ranks for e in evaluations]
-    job.steps.step('plots', dict(ranks=ranks, tuned=tuned), ['comparison.png', 'loss.png'], lambda: _save_plots(evaluations, history, job.out))
-    verdicts = _usual_verdicts(evaluations, EmbeddingQAFinetuneDataset.from_json(job.out/'val_dataset.json'))
-    job.steps.save(finished=date.today().isoformat(), table=compare(evaluations).reset_index(names='retriever').to_dict('records'),
-                   verdicts=[dict(before=v.before, after=v.after, decision=v.decision, reason=v.reason, whose=v.whose) for v in verdicts])
-    write_report(job.out, verdicts=verdicts)
-    return evaluations
+    sides = job.side('train', train), job.side('val', val)
+    job.compare_sides(*sides)
+    return job.finish(job.climb(*sides, OpenAIEmbedding(openai_embeddings) if openai_embeddings else None))

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _counted, _parse_json, _sha256_of, _write_text
 from .evaluation import _KEPT, _REPORTED, Evaluation, _listed, plot_hit_rate
-from .ladders import Ladder
+from .ladders import Ladder, _file_name
 from .verdicts import Verdict, _plot_ranks, verdict
 
 # %% ../nbs/7_deciding/61_report.ipynb #7ef662b2
@@ -409,7 +409,7 @@ def _read_run(
     advice = f'expected the folder of a finished run; `embedtune run --out {folder}` makes one'
     if not (folder/'run.json').is_file(): raise EmbedtuneError(f'{folder}: no run.json in it; {advice}')
     run = _parse_json(folder/'run.json')
-    if not isinstance(run, dict) or not isinstance(run.get('steps'), dict):
+    if not isinstance(run, dict) or not isinstance(run.get('sides'), dict):
         raise EmbedtuneError(f'{folder}/run.json is not that of a run; {advice}')
     if not run.get('finished') or not run.get('table'):
         raise EmbedtuneError(f'{folder}: the run has not come to its end; {advice}')
@@ -422,10 +422,10 @@ def _run_evaluations(
 ) -> list[Evaluation]:
     "The evaluations in the order of the run's table; `EmbedtuneError` if one is missing."
     names = [row['retriever'] for row in run['table']]
-    files = [list(run['steps'].get(f'evaluating {name}', {}).get('files', {})) for name in names]
-    lost = [name for name, found in zip(names, files) if not found]
-    if lost: raise EmbedtuneError(f'{folder}/run.json names no file for {", ".join(lost)}; run it again')
-    return [Evaluation.from_json(folder/found[0]) for found in files]
+    files = [folder/'evaluations'/f'{_file_name(name)}.json' for name in names]
+    lost = [file for file in files if not file.is_file()]
+    if lost: raise EmbedtuneError(f'{lost[0]} is missing; run it again')
+    return [Evaluation.from_json(file) for file in files]
 
 # %% ../nbs/7_deciding/61_report.ipynb #7b4540eb
 def _file_hashes(
@@ -444,18 +444,11 @@ def _run_settings(
     folder: Path,  # of the run
     run: dict,  # see `_read_run`
 ) -> dict:
-    "Settings, versions, hashes of documents and files, and the seconds of each step."
-    documents = {}
-    written = {}
-    seconds = {}
-    for name, step in run['steps'].items():
-        asked = name.removesuffix(' questions')
-        if asked != name: documents[asked] = step['inputs'].get('documents', [])
-        written |= step['files']
-        seconds[name] = step['seconds']
-    about = dict(settings=run.get('settings', {}), versions=run.get('versions', {}), finished=run['finished'])
-    hashes = {'sha256 of documents': documents, 'sha256 of files': _file_hashes(folder, written)}
-    return about | dict(seconds=seconds) | hashes
+    "The recommendation, settings, versions, and hashes of documents and files."
+    documents = {side: made.get('documents', []) for side, made in run['sides'].items()}
+    about = {name: run[name] for name in ('recommendation', 'settings', 'versions', 'finished') if name in run}
+    hashes = {'sha256 of documents': documents, 'sha256 of files': _file_hashes(folder, run.get('files', {}))}
+    return about | hashes
 
 # %% ../nbs/7_deciding/61_report.ipynb #8bc2c1b8
 _PLOTS = {
