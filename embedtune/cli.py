@@ -7,263 +7,372 @@ __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
 import argparse, json, os, sys, warnings
+from importlib import import_module
+from inspect import Parameter
 from pathlib import Path
+from types import UnionType
+from typing import Literal, NamedTuple, Union, get_args, get_origin
+
+from fastcore.docments import docments
 
 from .core import EmbedtuneError
 
+# %% ../nbs/7_deciding/63_cli.ipynb #b7a32581
+class _As(NamedTuple):
+    "Stands for a default: type, default and comment are those of the parameter of that name elsewhere."
+    place: str # 'module:class or function'
+
+# %% ../nbs/7_deciding/63_cli.ipynb #a1408bea
+def _elsewhere(
+    given: _As, # where the parameter stands
+    name: str, # of the parameter
+): # an object with `anno`, `default`, `docment`
+    "The parameter as it is described where it belongs."
+    module, _, owner = given.place.partition(':')
+    found = getattr(import_module(module), owner)
+    return docments(found, full=True, returns=False, eval_str=True)[name]
+
+# %% ../nbs/7_deciding/63_cli.ipynb #28cf03b1
+def _kind_of(
+    anno, # annotation of a parameter
+    default, # of the parameter
+) -> dict: # for `add_argument`
+    "How words become a value: a flag, a list, or one word of a type."
+    kinds = [kind for kind in (get_args(anno) if get_origin(anno) in (Union, UnionType) else [anno]) if kind is not type(None)]
+    kind = kinds[0] if kinds else str
+    if kind is bool: return dict(action=argparse.BooleanOptionalAction if default is None else 'store_true')
+    if get_origin(kind) is Literal: return dict(choices=list(get_args(kind)))
+    if get_origin(kind) is list: return dict(nargs='+', type=get_args(kind)[0])
+    return dict(type=kind if kind in (int, float, Path) else str)
+
+# %% ../nbs/7_deciding/63_cli.ipynb #4cf3791d
+def _add_parameter(
+    parser, # an `ArgumentParser`
+    name: str, # of the parameter
+    given, # with `anno`, `default`, `docment`
+):
+    "Add one parameter of a function to its command line."
+    if isinstance(given.default, _As): given = _elsewhere(given.default, name)
+    kind = _kind_of(given.anno, given.default)
+    told = ' '.join((given.docment or '').split()).replace('%', '%%').replace('; None:', '; without it:')
+    if given.default is Parameter.empty: return parser.add_argument(name, help=told, **kind)
+    shown = given.default not in (None, False) and not isinstance(given.default, (list, tuple))
+    meant = {int: 'N', float: 'X', Path: 'PATH'}.get(kind.get('type'), name.split('_')[-1].upper())
+    word = {} if 'choices' in kind or 'action' in kind else dict(metavar=meant)
+    told = f'{told} (default: {given.default})' if shown else told
+    parser.add_argument('--' + name.replace('_', '-'), default=given.default, help=told, **kind, **word)
+
 # %% ../nbs/7_deciding/63_cli.ipynb #91634d5e
+_RUN = _As('embedtune.pipeline:Run')
+
 def _run_command(
-    args, # `Namespace`: train, val, out, openai_embeddings, llm, model, questions, epochs, batch_size, seed, allow_leakage
+    train: list[str] = None, # documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
+    val: list[str] = None, # documents to evaluate on
+    llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
+    model=_RUN,
+    openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
+    questions=_RUN, epochs=_RUN, batch_size=_RUN, seed=_RUN, allow_leakage=_RUN,
+    out: Path = Path('runs/tutorial'), # folder for everything that comes out
 ):
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run
-    evaluations = run(args.train, args.val, args.out, args.openai_embeddings, llm=args.llm, model=args.model, questions=args.questions,
-                      epochs=args.epochs, batch_size=args.batch_size, seed=args.seed, allow_leakage=args.allow_leakage)
+    settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size, seed=seed)
+    evaluations = run(train, val, out, openai_embeddings, allow_leakage=allow_leakage, **settings)
     table = compare(evaluations).drop(columns='seconds') # most of it a cache spared, or did not
     print(f'\n{to_markdown(table)}\n')
-    manifest = json.loads((args.out/'run.json').read_text())
-    for v in manifest['verdicts']: print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
+    manifest = json.loads((out/'run.json').read_text())
+    for v in manifest['verdicts']:
+        print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
     print(f"\nTo ship: {manifest['recommendation']['reason']}\n")
-    for name, what in (('report.html', 'all of it, to read'), ('comparison.png', 'the table as bars'), ('loss.png', 'the training loss'), ('model', 'the tuned model'),
-                       ('train_dataset.json', 'questions trained on'), ('val_dataset.json', 'questions evaluated on'), ('run.json', 'manifest')):
-        print(f'{what:24} {args.out/name}')
+    for name, what in _LEFT.items(): print(f'{what:24} {out/name}')
+
+_LEFT = { # in the folder of a run
+    'report.html': 'all of it, to read', 'comparison.png': 'the table as bars', 'loss.png': 'the training loss',
+    'model': 'the tuned model', 'train_dataset.json': 'questions trained on', 'val_dataset.json': 'questions evaluated on',
+    'run.json': 'manifest'}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #8e67ba59
 def _nodes_of(
-    args, # with documents, model, chunk_size and perhaps chunk_overlap
+    documents: list[str], # files or folders
+    model: str, # whose tokenizer counts
+    chunk_size: int, # tokens of a node
+    chunk_overlap: int = 0, # tokens that neighbors share
 ): # list of `Node`
-    "The nodes of the documents on the command line."
+    "The nodes of documents."
     from embedtune.documents import load_documents
     from embedtune.embedding import load_model
     from embedtune.nodes import split_nodes
-    overlap = getattr(args, 'chunk_overlap', 0)
-    return split_nodes(load_documents(args.documents), load_model(args.model).tokenizer, chunk_size=args.chunk_size, chunk_overlap=overlap)
+    tokenizer = load_model(model).tokenizer
+    return split_nodes(load_documents(documents), tokenizer, chunk_size=chunk_size, chunk_overlap=chunk_overlap)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #8e6596bd
+_SPLIT = _As('embedtune.nodes:split_nodes')
+
 def _nodes_command(
-    args, # `Namespace`: documents, out, model, chunk_size, chunk_overlap
+    documents: list[str], # PDF, text or Markdown files, or folders of them
+    model=_RUN, chunk_size=_SPLIT, chunk_overlap=_SPLIT,
+    out: Path = Path('nodes.json'), # where the nodes go
 ):
     "Split documents into nodes."
     from dataclasses import asdict
     from embedtune.core import _write_json
-    nodes = _nodes_of(args)
-    _write_json([asdict(node) for node in nodes], args.out)
-    print(f'{len(nodes)} nodes of {args.chunk_size} tokens at most: {args.out}')
+    nodes = _nodes_of(documents, model, chunk_size, chunk_overlap)
+    _write_json([asdict(node) for node in nodes], out)
+    print(f'{len(nodes)} nodes of {chunk_size} tokens at most: {out}')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #feb0b256
+_ASKED = _As('embedtune.pipeline:_prepare')
+
 def _pairs_command(
-    args, # `Namespace`: documents, out, llm, model, the limits of cost, and the settings of questions
+    documents: list[str], # PDF, text or Markdown files, or folders of them
+    llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
+    model=_ASKED, questions=_ASKED, questions_per_node=_ASKED,
+    style: list[str] = ['short'], # short, keyword, exam, multi; several take turns
+    examples: Path = None, # file with questions of your users, one a line, as models of tone and length
+    max_usd: float = None, # stop before more than this is spent
+    max_requests: int = None, # stop before more than this is sent
+    batch: bool = False, # OpenAI's Batch API: half the price, within a day
+    plan: bool = False, # say what it would take, and send nothing
+    chunk_size=_ASKED, seed=_ASKED,
+    out: Path = Path('dataset.json'), # where the questions go
 ):
     "Let a language model ask questions about documents."
     from embedtune.llm import llm_from_spec
     from embedtune.pairs import plan_pairs
     from embedtune.pipeline import _prepare
-    examples = args.examples.read_text(encoding='utf-8-sig').splitlines() if args.examples else []
-    settings = dict(style=args.style, examples=[line for line in examples if line.strip()], mode='batch' if args.batch else 'live')
-    with llm_from_spec(args.llm, max_usd=args.max_usd, max_requests=args.max_requests) as llm:
-        if args.plan: return print(plan_pairs(_nodes_of(args), llm, None, args.questions_per_node, args.out, args.questions, seed=args.seed, **settings))
-        dataset = _prepare(args.documents, args.out, llm, args.model, args.questions, args.questions_per_node, args.chunk_size, args.seed, **settings)
-    print(f'{len(dataset.queries)} questions on {len(dataset.corpus)} nodes: {args.out}')
-    if dataset.report: print(', '.join(f'{name} {n}' for name, n in dataset.report.counts.items() if n) or 'nothing', 'dropped')
+    lines = examples.read_text(encoding='utf-8-sig').splitlines() if examples else []
+    settings = dict(style=style, examples=[line for line in lines if line.strip()], mode='batch' if batch else 'live')
+    with llm_from_spec(llm, max_usd=max_usd, max_requests=max_requests) as client:
+        if plan:
+            nodes = _nodes_of(documents, model, chunk_size)
+            return print(plan_pairs(nodes, client, None, questions_per_node, out, questions, seed=seed, **settings))
+        dataset = _prepare(documents, out, client, model, questions, questions_per_node, chunk_size, seed, **settings)
+    print(f'{len(dataset.queries)} questions on {len(dataset.corpus)} nodes: {out}')
+    if not dataset.report: return
+    dropped = ', '.join(f'{name} {n}' for name, n in dataset.report.counts.items() if n)
+    print(dropped or 'nothing', 'dropped')
+
+# %% ../nbs/7_deciding/63_cli.ipynb #57c7b364
+def _read(
+    command: str, # that needs it, for the message
+    **files, # one option and its value
+):
+    "The dataset in a file; `EmbedtuneError` if the option was not given."
+    from embedtune.dataset import EmbeddingQAFinetuneDataset
+    (name, path), = files.items()
+    option = '--' + name.replace('_', '-')
+    if path is None: raise EmbedtuneError(f'{command}: expected a dataset, got none; pass {option} FILE')
+    return EmbeddingQAFinetuneDataset.from_json(path)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #e45b6d24
+_TUNED = _As('embedtune.finetune:FinetuneSettings')
+
 def _finetune_command(
-    args, # `Namespace`: dataset, val_dataset, out, model, and the settings of the engine
+    dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
+    val_dataset: Path = None, # file of questions to report on after each epoch
+    model=_RUN, epochs=_TUNED, batch_size=_TUNED, learning_rate=_TUNED, fast=_TUNED, frozen_layers=_TUNED, lora=_TUNED,
+    dims: list[int] = None, # lengths at which the vectors are to be good, such as 384 128 64 (Matryoshka)
+    alpha=_TUNED, early_stopping=_TUNED, gradient_accumulation_steps=_TUNED,
+    hard_negatives: int = 0, # mined for each question
+    bf16=_TUNED,
+    log_dir: Path = None, # write the loss there for TensorBoard, which must be installed
+    seed=_TUNED,
+    allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
+    out: Path = Path('model'), # folder of the tuned model
 ):
     "Tune a model on the questions of a dataset."
-    from embedtune.dataset import EmbeddingQAFinetuneDataset
     from embedtune.finetune import SentenceTransformersFinetuneEngine
-    train, val = (EmbeddingQAFinetuneDataset.from_json(path) if path else None for path in (args.dataset, args.val_dataset))
-    settings = {name: getattr(args, name) for name in ('learning_rate', 'seed', 'fast', 'frozen_layers', 'lora', 'dims', 'alpha', 'early_stopping', 'gradient_accumulation_steps', 'bf16')}
-    engine = SentenceTransformersFinetuneEngine(train, args.model, args.out, args.batch_size, val, epochs=args.epochs, num_hard_negatives=args.hard_negatives,
-                                                log_dir=args.log_dir, allow_leakage=args.allow_leakage, **settings)
+    settings = dict(learning_rate=learning_rate, seed=seed, fast=fast, frozen_layers=frozen_layers, lora=lora, dims=dims, alpha=alpha,
+                    early_stopping=early_stopping, gradient_accumulation_steps=gradient_accumulation_steps, bf16=bf16)
+    train, val = _read('finetune', dataset=dataset), val_dataset and _read('finetune', val_dataset=val_dataset)
+    engine = SentenceTransformersFinetuneEngine(
+        train, model, out, batch_size, val, epochs=epochs, num_hard_negatives=hard_negatives, log_dir=log_dir,
+        allow_leakage=allow_leakage, **settings)
     engine.finetune()
     if not engine.leads: return
     for evaluation in engine.evaluations:
         print(f"{evaluation.name}: hit_rate@5 {evaluation.hit_rate(5):.3f}, mrr@10 {evaluation.mrr(10):.3f}")
-    print(f'tuned model: {args.out}')
+    print(f'tuned model: {out}')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b7d1a001
 def _adapter_command(
-    args, # `Namespace`: dataset, out, kind, plan, seed; model or openai_embeddings
+    dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
+    model=_RUN,
+    openai_embeddings: str = None, # an OpenAI embedding model in place of --model; needs OPENAI_API_KEY
+    max_usd: float = None, # stop before more than this is spent
+    max_requests: int = None, # stop before more than this is sent
+    plan: bool = False, # say what would be embedded, and send nothing
+    kind: Literal['linear', 'low-rank', 'scale', 'two-layer'] = 'low-rank', # of the adapter
+    seed=_As('embedtune.pipeline:Run'),
+    out: Path = Path('adapter'), # folder of the adapter
 ):
     "Tune an adapter over a model, also one behind an API; stored vectors stay as they are."
     from embedtune.adapter import EmbeddingAdapterFinetuneEngine
-    from embedtune.dataset import EmbeddingQAFinetuneDataset
     from embedtune.embedding import OpenAIEmbedding, load_model
     from embedtune.layers import LinearLayer, LowRank, Scale, TwoLayerNN
     kinds = {'linear': LinearLayer, 'low-rank': LowRank, 'scale': Scale, 'two-layer': TwoLayerNN}
-    model = OpenAIEmbedding(args.openai_embeddings, max_usd=args.max_usd, max_requests=args.max_requests) if args.openai_embeddings else load_model(args.model)
-    engine = EmbeddingAdapterFinetuneEngine(EmbeddingQAFinetuneDataset.from_json(args.dataset), model, adapter_model=kinds[args.kind], model_output_path=args.out, seed=args.seed)
-    if args.plan: return print(engine.plan())
+    limits = dict(max_usd=max_usd, max_requests=max_requests)
+    train = _read('adapter', dataset=dataset)
+    base = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else load_model(model)
+    engine = EmbeddingAdapterFinetuneEngine(train, base, adapter_model=kinds[kind], model_output_path=out, seed=seed)
+    if plan: return print(engine.plan())
     engine.finetune()
-    for share, ranks in engine.shares.items(): print(f'held-out questions, {share:.0%} of the way: mrr@10 {ranks.mean():.3f}')
-    print(f'adapter, {engine.adapter.share:.0%} of the way: {args.out}')
+    for share, ranks in engine.shares.items():
+        print(f'held-out questions, {share:.0%} of the way: mrr@10 {ranks.mean():.3f}')
+    print(f'adapter, {engine.adapter.share:.0%} of the way: {out}')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #d5fadd4b
-def _evaluate_command(
-    args, # `Namespace`: dataset, train_dataset, models, openai_embeddings, save, allow_leakage
-):
-    "Compare BM25 and models on the questions of a dataset."
-    from embedtune.dataset import EmbeddingQAFinetuneDataset
-    from embedtune.leakage import require_no_leakage
+def _candidates(
+    models: list[str], # ids or folders
+    corpus: dict[str, str], # {node id: text}
+    openai_embeddings: str | None, # an OpenAI embedding model
+) -> dict: # name -> function that makes a retriever or a model
+    "What is compared: BM25, each model, and a tuned one also as it is shipped."
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
-    from embedtune.evaluation import compare, evaluate, to_markdown
     from embedtune.precision import half_precision
-    from embedtune.ladders import _file_name
     from embedtune.retrieval import BM25Retriever
     from embedtune.search import _RETRIEVER, load_retriever
-    dataset = EmbeddingQAFinetuneDataset.from_json(args.dataset)
-    if args.train_dataset: require_no_leakage(EmbeddingQAFinetuneDataset.from_json(args.train_dataset), dataset, args.allow_leakage)
-    candidates = {'BM25': lambda: BM25Retriever(dataset.corpus)}
-    candidates |= {model: lambda model=model: CachedEmbedding(half_precision(load_model(model))) for model in args.models}
-    candidates |= {f'{model} as shipped': lambda model=model: load_retriever(model, dataset.corpus) for model in args.models if (Path(model)/_RETRIEVER).is_file()}
-    if args.openai_embeddings: candidates[args.openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(args.openai_embeddings))
-    evaluations = [evaluate(make(), dataset, name=name, show_progress=True) for name, make in candidates.items()]
+    found = {'BM25': lambda: BM25Retriever(corpus)}
+    for model in models: found[model] = lambda model=model: CachedEmbedding(half_precision(load_model(model)))
+    shipped = [model for model in models if (Path(model)/_RETRIEVER).is_file()]
+    for model in shipped: found[f'{model} as shipped'] = lambda model=model: load_retriever(model, corpus)
+    if openai_embeddings: found[openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(openai_embeddings))
+    return found
+
+# %% ../nbs/7_deciding/63_cli.ipynb #552dd657
+def _evaluate_command(
+    dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
+    train_dataset: Path = None, # file that the models were trained on: one that shares answers with --dataset is refused
+    models: list[str] = None, # sentence-transformers ids or folders; without any, the base model
+    openai_embeddings: str = None, # an OpenAI embedding model; needs OPENAI_API_KEY
+    save: Path = None, # folder to keep the rank of every answer in, for `embedtune compare`
+    allow_leakage: bool = False, # go on even if the questions or answers are trained on
+):
+    "Compare BM25 and models on the questions of a dataset."
+    from embedtune.embedding import DEFAULT_MODEL
+    from embedtune.evaluation import compare, evaluate, to_markdown
+    from embedtune.ladders import _file_name
+    from embedtune.leakage import require_no_leakage
+    asked = _read('evaluate', dataset=dataset)
+    if train_dataset: require_no_leakage(_read('evaluate', train_dataset=train_dataset), asked, allow_leakage)
+    found = _candidates(models or [DEFAULT_MODEL], asked.corpus, openai_embeddings)
+    evaluations = [evaluate(make(), asked, name=name, show_progress=True) for name, make in found.items()]
     print(to_markdown(compare(evaluations).drop(columns='seconds')))
-    if not args.save: return
-    for e in evaluations: e.save_json(args.save/f'{_file_name(e.name)}.json')
-    print(f'evaluations: {args.save}')
+    if not save: return
+    for e in evaluations: e.save_json(save/f'{_file_name(e.name)}.json')
+    print(f'evaluations: {save}')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #e429cdb4
 def _compare_command(
-    args, # `Namespace`: before, after, judged, worthwhile, json, fail_on_regression
+    before: Path, # an evaluation (JSON), such as runs/10k/evaluations/base.json
+    after: Path, # another one of the same questions
+    judged: Path = None, # the dataset that was evaluated, which says what questions share nodes; else val_dataset.json of the run, if there
+    worthwhile=_As('embedtune.verdicts:verdict'),
+    json: Path = None, # write the result as JSON as well
+    fail_on_regression: bool = False, # exit with code 3 if the verdict is REGRESSION, for continuous integration
 ):
     "Say whether one evaluation is better than another, and whether that is luck."
     from dataclasses import asdict
-    from embedtune.dataset import EmbeddingQAFinetuneDataset
     from embedtune.core import _write_json
     from embedtune.evaluation import Evaluation
     from embedtune.verdicts import verdict
-    usual = args.after.parent.parent/'val_dataset.json'
-    judged = args.judged or (usual if usual.is_file() else None)
-    dataset = EmbeddingQAFinetuneDataset.from_json(judged) if judged else None
-    found = verdict(Evaluation.from_json(args.before), Evaluation.from_json(args.after), dataset, args.worthwhile)
+    usual = after.parent.parent/'val_dataset.json'
+    judged = judged or (usual if usual.is_file() else None)
+    dataset = _read('compare', judged=judged) if judged else None
+    found = verdict(Evaluation.from_json(before), Evaluation.from_json(after), dataset, worthwhile)
     print(f'{found.before} → {found.after}\n{found}')
     for d in found.differences: print(f'  {d}, p {d.p:.2g}, detectable {d.detectable:.3f}')
     if not judged: print('every question counts for itself: pass --judged, and questions on one node count together')
-    if args.json: _write_json(asdict(found), args.json)
-    return 3 if args.fail_on_regression and found.decision == 'REGRESSION' else 0
+    if json: _write_json(asdict(found), json)
+    return 3 if fail_on_regression and found.decision == 'REGRESSION' else 0
 
 # %% ../nbs/7_deciding/63_cli.ipynb #14ff764e
 def _ladder_command(
-    args, # `Namespace`: dataset, val_dataset, out, model, methods, saturation, json and more
+    dataset: Path = None, # file of questions to train on
+    val_dataset: Path = None, # file of questions to judge by
+    model=_RUN,
+    methods: list[str] = None, # some of the methods; without any, all that apply
+    openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
+    max_usd: float = None, # stop before more than this is spent
+    max_requests: int = None, # stop before more than this is sent
+    saturation: bool = False, # say as well whether more questions or more documents would help
+    json: Path = None, # write the result as JSON as well
+    seed=_RUN,
+    allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
+    out: Path = Path('runs/ladder'), # folder for models, figures and the page
 ):
     "Run every method on the same questions, and recommend the cheapest within noise of the best."
-    from embedtune.dataset import EmbeddingQAFinetuneDataset
-    from embedtune.core import _write_json
     from embedtune.embedding import OpenAIEmbedding
-    from embedtune.evaluation import to_markdown
-    from embedtune.ladders import ladder, saturation
+    from embedtune.ladders import ladder
     from embedtune.report import write_ladder_report
-    if not args.val_dataset: raise EmbedtuneError('ladder: expected questions to judge by, got none; pass --val-dataset FILE')
-    train, val = (EmbeddingQAFinetuneDataset.from_json(path) for path in (args.dataset, args.val_dataset))
-    api = OpenAIEmbedding(args.openai_embeddings, max_usd=args.max_usd, max_requests=args.max_requests) if args.openai_embeddings else None
-    found = ladder(train, val, args.model, args.out, args.methods, args.allow_leakage, api_model=api, seed=args.seed)
-    advice, table = found.recommend(), found.table()
-    print(to_markdown(table), *(f'{name}: left out, {why}' for name, why in found.skipped.items()), advice.reason, sep='\n')
-    grown = saturation(found.job) if args.saturation else None
-    if grown: print(f'{grown.decision}: {grown.reason}')
-    content = dict(recommended=advice.method, best=advice.best, reason=advice.reason, methods=table.to_dict('index'), left_out=found.skipped)
-    if args.json: _write_json(content | (dict(saturation=grown.decision, saturation_reason=grown.reason) if grown else {}), args.json)
+    val = _read('ladder', val_dataset=val_dataset)
+    train = _read('ladder', dataset=dataset)
+    limits = dict(max_usd=max_usd, max_requests=max_requests)
+    api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
+    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, seed=seed)
+    _tell_ladder(found, saturation, json)
     print(f'report: {write_ladder_report(found)}')
+
+# %% ../nbs/7_deciding/63_cli.ipynb #47743ed1
+def _tell_ladder(
+    found, # a `Ladder`
+    grow: bool, # ask for the saturation as well
+    json: Path | None, # file for the same
+):
+    "Print a ladder's table and recommendation, and write them."
+    from embedtune.core import _write_json
+    from embedtune.evaluation import to_markdown
+    from embedtune.ladders import saturation
+    advice = found.recommend()
+    table = found.table()
+    left_out = [f'{name}: left out, {why}' for name, why in found.skipped.items()]
+    print(to_markdown(table), *left_out, advice.reason, sep='\n')
+    content = dict(recommended=advice.method, best=advice.best, reason=advice.reason)
+    content |= dict(methods=table.to_dict('index'), left_out=found.skipped)
+    if grow:
+        grown = saturation(found.job)
+        print(f'{grown.decision}: {grown.reason}')
+        content |= dict(saturation=grown.decision, saturation_reason=grown.reason)
+    if json: _write_json(content, json)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b24d92c1
 def _report_command(
-    args, # `Namespace`: folder, page
+    folder: Path, # of a finished run, as `embedtune run` writes it
+    page: Path = None, # where the page goes; else report.html in the folder
 ):
     "Write one page about a finished run: the decision, the metrics, and every question."
     from embedtune.report import write_report
-    print(f'report: {write_report(args.folder, args.page)}')
+    print(f'report: {write_report(folder, page)}')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #9c44e452
-_DEFAULT_MODEL = 'sentence-transformers/all-MiniLM-L6-v2' # as in `embedtune.embedding`, without loading it
-_ARGUMENTS = {
-    'documents': dict(nargs='+', help='PDF, text or Markdown files, or folders of them'),
-    '--train': dict(nargs='+', metavar='PATH', help='documents to train on (default: the two 10-Ks where they can be had, else the bundled sample)'),
-    '--val': dict(nargs='+', metavar='PATH', help='documents to evaluate on'),
-    '--dataset': dict(type=Path, required=True, metavar='FILE', help='questions and nodes, as `embedtune pairs` writes them'),
-    '--val-dataset': dict(type=Path, metavar='FILE', help='questions to report on after each epoch'),
-    '--train-dataset': dict(type=Path, metavar='FILE', help='what the models were trained on: a dataset that shares answers with it is refused'),
-    '--allow-leakage': dict(action='store_true', help='go on even if the questions or answers to evaluate on are trained on'),
-    '--models': dict(nargs='*', default=[_DEFAULT_MODEL], metavar='MODEL', help='sentence-transformers ids or folders (default: the base model)'),
-    '--llm': dict(default='local', metavar='LLM', help='who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server (default: local)'),
-    '--model': dict(default=_DEFAULT_MODEL, help='base model: a sentence-transformers id or folder (default: %(default)s)'),
-    '--style': dict(nargs='+', default=['short'], metavar='STYLE', help='short, keyword, exam, multi; several take turns (default: short)'),
-    '--examples': dict(type=Path, metavar='FILE', help='real questions of your users, one a line, as models of tone and length'),
-    '--max-usd': dict(type=float, metavar='USD', help='stop before more than this is spent'),
-    '--max-requests': dict(type=int, metavar='N', help='stop before more than this is sent'),
-    '--batch': dict(action='store_true', help="OpenAI's Batch API: half the price, within a day"),
-    '--plan': dict(action='store_true', help='say what it would take, and send nothing'),
-    '--openai-embeddings': dict(metavar='MODEL', help='an OpenAI embedding model; needs OPENAI_API_KEY'),
-    '--questions': dict(type=int, metavar='N', help='at most N questions a side (default: no limit)'),
-    '--questions-per-node': dict(type=int, default=2, metavar='N', help='(default: %(default)s)'),
-    '--chunk-size': dict(type=int, default=256, metavar='TOKENS', help='largest node (default: %(default)s)'),
-    '--chunk-overlap': dict(type=int, default=0, metavar='TOKENS', help='(default: %(default)s)'),
-    '--epochs': dict(type=int, default=3, help='(default: %(default)s)'),
-    '--batch-size': dict(type=int, default=64, help='(default: %(default)s)'),
-    '--learning-rate': dict(type=float, default=2e-4, help='(default: %(default)s)'),
-    '--fast': dict(action='store_true', help='freeze two thirds of the layers: quicker, a little less good'),
-    '--frozen-layers': dict(type=int, metavar='N', help='lowest layers that do not learn (default: a third of them)'),
-    '--lora': dict(type=int, metavar='RANK', help='let a low-rank adapter learn, and merge it into the weights (needs peft)'),
-    '--dims': dict(type=int, nargs='+', metavar='N', help='lengths at which the vectors are to be good, such as 384 128 64 (Matryoshka)'),
-    '--alpha': dict(type=float, default=1., metavar='SHARE', help='share of the tuned weights in the model; the rest is the base (default: %(default)s)'),
-    '--early-stopping': dict(type=int, metavar='N', help='stop after N epochs without a better MRR@10 on --val-dataset, and take the best'),
-    '--gradient-accumulation-steps': dict(type=int, default=1, metavar='N', help='batches before a step (default: %(default)s)'),
-    '--bf16': dict(action=argparse.BooleanOptionalAction, help='compute in 16 bits (default: if that is faster here)'),
-    '--log-dir': dict(type=Path, metavar='PATH', help='write the loss for TensorBoard, which must be installed'),
-    '--hard-negatives': dict(type=int, default=0, metavar='N', help='hard negatives mined for each question (default: %(default)s)'),
-    '--kind': dict(choices=['linear', 'low-rank', 'scale', 'two-layer'], default='low-rank', help='of the adapter (default: %(default)s)'),
-    '--save': dict(type=Path, metavar='FOLDER', help='keep the rank of every answer there, for `embedtune compare`'),
-    'before': dict(type=Path, help='an evaluation (JSON), such as runs/10k/evaluations/base.json'),
-    'after': dict(type=Path, help='another one of the same questions'),
-    '--judged': dict(type=Path, metavar='FILE', help='the dataset that was evaluated, which says what questions share nodes (default: val_dataset.json of the run, if there)'),
-    '--worthwhile': dict(type=float, default=.02, metavar='GAIN', help='least gain of MRR@10 that is worth a release (default: %(default)s)'),
-    '--fail-on-regression': dict(action='store_true', help='exit with code 3 if the verdict is REGRESSION, for continuous integration'),
-    '--json': dict(type=Path, metavar='FILE', help='write the result as JSON as well'),
-    '--methods': dict(nargs='+', metavar='METHOD', help='some of the methods (default: all that apply)'),
-    '--saturation': dict(action='store_true', help='say as well whether more questions or more documents would help'),
-    'folder': dict(type=Path, help='of a finished run, as `embedtune run` writes it'),
-    '--page': dict(type=Path, metavar='FILE', help='where the page goes (default: report.html in the folder)'),
-    '--seed': dict(type=int, default=42, help='(default: %(default)s)')}
-
-# %% ../nbs/7_deciding/63_cli.ipynb #eedcd190
-def _add_command(
-    commands, # what `add_subparsers` gives
-    function, # called with the parsed arguments
-    example, # a command line to copy
-    names, # keys of `_ARGUMENTS`, separated by spaces
-    out=None, # default of `--out`, if the command writes something
-):
-    "Add one command to the parser."
-    name = function.__name__.removeprefix('_').removesuffix('_command')
-    parser = commands.add_parser(name, allow_abbrev=False, help=function.__doc__, description=function.__doc__, epilog=f'example: {example}')
-    for argument in names.split(): parser.add_argument(argument, **_ARGUMENTS[argument])
-    if out: parser.add_argument('--out', type=Path, default=Path(out), metavar='PATH', help='where the result goes (default: %(default)s)')
-    parser.set_defaults(function=function)
+_COMMANDS = { # name -> (function, a line to copy)
+    'run': (_run_command, '--train lyft_2021.pdf --val uber_2021.pdf --out runs/10k'),
+    'nodes': (_nodes_command, 'reports/ --out nodes.json'),
+    'pairs': (_pairs_command, 'reports/ --questions 300 --out train_dataset.json'),
+    'finetune': (_finetune_command, '--dataset train_dataset.json --out model'),
+    'adapter': (_adapter_command, '--dataset train_dataset.json --out adapter'),
+    'evaluate': (_evaluate_command, '--dataset val_dataset.json --models model'),
+    'compare': (_compare_command, 'runs/10k/evaluations/base.json runs/10k/evaluations/finetuned.json'),
+    'ladder': (_ladder_command, '--dataset train_dataset.json --val-dataset val_dataset.json'),
+    'report': (_report_command, 'runs/10k')}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #afbc60ff
-def _make_parser():
-    "The parser of the whole command line."
+def _make_parser(
+    word: str | None, # the command: only its parameters are looked up
+):
+    "The parser of the whole command line, and of one command."
     from embedtune import __version__
-    parser = argparse.ArgumentParser(prog='embedtune', allow_abbrev=False, description='Finetune embeddings on your own documents, and see whether it helped.')
+    about = 'Finetune embeddings on your own documents, and see whether it helped.'
+    parser = argparse.ArgumentParser(prog='embedtune', allow_abbrev=False, description=about)
     parser.add_argument('--version', action='version', version=__version__)
-    commands = parser.add_subparsers(required=True, metavar='COMMAND')
-    _add_command(commands, _run_command, 'embedtune run --train lyft_2021.pdf --val uber_2021.pdf --out runs/10k',
-                '--train --val --llm --model --openai-embeddings --questions --epochs --batch-size --seed --allow-leakage', out='runs/tutorial')
-    _add_command(commands, _nodes_command, 'embedtune nodes reports/ --out nodes.json', 'documents --model --chunk-size --chunk-overlap', out='nodes.json')
-    _add_command(commands, _pairs_command, 'embedtune pairs reports/ --questions 300 --out train_dataset.json',
-                'documents --llm --model --questions --questions-per-node --style --examples --max-usd --max-requests --batch --plan --chunk-size --seed', out='dataset.json')
-    _add_command(commands, _finetune_command, 'embedtune finetune --dataset train_dataset.json --out model',
-                '--dataset --val-dataset --model --epochs --batch-size --learning-rate --fast --frozen-layers --lora --dims --alpha --early-stopping --gradient-accumulation-steps '
-                '--hard-negatives --bf16 --log-dir --seed --allow-leakage', out='model')
-    _add_command(commands, _adapter_command, 'embedtune adapter --dataset train_dataset.json --out adapter', '--dataset --model --openai-embeddings --max-usd --max-requests --plan --kind --seed', out='adapter')
-    _add_command(commands, _evaluate_command, 'embedtune evaluate --dataset val_dataset.json --models model', '--dataset --train-dataset --models --openai-embeddings --save --allow-leakage')
-    _add_command(commands, _compare_command, 'embedtune compare runs/10k/evaluations/base.json runs/10k/evaluations/finetuned.json', 'before after --judged --worthwhile --json --fail-on-regression')
-    _add_command(commands, _ladder_command, 'embedtune ladder --dataset train_dataset.json --val-dataset val_dataset.json',
-                '--dataset --val-dataset --model --methods --openai-embeddings --max-usd --max-requests --saturation --json --seed --allow-leakage', out='runs/ladder')
-    _add_command(commands, _report_command, 'embedtune report runs/10k', 'folder --page')
+    commands = parser.add_subparsers(required=True, metavar='COMMAND', dest='command')
+    for name, (function, line) in _COMMANDS.items():
+        about = dict(help=function.__doc__, description=function.__doc__, epilog=f'example: embedtune {name} {line}')
+        one = commands.add_parser(name, allow_abbrev=False, **about)
+        if name != word: continue
+        for parameter, given in docments(function, full=True, returns=False, eval_str=True).items():
+            _add_parameter(one, parameter, given)
     return parser
 
 # %% ../nbs/7_deciding/63_cli.ipynb #ed437c5e
@@ -281,12 +390,14 @@ def main(
     "Run one command."
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # or a busy neighbor stalls torch; must be set before torch is imported
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
-    try: args = _make_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    try: args = vars(_make_parser(next((word for word in words if word in _COMMANDS), None)).parse_args(words))
     except SystemExit as end: return end.code
+    function, _ = _COMMANDS[args.pop('command')]
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn_in_a_line
-            return args.function(args) or 0
+            return function(**args) or 0
     except (EmbedtuneError, OSError) as error:
         print(f'embedtune: error: {error}'.replace('allow_leakage=True', '--allow-leakage'), file=sys.stderr)
         return 2

@@ -23,9 +23,13 @@ def _check_number(
     whole: bool = False, # only whole numbers
 ):
     "Raise `EmbedtuneError` where a setting is no number, or lies outside its bounds."
-    good = not isinstance(value, bool) and isinstance(value, numbers.Integral if whole else numbers.Real) and least <= value <= (math.inf if most is None else most)
+    good = (
+        not isinstance(value, bool) and isinstance(value, numbers.Integral if whole else numbers.Real)
+        and least <= value <= (math.inf if most is None else most))
     bounds = f'{least:g} or more' if most is None else f'from {least:g} to {most:g}'
-    if not good: raise EmbedtuneError(f'{name} is a {"whole " if whole else ""}number {"of " if most is None else ""}{bounds}, not {value!r}')
+    if not good:
+        raise EmbedtuneError(f'{name} is a {"whole " if whole else ""}number '
+            f'{"of " if most is None else ""}{bounds}, not {value!r}')
 
 # %% ../nbs/1_texts/00_core.ipynb #6066ba07
 def _check_count(
@@ -33,7 +37,8 @@ def _check_count(
     name: str,  # of the argument, for the message
 ):
     "Raise `EmbedtuneError` if `value` counts nothing."
-    if not isinstance(value, numbers.Integral) or value < 1: raise EmbedtuneError(f'{name} must be a whole number from 1 on, got {value!r}')
+    if not isinstance(value, numbers.Integral) or value < 1:
+        raise EmbedtuneError(f'{name} must be a whole number from 1 on, got {value!r}')
 
 # %% ../nbs/1_texts/00_core.ipynb #9a4aec23
 def _write_text(
@@ -77,11 +82,14 @@ def _read_json(
 ) -> dict:
     "The object in a JSON file; `error` if there is none, or a key is missing or unknown."
     content = _parse_json(path, error)
-    if not isinstance(content, dict): raise error(f'{path} must hold a JSON object with {", ".join(required)}, got {type(content).__name__}')
+    if not isinstance(content, dict):
+        raise error(f'{path} must hold a JSON object with {", ".join(required)}, got '
+            f'{type(content).__name__}')
     for key in required:
         if key not in content: raise error(f'{path} lacks the key "{key}"; it needs {", ".join(required)}')
     for key in content:
-        if key not in (*required, *optional): raise error(f'{path} has the key "{key}"; known are {", ".join((*required, *optional))}')
+        if key not in (*required, *optional):
+            raise error(f'{path} has the key "{key}"; known are {", ".join((*required, *optional))}')
     return content
 
 # %% ../nbs/1_texts/00_core.ipynb #507235be
@@ -94,7 +102,8 @@ def _writing(
     try: yield
     except (OSError, SafetensorError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and 'PytorchStreamWriter' not in str(error): raise
-        raise EmbedtuneError(f'cannot write beside {str(path)!r}: {error}; free some space, then the same call goes on after its last whole epoch') from None
+        raise EmbedtuneError(f'cannot write beside {str(path)!r}: {error}; free some space, then the same '
+            'call goes on after its last whole epoch') from None
 
 # %% ../nbs/1_texts/00_core.ipynb #2c258723
 def _sha256_of(

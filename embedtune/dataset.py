@@ -39,7 +39,8 @@ class EmbeddingQAFinetuneDataset:
         return [(text, self.relevant_docs[query_id]) for query_id, text in self.queries.items()]
 
 # %% ../nbs/1_texts/06_dataset.ipynb #8b190052
-_WRITERS = dict(people='that people wrote', model='that a model wrote', structure='made of titles and headings')
+_WRITERS = dict(people='that people wrote', model='that a model wrote',
+    structure='made of titles and headings')
 _UNKNOWN = 'of unknown origin'
 
 def _origin(
@@ -50,7 +51,8 @@ def _origin(
     writers = written_by if isinstance(written_by, dict) else dict.fromkeys(query_ids, written_by)
     counts = Counter(_WRITERS.get(writers.get(query_id), _UNKNOWN) for query_id in query_ids)
     if len(counts) < 2: return next(iter(counts), _UNKNOWN)
-    return ' and '.join(f'{words} ({counts[words]:,})' for words in (*_WRITERS.values(), _UNKNOWN) if words in counts)
+    return ' and '.join(f'{words} ({counts[words]:,})' for words in (*_WRITERS.values(), _UNKNOWN)
+        if words in counts)
 
 # %% ../nbs/1_texts/06_dataset.ipynb #c8c726ad
 @patch(as_prop=True)
@@ -62,15 +64,19 @@ def whose(self: EmbeddingQAFinetuneDataset) -> str:
 @patch(as_prop=True)
 def writers(self: EmbeddingQAFinetuneDataset) -> dict[str, str]:
     "The writer of each question by query id; those of unknown origin are not in it."
-    return dict.fromkeys(self.queries, self.written_by) if isinstance(self.written_by, str) else dict(self.written_by or {})
+    return (
+        dict.fromkeys(self.queries, self.written_by) if isinstance(self.written_by, str)
+        else dict(self.written_by or {}))
 
 # %% ../nbs/1_texts/06_dataset.ipynb #e490c9c5
 @patch
 def _repr_markdown_(self: EmbeddingQAFinetuneDataset) -> str:
     "Counts and the first three pairs, as Markdown."
-    sizes = dict(question=len(self.queries), node=len(self.corpus), judgement=sum(map(len, self.relevant_docs.values())))
+    sizes = dict(question=len(self.queries), node=len(self.corpus),
+        judgement=sum(map(len, self.relevant_docs.values())))
     if self.doc_ids: sizes['document'] = len(set(self.doc_ids.values()))
-    rows = [f'| {_md_cell(text)} | {_md_cell(" ⏎ ".join(self.corpus.get(i, "?") for i in ids))} |' for text, ids in self.query_docid_pairs[:3]]
+    rows = [f'| {_md_cell(text)} | {_md_cell(" ⏎ ".join(self.corpus.get(i, "?") for i in ids))} |'
+        for text, ids in self.query_docid_pairs[:3]]
     counts = ', '.join(_counted(n, noun) + f' {self.whose}'*(noun == 'question') for noun, n in sizes.items())
     return '\n'.join([f'**{counts}**', '', '| question | node that answers it |', '|---|---|', *rows])
 
@@ -81,10 +87,13 @@ def _check_texts(
 ):
     "Raise `DatasetError` naming the first entry of `texts` that is not a text with something in it."
     if not isinstance(texts, dict) or not texts:
-        raise DatasetError(f'{name} must map ids to texts, got {"none" if texts == {} else type(texts).__name__}')
+        raise DatasetError(f'{name} must map ids to texts, got '
+            f'{"none" if texts == {} else type(texts).__name__}')
     for key, text in texts.items():
-        if not isinstance(key, str): raise DatasetError(f'{name}: the id {key!r} must be a string, got {type(key).__name__}')
-        if not isinstance(text, str): raise DatasetError(f'{name}["{key}"] must be a text, got {type(text).__name__}')
+        if not isinstance(key, str):
+            raise DatasetError(f'{name}: the id {key!r} must be a string, got {type(key).__name__}')
+        if not isinstance(text, str):
+            raise DatasetError(f'{name}["{key}"] must be a text, got {type(text).__name__}')
         if not text.strip(): raise DatasetError(f'{name}["{key}"] is empty; leave it out, or give it a text')
 
 # %% ../nbs/1_texts/06_dataset.ipynb #b1d17f03
@@ -94,9 +103,11 @@ def _check_node_ids(
     name: str,  # of the entry, for the message
 ):
     "Raise `DatasetError` if the nodes that one query is judged by are no list of ids of `corpus`."
-    if not isinstance(node_ids, list): raise DatasetError(f'{name} must be a list of node ids, got {type(node_ids).__name__}')
+    if not isinstance(node_ids, list):
+        raise DatasetError(f'{name} must be a list of node ids, got {type(node_ids).__name__}')
     for node_id in node_ids:
-        if not isinstance(node_id, str): raise DatasetError(f'{name}: the node id {node_id!r} must be a string')
+        if not isinstance(node_id, str):
+            raise DatasetError(f'{name}: the node id {node_id!r} must be a string')
         if node_id not in corpus: raise DatasetError(f'{name} names node "{node_id}", which is not in corpus')
 
 # %% ../nbs/1_texts/06_dataset.ipynb #8088ef80
@@ -105,12 +116,17 @@ def _check_judgements(
 ):
     "Raise `DatasetError` naming the first query or node of `relevant_docs` that does not fit the texts."
     judged = dataset.relevant_docs
-    if not isinstance(judged, dict): raise DatasetError(f'relevant_docs must map query ids to lists of node ids, got {type(judged).__name__}')
+    if not isinstance(judged, dict):
+        raise DatasetError('relevant_docs must map query ids to lists of node ids, got '
+            f'{type(judged).__name__}')
     for query_id, node_ids in judged.items():
-        if query_id not in dataset.queries: raise DatasetError(f'relevant_docs["{query_id}"] judges a query that is not in queries')
+        if query_id not in dataset.queries:
+            raise DatasetError(f'relevant_docs["{query_id}"] judges a query that is not in queries')
         _check_node_ids(node_ids, dataset.corpus, f'relevant_docs["{query_id}"]')
     for query_id in dataset.queries:
-        if not judged.get(query_id): raise DatasetError(f'queries["{query_id}"] has no node in relevant_docs; name one, or leave the query out')
+        if not judged.get(query_id):
+            raise DatasetError(f'queries["{query_id}"] has no node in relevant_docs; name one, or leave the '
+                'query out')
 
 # %% ../nbs/1_texts/06_dataset.ipynb #2085d6d4
 def _check_doc_ids(
@@ -118,10 +134,13 @@ def _check_doc_ids(
     corpus,   # the nodes there are
 ):
     "Raise `DatasetError` naming the first entry of `doc_ids` that is no document of a node of `corpus`."
-    if not isinstance(doc_ids, dict): raise DatasetError(f'doc_ids must map node ids to document ids, got {type(doc_ids).__name__}')
+    if not isinstance(doc_ids, dict):
+        raise DatasetError(f'doc_ids must map node ids to document ids, got {type(doc_ids).__name__}')
     for node_id, doc_id in doc_ids.items():
-        if node_id not in corpus: raise DatasetError(f'doc_ids["{node_id}"] names a node that is not in corpus')
-        if not isinstance(doc_id, str): raise DatasetError(f'doc_ids["{node_id}"] must be a string, got {type(doc_id).__name__}')
+        if node_id not in corpus:
+            raise DatasetError(f'doc_ids["{node_id}"] names a node that is not in corpus')
+        if not isinstance(doc_id, str):
+            raise DatasetError(f'doc_ids["{node_id}"] must be a string, got {type(doc_id).__name__}')
 
 # %% ../nbs/1_texts/06_dataset.ipynb #93472d5e
 def _check_written_by(
@@ -130,11 +149,17 @@ def _check_written_by(
 ):
     "Raise `DatasetError` naming the first entry of `written_by` that is no writer of a question of `queries`."
     known = ', '.join(_WRITERS)
-    if isinstance(written_by, str) and written_by not in _WRITERS: raise DatasetError(f'written_by must be one of {known}, got {written_by!r}; leave it out if nobody knows')
-    if not isinstance(written_by, (str, dict)): raise DatasetError(f'written_by must be one of {known}, or map query ids to these, got {type(written_by).__name__}')
+    if isinstance(written_by, str) and written_by not in _WRITERS:
+        raise DatasetError(f'written_by must be one of {known}, got {written_by!r}; leave it out if nobody knows')
+    if not isinstance(written_by, (str, dict)):
+        raise DatasetError(f'written_by must be one of {known}, or map query ids to these, got '
+            f'{type(written_by).__name__}')
     for query_id, writer in written_by.items() if isinstance(written_by, dict) else ():
-        if query_id not in queries: raise DatasetError(f'written_by["{query_id}"] names a query that is not in queries')
-        if writer not in tuple(_WRITERS): raise DatasetError(f'written_by["{query_id}"] must be one of {known}, got {writer!r}; leave it out if nobody knows')
+        if query_id not in queries:
+            raise DatasetError(f'written_by["{query_id}"] names a query that is not in queries')
+        if writer not in tuple(_WRITERS):
+            raise DatasetError(f'written_by["{query_id}"] must be one of {known}, got {writer!r}; leave it '
+                'out if nobody knows')
 
 # %% ../nbs/1_texts/06_dataset.ipynb #bbc2b439
 @patch
@@ -143,7 +168,8 @@ def validate(self: EmbeddingQAFinetuneDataset):
     _check_texts(self.queries, 'queries')
     _check_texts(self.corpus, 'corpus')
     _check_judgements(self)
-    if not isinstance(self.mode, str): raise DatasetError(f'mode must be a string such as "text", got {type(self.mode).__name__}')
+    if not isinstance(self.mode, str):
+        raise DatasetError(f'mode must be a string such as "text", got {type(self.mode).__name__}')
     if self.doc_ids is not None: _check_doc_ids(self.doc_ids, self.corpus)
     if self.written_by is not None: _check_written_by(self.written_by, self.queries)
 
@@ -159,7 +185,8 @@ def _visits(
 ) -> list[str]:  # node ids; questions on one node that follow one another count as one visit
     "The nodes in the order in which LlamaIndex's generator asked about them; none where another tool asked."
     if dataset.doc_ids or not all(map(_LLAMA_INDEX_ID.fullmatch, dataset.queries)): return []
-    return [node_id for node_id, _ in groupby(dataset.relevant_docs[query_id][0] for query_id in dataset.queries)]
+    return [node_id for node_id, _ in groupby(dataset.relevant_docs[query_id][0]
+        for query_id in dataset.queries)]
 
 # %% ../nbs/1_texts/06_dataset.ipynb #0844c8d4
 def _two_passes(
@@ -180,8 +207,10 @@ def asked_again(
     nodes, first = _visits(dataset), {}
     seen = [(first.setdefault(dataset.corpus[node_id], i), i) for i, node_id in enumerate(nodes)]
     same = [(a, b) for a, b in seen if a < b and nodes[a] == nodes[b]]
-    copies = [(a, b) for a, b in seen if a < b and nodes[a] != nodes[b] and len(dataset.corpus[nodes[b]].split()) >= least]
-    if again := same or copies*_two_passes(copies, len(nodes)): return list(dict.fromkeys(nodes[b] for _, b in again))
+    copies = [(a, b) for a, b in seen if a < b and nodes[a] != nodes[b]
+        and len(dataset.corpus[nodes[b]].split()) >= least]
+    if again := same or copies*_two_passes(copies, len(nodes)):
+        return list(dict.fromkeys(nodes[b] for _, b in again))
     counts = Counter(ids[0] for ids in dataset.relevant_docs.values())
     others = [counts[node_id] for node_id in nodes[:-1]]
     return nodes[-1:] if len(others) >= 3 and counts[nodes[-1]] >= 2*max(others) else []
@@ -200,7 +229,10 @@ def _train_questions_beside(
 ) -> tuple:  # name of the file of train beside it, such as train_dataset.json, and its {query id: question}
     "The training file that goes with a file of val; an empty name if there is none."
     beside = Path(path).with_name(re.sub('validation|eval|val|test|dev', 'train', Path(path).name, count=1))
-    try: return beside.name, dict(json.loads(beside.read_text(encoding='utf-8-sig'))['queries']) if beside.name != Path(path).name else {}
+    try:
+        return (
+            beside.name, dict(json.loads(beside.read_text(encoding='utf-8-sig'))['queries'])
+            if beside.name != Path(path).name else {})
     except (OSError, ValueError, LookupError, TypeError): return '', {}
 
 # %% ../nbs/1_texts/06_dataset.ipynb #3005a2ec
@@ -210,8 +242,13 @@ def _known_faults(
 ) -> list[str]:
     "A line for each fault that LlamaIndex's generator left in a file, with what to do."
     again, (name, train) = asked_again(dataset), _train_questions_beside(path)
-    lines = [f'it begins with all {_counted(len(train), "question")} of {name}: take them out with without_leakage(val, train), or ask anew'] if begins_with(dataset.queries, train) else []
-    if again: lines.append(f'its generator was started again and asked about {_counted(len(again), "node")} twice and about others never: ask anew, or leave the copies of asked_again(dataset) out with keep_nodes')
+    lines = (
+        [f'it begins with all {_counted(len(train), "question")} of {name}: take them out with '
+        'without_leakage(val, train), or ask anew'] if begins_with(dataset.queries, train) else [])
+    if again:
+        lines.append(f'its generator was started again and asked about {_counted(len(again), "node")} twice '
+            'and about others never: ask anew, or leave the copies of asked_again(dataset) out with '
+            'keep_nodes')
     return lines
 
 # %% ../nbs/1_texts/06_dataset.ipynb #15ea7f0c
@@ -230,7 +267,8 @@ _PUBLISHED = {  # fingerprints of the published questions on the reports of Lyft
 @patch(as_prop=True)
 def content(self: EmbeddingQAFinetuneDataset) -> dict:
     "What is written: the keys of the file it came from, `doc_ids` if there are any, and `written_by` if the file must say it."
-    said = dict(doc_ids=self.doc_ids is not None, written_by=self.written_by not in (None, _PUBLISHED.get(self.fingerprint)))
+    said = dict(doc_ids=self.doc_ids is not None,
+        written_by=self.written_by not in (None, _PUBLISHED.get(self.fingerprint)))
     return {key: getattr(self, key) for key in dict.fromkeys((*self.keys, *said)) if said.get(key, True)}
 
 # %% ../nbs/1_texts/06_dataset.ipynb #0f87cd2b
@@ -249,7 +287,8 @@ def from_json(
     path,  # the file
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset in a JSON file of ours or LlamaIndex's, validated; a `DatasetWarning` for each known fault."
-    content = _read_json(path, required=('queries', 'corpus', 'relevant_docs'), optional=('mode', 'doc_ids', 'written_by'), error=DatasetError)
+    content = _read_json(path, required=('queries', 'corpus', 'relevant_docs'),
+        optional=('mode', 'doc_ids', 'written_by'), error=DatasetError)
     dataset = cls(**content, keys=tuple(content))
     try: dataset.validate()
     except DatasetError as e: raise DatasetError(f'{path}: {e}') from None
@@ -295,13 +334,17 @@ def card(
     "A data card: what the dataset is, how it is read, what it is not good for."
     from statistics import mean, median
     from huggingface_hub import DatasetCardData
-    front = DatasetCardData(license=license, task_categories=['text-retrieval'], tags=['embedtune'], pretty_name=name).to_yaml()
+    front = DatasetCardData(license=license, task_categories=['text-retrieval'], tags=['embedtune'],
+        pretty_name=name).to_yaml()
     asked = {node_id for ids in self.relevant_docs.values() for node_id in ids}
     words = lambda texts: median(len(text.split()) for text in texts.values())
     return _DATA_CARD.format(name=name, asked_by=asked_by, file=file, front=front, license=license or 'to be set before it is passed on', fingerprint=self.fingerprint,
-        questions=f"{_counted(len(self.queries), 'question')} {self.whose}", asked=f'{len(asked):,}', nodes=_counted(len(self.corpus), 'node'),
-        documents=_counted(len(set(self.doc_ids.values())), 'document') if self.doc_ids else 'documents not recorded',
-        question_words=words(self.queries), node_words=words(self.corpus), answers=mean(map(len, self.relevant_docs.values())))
+        questions=f"{_counted(len(self.queries), 'question')} {self.whose}", asked=f'{len(asked):,}',
+        nodes=_counted(len(self.corpus), 'node'),
+        documents=_counted(len(set(self.doc_ids.values())), 'document') if self.doc_ids
+        else 'documents not recorded',
+        question_words=words(self.queries), node_words=words(self.corpus),
+        answers=mean(map(len, self.relevant_docs.values())))
 
 # %% ../nbs/1_texts/06_dataset.ipynb #d15b9c7d
 def _plot_question_lengths(
@@ -348,7 +391,9 @@ def _alike_ties(
     "The nodes that are nearly the same, and those that answer nearly the same question: lists of node ids."
     texts = _alike_pairs(_answering_texts(dataset), None, _text_shingles, threshold)
     questions = _alike_pairs(dataset.queries, None, _question_shingles, threshold)
-    return [[a, b] for a, b, _ in texts] + [dataset.relevant_docs[a] + dataset.relevant_docs[b] for a, b, _ in questions]
+    return (
+        [[a, b] for a, b, _ in texts] + [dataset.relevant_docs[a] + dataset.relevant_docs[b]
+        for a, b, _ in questions])
 
 # %% ../nbs/1_texts/06_dataset.ipynb #4984a87b
 def _val_members(
@@ -362,7 +407,8 @@ def _val_members(
     with_questions = [group for group in groups if asked & set(group)]
     without = [group for group in groups if not asked & set(group)]
     n = min(max(1, round(val_share*len(with_questions))), len(with_questions) - 1)  # neither side without a question
-    for pool, size in ((with_questions, n), (without, round(val_share*len(without)))): drawn += rng.sample(pool, size)
+    for pool, size in ((with_questions, n), (without, round(val_share*len(without)))):
+        drawn += rng.sample(pool, size)
     return {member for group in drawn for member in group}
 
 # %% ../nbs/1_texts/06_dataset.ipynb #b394aabd
@@ -374,9 +420,11 @@ def only(
 ) -> EmbeddingQAFinetuneDataset:
     "The part with these questions and these nodes, validated; a question goes if none of its nodes is left."
     def part(entries, ids): return {i: value for i, value in entries.items() if i in ids}
-    asked, kept = set(self.queries if queries is None else queries), set(self.corpus if nodes is None else nodes)
+    asked = set(self.queries if queries is None else queries)
+    kept = set(self.corpus if nodes is None else nodes)
     for kind, ids, known in (('query', asked, self.queries), ('node', kept, self.corpus)):
-        if stray := sorted(map(str, ids - known.keys())): raise DatasetError(f'only: {kind} "{stray[0]}" is not in the dataset; pass ids of it')
+        if stray := sorted(map(str, ids - known.keys())):
+            raise DatasetError(f'only: {kind} "{stray[0]}" is not in the dataset; pass ids of it')
     answers = {q: [i for i in ids if i in kept] for q, ids in self.relevant_docs.items() if q in asked}
     judged = {q: ids for q, ids in answers.items() if ids}
     written_by = part(self.written_by, judged) if isinstance(self.written_by, dict) else self.written_by
@@ -400,7 +448,9 @@ def _documents_of(
 ) -> dict[str, str]: # node id -> document id
     "The document of every node; `DatasetError` naming the first node without one."
     for node_id in dataset.corpus:
-        if node_id not in (dataset.doc_ids or {}): raise DatasetError(f"node \"{node_id}\" has no document in doc_ids; give it one, or split by='node'")
+        if node_id not in (dataset.doc_ids or {}):
+            raise DatasetError(f"node \"{node_id}\" has no document in doc_ids; give it one, or split "
+                "by='node'")
     return dataset.doc_ids
 
 # %% ../nbs/1_texts/06_dataset.ipynb #4018cee7
@@ -425,12 +475,16 @@ def _newest_members(
 ) -> set:
     "The newest documents, as near to the share as ties allow; `DatasetError` for one without a time, or if one side has no question."
     for doc_id in (doc_id for group in groups for doc_id in group):
-        if doc_id not in times: raise DatasetError(f'document "{doc_id}" has no time in times; give it one, as a date or ISO text')
+        if doc_id not in times:
+            raise DatasetError(f'document "{doc_id}" has no time in times; give it one, as a date or ISO text')
     newest = [max(_moment(times[doc_id], doc_id) for doc_id in group) for group in groups]
-    sides = [{doc_id for group, when in zip(groups, newest) if when >= first for doc_id in group} for first in sorted(set(newest), reverse=True)]
+    sides = [{doc_id for group, when in zip(groups, newest) if when >= first for doc_id in group}
+        for first in sorted(set(newest), reverse=True)]
     total = sum(map(len, groups))
     sides = [val for val in sides if len(val) < total and asked & val and asked - val]
-    if not sides: raise DatasetError("by='time' needs questions on documents of at least 2 different times that no question ties")
+    if not sides:
+        raise DatasetError("by='time' needs questions on documents of at least 2 different times that no "
+            "question ties")
     return min(sides, key=lambda val: abs(len(val) - val_share*total))
 
 # %% ../nbs/1_texts/06_dataset.ipynb #4052d4c6
@@ -444,9 +498,11 @@ def split(
     alike: float | None = 0.8,    # for by='node': similarity from which texts or questions stay together; None: do not look
 ) -> tuple[EmbeddingQAFinetuneDataset, EmbeddingQAFinetuneDataset]:  # train, val
     "Two datasets that share no document (or node, if so asked) and no question; each side's corpus is its own nodes."
-    if by not in ('document', 'node', 'time'): raise DatasetError(f"by must be 'document', 'node' or 'time', got {by!r}")
+    if by not in ('document', 'node', 'time'):
+        raise DatasetError(f"by must be 'document', 'node' or 'time', got {by!r}")
     if not 0 < val_share < 1: raise DatasetError(f'val_share must lie between 0 and 1, got {val_share}')
-    if (by == 'time') != (times is not None): raise DatasetError("by='time' and times={document id: date} go together; give both or neither")
+    if (by == 'time') != (times is not None):
+        raise DatasetError("by='time' and times={document id: date} go together; give both or neither")
     self.validate()
     unit_of = {i: i for i in self.corpus} if by == 'node' else _documents_of(self)
     units = dict.fromkeys(unit_of[i] for i in self.corpus)
@@ -456,6 +512,10 @@ def split(
     groups = _tied_groups(units, ties)
     if (n := sum(bool(asked & set(group)) for group in groups)) < 2:
         unit = 'nodes that are not alike,' if by == 'node' else 'documents'
-        raise DatasetError(f'a split needs at least 2 {unit} with questions of their own, got {n} of {len(units)}')
-    val = _newest_members(groups, asked, val_share, times) if by == 'time' else _val_members(groups, asked, val_share, seed)
-    return self.keep_nodes({i for i in self.corpus if unit_of[i] not in val}), self.keep_nodes({i for i in self.corpus if unit_of[i] in val})
+        raise DatasetError(f'a split needs at least 2 {unit} with questions of their own, got {n} of '
+            f'{len(units)}')
+    val = (
+        _newest_members(groups, asked, val_share, times) if by == 'time'
+        else _val_members(groups, asked, val_share, seed))
+    return self.keep_nodes({i for i in self.corpus if unit_of[i] not in val}), self.keep_nodes({i
+        for i in self.corpus if unit_of[i] in val})

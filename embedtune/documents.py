@@ -32,8 +32,10 @@ def _read_text(
 ) -> list[str]:  # pages: form feeds part them
     "The pages of a text file, line ends and blank lines normalized; `EmbedtuneError` if it is not UTF-8 or empty."
     try: text = path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as e: raise EmbedtuneError(f'it is not UTF-8 text (byte {e.start}); save it as UTF-8') from None
-    pages = [re.sub(r'\n{3,}', '\n\n', re.sub(r'[ \t]+\n', '\n', page)).strip() for page in text.replace('\x00', '').split('\f')]
+    except UnicodeDecodeError as e:
+        raise EmbedtuneError(f'it is not UTF-8 text (byte {e.start}); save it as UTF-8') from None
+    pages = [re.sub(r'\n{3,}', '\n\n', re.sub(r'[ \t]+\n', '\n', page)).strip()
+        for page in text.replace('\x00', '').split('\f')]
     if not any(pages): raise EmbedtuneError('it holds no text')
     return pages
 
@@ -49,13 +51,18 @@ def _load_document(
     "One file as a `Document`; `EmbedtuneError` if it cannot be read."
     path = Path(path)
     try:
-        if path.suffix.lower() not in _SUFFIXES: raise EmbedtuneError(f'expected one of {" ".join(_SUFFIXES)}, got {path.suffix or "no suffix"}')
+        if path.suffix.lower() not in _SUFFIXES:
+            raise EmbedtuneError(f'expected one of {" ".join(_SUFFIXES)}, got {path.suffix or "no suffix"}')
         content = path.read_bytes()
         if not content.strip(): raise EmbedtuneError('it is empty')
-        pages, troubles = _read_pdf(path, engine, show_progress) if path.suffix.lower() == '.pdf' else (_read_text(path), [])
+        pages, troubles = (
+            _read_pdf(path, engine, show_progress) if path.suffix.lower() == '.pdf'
+            else (_read_text(path), []))
     except EmbedtuneError as e: raise EmbedtuneError(f'{path}: {e}') from None
     except OSError as e: raise EmbedtuneError(f'{path}: {e.strerror or e}') from None
-    except Exception as e: raise EmbedtuneError(f'{path}: it cannot be opened as a PDF ({type(e).__name__}: {" ".join(str(e).split())})') from e
+    except Exception as e:
+        raise EmbedtuneError(f'{path}: it cannot be opened as a PDF ({type(e).__name__}: '
+            f'{" ".join(str(e).split())})') from e
     sha256 = hashlib.sha256(content).hexdigest()
     return Document(f'{path.stem}-{sha256[:8]}', pages, {'file_name': path.name, 'sha256': sha256}), troubles
 
@@ -93,6 +100,8 @@ def load_documents(
             told += [f'{path}: {trouble}' for trouble in troubles]
         except EmbedtuneError as e: told.append(str(e))
         if told and strict: raise EmbedtuneError(told[0])
-    if not documents: raise EmbedtuneError('nothing could be read: ' + ('; '.join(told[:3]) or f'no {" ".join(_SUFFIXES)} file in {paths}'))
+    if not documents:
+        raise EmbedtuneError('nothing could be read: '
+            + ('; '.join(told[:3]) or f'no {" ".join(_SUFFIXES)} file in {paths}'))
     for message in told: warnings.warn(message, DocumentWarning, stacklevel=2)
     return list(documents.values())

@@ -15,7 +15,9 @@ def _plain_words(
     text: str,  # in any language
 ) -> list[str]:
     "The words of a text in lower case, without punctuation; the marks themselves if there is nothing else."
-    return re.findall(rf'[{_UNSPACED}]|[^\W{_UNSPACED}]+', unicodedata.normalize('NFKC', text).casefold()) or text.split()
+    return (
+        re.findall(rf'[{_UNSPACED}]|[^\W{_UNSPACED}]+', unicodedata.normalize('NFKC', text).casefold())
+        or text.split())
 
 # %% ../nbs/1_texts/05_duplicates.ipynb #aafcc878
 def _shingles(
@@ -62,13 +64,16 @@ def _near_duplicates(
     from tqdm.auto import tqdm
     index, found = MinHashLSH(threshold=min(threshold, .9), num_perm=128, weights=(.02, .98)), []  # a miss weighs more than a false alarm
     def sketches(texts):
-        parts = ([part.encode('utf-8', 'surrogatepass') for part in shingles_of(text)] for text in texts.values())
-        return zip(tqdm(texts, 'near-duplicates', disable=not show_progress, leave=False), MinHash.generator(parts, num_perm=128))
+        parts = ([part.encode('utf-8', 'surrogatepass') for part in shingles_of(text)]
+            for text in texts.values())
+        return zip(tqdm(texts, 'near-duplicates', disable=not show_progress, leave=False),
+            MinHash.generator(parts, num_perm=128))
     if new is not None:
         for old_id, sketch in sketches(old): index.insert(old_id, sketch)
     for new_id, sketch in sketches(old if new is None else new):
         own = shingles_of((old if new is None else new)[new_id])
-        near = ((old_id, new_id, _jaccard(shingles_of(old[old_id]), own)) for old_id in sorted(index.query(sketch)))
+        near = ((old_id, new_id, _jaccard(shingles_of(old[old_id]), own))
+            for old_id in sorted(index.query(sketch)))
         found += [pair for pair in near if pair[2] >= threshold]
         if new is None: index.insert(new_id, sketch)
     return found
@@ -85,6 +90,9 @@ def _alike_pairs(
     def plain(text): return ' '.join(_plain_words(text))
     first, looked = {}, old if new is None else new
     for i, text in old.items(): first.setdefault(plain(text), i)
-    same = [(first[words], i, 1.) for i, text in looked.items() if (words := plain(text)) in first and (new is not None or first[words] != i)]
+    same = [(first[words], i, 1.) for i, text in looked.items() if (words := plain(text)) in first
+        and (new is not None or first[words] != i)]
     rest = None if new is None else {i: text for i, text in new.items() if plain(text) not in first}
-    return same + _near_duplicates({i: old[i] for i in first.values()}, rest, shingles_of, threshold, show_progress)
+    return (
+        same + _near_duplicates({i: old[i] for i in first.values()}, rest, shingles_of, threshold,
+        show_progress))

@@ -43,7 +43,8 @@ def _copied_questions(
     limit: int = 10,                      # words in a row
 ) -> dict[str, str]:                      # query id -> 'copied'
     "The questions that take over more than `limit` words in a row from one of their nodes."
-    runs = {i: max(_longest_copy(dataset.queries[i], dataset.corpus[node_id]) for node_id in dataset.relevant_docs[i]) for i in ids}
+    runs = {i: max(_longest_copy(dataset.queries[i], dataset.corpus[node_id])
+        for node_id in dataset.relevant_docs[i]) for i in ids}
     return {i: 'copied' for i, run in runs.items() if run > limit}
 
 # %% ../nbs/3_questions/26_filters.ipynb #55ea7dd9
@@ -60,7 +61,8 @@ def _repeated_rows(
             rows, columns = (at + np.flatnonzero(first[at:at+block] < 0) for at in (start, other))
             for row, column in np.argwhere(vectors[rows] @ vectors[columns].T >= limit):
                 i, j = rows[row], columns[column]
-                if j < i and first[i] < 0 and first[j] < 0 and (labels is None or labels[i] == labels[j]): first[i] = j
+                if j < i and first[i] < 0 and first[j] < 0 and (labels is None or labels[i] == labels[j]):
+                    first[i] = j
     return {int(i): int(first[i]) for i in np.flatnonzero(first >= 0)}
 
 # %% ../nbs/3_questions/26_filters.ipynb #0742947f
@@ -74,7 +76,8 @@ def _repeated_questions(
     "The questions that say what an earlier one says, with the same names and numbers."
     texts = [dataset.queries[i] for i in ids]
     vectors = encode(model, texts, 'query', show_progress=show_progress)
-    return {ids[row]: 'near-duplicate' for row in _repeated_rows(vectors, limit, [set(names_in(text)) for text in texts])}
+    return {ids[row]: 'near-duplicate'
+        for row in _repeated_rows(vectors, limit, [set(names_in(text)) for text in texts])}
 
 # %% ../nbs/3_questions/26_filters.ipynb #a0ca89ed
 def _lead(
@@ -91,8 +94,11 @@ def _check_retriever(
 ) -> None:
     "Raises `EmbedtuneError` if the retriever says which nodes it knows and lacks one that a question is about."
     known = set(getattr(retriever, 'ids', None) or dataset.corpus)
-    missing = next((node_id for ids in dataset.relevant_docs.values() for node_id in ids if node_id not in known), None)
-    if missing is not None: raise EmbedtuneError(f"filter_questions: expected a retriever over the dataset's corpus, got one of {_counted(len(known), 'node')} without \"{missing}\"")
+    missing = next((node_id for ids in dataset.relevant_docs.values() for node_id in ids
+        if node_id not in known), None)
+    if missing is not None:
+        raise EmbedtuneError("filter_questions: expected a retriever over the dataset's corpus, got one of "
+            f"{_counted(len(known), 'node')} without \"{missing}\"")
 
 # %% ../nbs/3_questions/26_filters.ipynb #aed7fc96
 def _search_flaws(
@@ -108,7 +114,8 @@ def _search_flaws(
     least = -np.inf if generic is None else generic * np.median(leads)
     for i, found, ahead in zip(ids, hits.ids, leads):
         if ahead < least: reasons[i] = 'many nodes'
-        elif round_trip is not None and not set(found[:round_trip]) & set(dataset.relevant_docs[i]): reasons[i] = 'round trip'
+        elif round_trip is not None and not set(found[:round_trip]) & set(dataset.relevant_docs[i]):
+            reasons[i] = 'round trip'
     return reasons
 
 # %% ../nbs/3_questions/26_filters.ipynb #7b54e8f0
@@ -124,7 +131,8 @@ class FilterReport:
     @property
     def kept(self) -> int: return len(self.queries) - len(self.reasons)
     @property
-    def counts(self) -> dict[str, int]: return {name: list(self.reasons.values()).count(name) for name in self.filters}
+    def counts(self) -> dict[str, int]: return {name: list(self.reasons.values()).count(name)
+            for name in self.filters}
     def __repr__(self): return f'FilterReport(kept {self.kept} of {len(self.queries)}; {", ".join(f"{name} {n}" for name, n in self.counts.items() if n)})'
 
 # %% ../nbs/3_questions/26_filters.ipynb #607320d8
@@ -161,7 +169,8 @@ def _repr_markdown_(self: FilterReport) -> str:
     notes += [f'Skipped: {", ".join(f"{name} ({why})" for name, why in self.skipped.items())}.'] if self.skipped else []
     notes += [f'No verdict of the judge about {_counted(len(self.unjudged), "question")}, which stay.'] if self.unjudged else []
     head = f'**{self.kept} of {_counted(len(self.queries), "question")} kept**'
-    return '\n\n'.join([head, *(['\n'.join(['| dropped by | questions | such as |', '|---|---|---|', *rows])] if rows else []), *notes])
+    return '\n\n'.join([head, *(['\n'.join(['| dropped by | questions | such as |', '|---|---|---|', *rows])]
+        if rows else []), *notes])
 
 # %% ../nbs/3_questions/26_filters.ipynb #cb82ab38
 def _plot_filters(
@@ -203,7 +212,8 @@ def _judge_verdicts(
 ) -> dict[str, str]:                      # query id -> 'judge'
     "The questions that a judge scores too low."
     judge = judge if isinstance(judge, Judge) else Judge(judge)
-    found = dict(zip(ids, judge.scores([(dataset.queries[i], [dataset.corpus[n] for n in dataset.relevant_docs[i]]) for i in ids], show_progress)))
+    found = dict(zip(ids, judge.scores([(dataset.queries[i], [dataset.corpus[n]
+        for n in dataset.relevant_docs[i]]) for i in ids], show_progress)))
     report.unjudged = [i for i in ids if found[i] is None]
     return {i: 'judge' for i in ids if found[i] is not None and found[i] < judge.least}
 
@@ -212,7 +222,8 @@ def _wording_names(
     style,    # a name of `STYLES` or a `Style`
 ) -> list[str]:
     "The flaws of wording that a question of that style may have."
-    return ['no query' if _find_style(style).asks is False else 'no question', 'two in one', 'length', 'self-reference', 'generic', 'repetition', 'example']
+    return ['no query' if _find_style(style).asks is False else 'no question', 'two in one', 'length',
+        'self-reference', 'generic', 'repetition', 'example']
 
 # %% ../nbs/3_questions/26_filters.ipynb #b36ea010
 def _why_skipped(
@@ -233,7 +244,8 @@ def _left_over(
     if queries: return dataset.only(queries=queries)
     worst = max(report.counts, key=report.counts.get)
     raise EmbedtuneError(f"filter_questions: no question is left, and '{worst}' dropped {report.counts[worst]} of {len(report.queries)}; "
-                         f'look at such as "{report.examples(worst)[0][:80]}", and set that limit or the style otherwise')
+                         f'look at such as "{report.examples(worst)[0][:80]}", and set that limit or the '
+        'style otherwise')
 
 # %% ../nbs/3_questions/26_filters.ipynb #585e474a
 def _run_search(
@@ -244,10 +256,13 @@ def _run_search(
     round_trip: int,                      # as for `_search_flaws`; None: skipped
 ):
     "Run the two filters that search, with one search."
-    why = {name: _why_skipped(limit, retriever, 'retriever') for name, limit in {'many nodes': generic, 'round trip': round_trip}.items()}
+    why = {name: _why_skipped(limit, retriever, 'retriever')
+        for name, limit in {'many nodes': generic, 'round trip': round_trip}.items()}
     report.skipped |= {name: reason for name, reason in why.items() if reason}
     wanted = [name for name in why if not why[name]]
-    if wanted: report.run(wanted, partial(_search_flaws, dataset, retriever=retriever, generic=generic, round_trip=round_trip))
+    if wanted:
+        report.run(wanted, partial(_search_flaws, dataset, retriever=retriever, generic=generic,
+            round_trip=round_trip))
 
 # %% ../nbs/3_questions/26_filters.ipynb #9d47568b
 def filter_questions(
@@ -267,9 +282,11 @@ def filter_questions(
     report, model = FilterReport(dict(dataset.queries)), _model_of(retriever)
     report.run(_wording_names(style), partial(_wording_flaws, dataset, style=style))
     report.run(['answer leaked'], partial(_leaked_answers, dataset))
-    report.run(['copied'], partial(_copied_questions, dataset, limit=copied), _why_skipped(copied, dataset, ''))
+    report.run(['copied'], partial(_copied_questions, dataset, limit=copied),
+        _why_skipped(copied, dataset, ''))
     report.run(['near-duplicate'], partial(_repeated_questions, dataset, model=model, limit=near_duplicate, show_progress=show_progress),
                _why_skipped(near_duplicate, model, 'embedding model'))
     _run_search(report, dataset, retriever, generic, round_trip)
-    report.run(['judge'], partial(_judge_verdicts, dataset, judge=judge, report=report, show_progress=show_progress), _why_skipped(True, judge, 'judge given'))
+    report.run(['judge'], partial(_judge_verdicts, dataset, judge=judge, report=report,
+        show_progress=show_progress), _why_skipped(True, judge, 'judge given'))
     return _left_over(dataset, report), report

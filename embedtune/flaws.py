@@ -12,7 +12,8 @@ from .questions import _END_MARKS, _SOLID, _find_style, _word_count
 
 # %% ../nbs/3_questions/23_flaws.ipynb #41f21c89
 _STOPWORDS = set('a an the of in on at to for from by with as and or but if is are was were be been do does did has have had will would can could may might '
-                'should what which who whom whose when where why how that this these those it its their they he his she her i you we our your not no than '
+                'should what which who whom whose when where why how that this these those it its their they '
+    'he his she her i you we our your not no than '
                 'then there'.split())
 _LETTER = rf'[^\W{_SOLID}]'  # or a digit
 
@@ -22,7 +23,8 @@ def _text_words(
 ) -> list[str]:             # lower case
     "The words of a text; of a run without spaces, its pairs of neighboring characters."
     runs = re.findall(rf'[{_SOLID}]+|(?:{_LETTER}|[{inside}])*{_LETTER}', text.lower())
-    return [word for run in runs for word in ([run] if not re.match(f'[{_SOLID}]', run) or len(run) < 3 else map(''.join, zip(run, run[1:])))]
+    return [word for run in runs for word in ([run] if not re.match(f'[{_SOLID}]', run) or len(run) < 3
+        else map(''.join, zip(run, run[1:])))]
 
 # %% ../nbs/3_questions/23_flaws.ipynb #1d2b673b
 def _content_words(
@@ -51,7 +53,8 @@ def names_in(
     question: str,  # in any style
 ) -> list[str]:     # without the first word, whose capital means nothing
     "The names and numbers in a question."
-    later = re.findall(rf'(?:(?:{_LETTER}|[&.-])*{_LETTER})(?:[.,]\d+)*', question.partition(' ')[2] or question)
+    later = re.findall(rf'(?:(?:{_LETTER}|[&.-])*{_LETTER})(?:[.,]\d+)*', question.partition(' ')[2]
+        or question)
     return [word for word in later if (word[0].isupper() or word[0].isdigit()) and word != 'I']
 
 # %% ../nbs/3_questions/23_flaws.ipynb #1ecdb9b1
@@ -77,20 +80,26 @@ def _longest_copy(
 
 # %% ../nbs/3_questions/23_flaws.ipynb #f88d6aff
 _EXAMPLES = [
-    ('Our vineyards could lose much of their harvest if late frost strikes after the buds have opened, and our insurance may not cover such losses.',
+    ('Our vineyards could lose much of their harvest if late frost strikes after the buds have opened, and '
+    'our insurance may not cover such losses.',
      'How could late frost affect the harvest of the vineyards, and would insurance cover the losses?'),
-    ('In 1987, after a gift of $4 million from the Halvorsen family, the museum opened its west wing to visitors.',
+    ('In 1987, after a gift of $4 million from the Halvorsen family, the museum opened its west wing to '
+    'visitors.',
      'What role did the gift of the Halvorsen family play in the opening of the west wing of the museum?'),
     ('The tenant shall keep the boiler in good repair and pay for its yearly inspection.',
      'What are the obligations of the tenant regarding the repair and the yearly inspection of the boiler?'),
-    ('Sales of timber decreased by 30% in the fourth quarter, primarily because the river froze early and barges could not reach the sawmill at Orrin.',
-     'What factors contributed to the decrease in sales of timber at the Orrin sawmill in the fourth quarter?'),
-    ('We depreciate looms over eight years on a straight-line basis and test them for impairment whenever a mill is closed.',
+    ('Sales of timber decreased by 30% in the fourth quarter, primarily because the river froze early and '
+    'barges could not reach the sawmill at Orrin.',
+     'What factors contributed to the decrease in sales of timber at the Orrin sawmill in the fourth '
+    'quarter?'),
+    ('We depreciate looms over eight years on a straight-line basis and test them for impairment whenever a '
+    'mill is closed.',
      'How are looms depreciated, and when are they tested for impairment?'),
     ('Honeybees tell each other the direction of a flower field by dancing in a figure of eight.',
      'How do honeybees tell each other the direction of a flower field?'),
     ('As of June 2016, the orchestra employed 74 musicians, of whom about half taught at the conservatory.',
-     'How many musicians did the orchestra employ as of June 2016, and what share of them taught at the conservatory?'),
+     'How many musicians did the orchestra employ as of June 2016, and what share of them taught at the '
+    'conservatory?'),
     ('We may recall a batch of glazes at any time if tests show that lead could be released into food.',
      'Under which circumstances may a batch of glazes be recalled?'),
 ]
@@ -100,9 +109,11 @@ _SENTENCE_PROMPT = 'You read a passage. You write one question that the passage 
 _SELF_REFERENCE = re.compile(r'\b(this|the|that|these|above|given|following|provided) (passage|text|sentence|document|context|fact|statement|excerpt|paragraph|'
                             r'section|answer|question|author|speaker|writer)\b|mentioned|\babove\b|\b(this|that|those|these)( numbers?)?\?$', re.I)
 _GENERIC = re.compile(r"^what('s|’s| is| are| was| were) (the )?(main |primary |key )?(purpose|topic|differences?|subject|point|meaning|importance|idea|"
-                     r"answer|name|term|fact)s?\b( (of|between|for)( (the|this|a|an))?( \w+){0,2})?\?$|best way|make sure|what can (we|you|i) do", re.I)
+                     r"answer|name|term|fact)s?\b( (of|between|for)( (the|this|a|an))?( \w+){0,2})?\?$|best "
+    r"way|make sure|what can (we|you|i) do", re.I)
 
-_TWO_IN_ONE = re.compile(r',? (and|or|but) (what|how|why|who|when|where|which|would|could|under)\b.*\?$', re.I)
+_TWO_IN_ONE = re.compile(r',? (and|or|but) (what|how|why|who|when|where|which|would|could|under)\b.*\?$',
+    re.I)
 
 # %% ../nbs/3_questions/23_flaws.ipynb #c880bb8a
 def _wording_flaw(
@@ -112,7 +123,9 @@ def _wording_flaw(
     "What is wrong with a question, whatever it is about."
     style, words = _find_style(style), _content_words(question)
     marks = len(re.findall('[?？؟]', question))
-    if '\n' in question or style.asks is not None and (marks != style.asks or question.endswith(_END_MARKS) != style.asks): return 'no question' if style.asks else 'no query'
+    if '\n' in question or style.asks is not None and (marks != style.asks
+            or question.endswith(_END_MARKS) != style.asks):
+        return 'no question' if style.asks else 'no query'
     if style.asks and _TWO_IN_ONE.search(question): return 'two in one'
     if not style.least <= _word_count(question) <= style.most: return 'length'
     if _SELF_REFERENCE.search(question): return 'self-reference'
@@ -145,7 +158,8 @@ def _is_question(
     return not flaw(question, source, style)
 
 # %% ../nbs/3_questions/23_flaws.ipynb #ddacebbd
-_HOW_MUCH = re.compile(r'\bhow much\b|\b(?:what|which)\b.{1,40}?\b(?:amount|price|cost|value|sum|fee)\b', re.I)
+_HOW_MUCH = re.compile(r'\bhow much\b|\b(?:what|which)\b.{1,40}?\b(?:amount|price|cost|value|sum|fee)\b',
+    re.I)
 _SUM = re.compile(r'(?<!from )(?<!than )(?<!over )(?<!out of )(?:[$€£¥]|\b[A-Z]{3}) ?\d')  # 'how much more than $5' is still a question
 
 def _leaks_answer(

@@ -42,7 +42,8 @@ def _append_jsonl(
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, 'ab+', buffering=0) as f:
         torn = f.tell() and f.seek(-1, os.SEEK_END) >= 0 and f.read(1) != b'\n'
-        f.write(b'\n' * bool(torn) + b''.join(json.dumps(r, ensure_ascii=False).encode() + b'\n' for r in records))
+        f.write(b'\n' * bool(torn) + b''.join(json.dumps(r, ensure_ascii=False).encode() + b'\n'
+            for r in records))
 
 # %% ../nbs/3_questions/21_journal.ipynb #44035570
 def _request_key(
@@ -63,11 +64,14 @@ class ReplayLLM:
         self.path, self.llm, self._lock, self._asked = Path(path), llm, threading.Lock(), {}
         records = _read_jsonl(path)
         heads = [r for r in records if 'model' in r]
-        if not llm and not heads: raise LLMError(f'{self.path.name} holds no recorded answers: record some with ReplayLLM(path, llm=…)')
+        if not llm and not heads:
+            raise LLMError(f'{self.path.name} holds no recorded answers: record some with ReplayLLM(path, '
+                'llm=…)')
         self.head = {k: getattr(llm, k) if llm else heads[-1][k] for k in ('model', 'unit', 'settings')}
         self.model, self.unit, self.settings = self.head.values()
         self.name = getattr(llm, 'name', f'{self.model}@{self.path.name}')
-        self.concurrency, self.usage = getattr(llm, 'concurrency', 8), getattr(llm, 'usage', None) or Usage(price=(0, 0))
+        self.concurrency = getattr(llm, 'concurrency', 8)
+        self.usage = getattr(llm, 'usage', None) or Usage(price=(0, 0))
         self.answers, self._errors, self._headed = {}, {}, heads[-1:] == [self.head]
         self._learn(records)
 
@@ -122,7 +126,9 @@ def chat(self: ReplayLLM,
     key = self.key(messages, **overrides)
     with self._lock:
         if key in self.answers: return self.answers[key]
-        if not self.llm: raise LLMError(f'{self.path.name} has no answer of {self.model} to this prompt: record it with ReplayLLM(path, llm=…)')
+        if not self.llm:
+            raise LLMError(f'{self.path.name} has no answer of {self.model} to this prompt: record it with '
+                'ReplayLLM(path, llm=…)')
         first = key not in self._asked
         future = self._asked.setdefault(key, Future())
     if not first: return future.result()
@@ -156,7 +162,9 @@ def _batch_line(
 ) -> bytes:
     "A request as a line of a batch."
     body = dict(model=llm.model, messages=messages, **llm.accepted(overrides))
-    return json.dumps(dict(custom_id=key, method='POST', url='/v1/chat/completions', body=body)).encode() + b'\n'
+    return (
+        json.dumps(dict(custom_id=key, method='POST', url='/v1/chat/completions', body=body)).encode()
+        + b'\n')
 
 # %% ../nbs/3_questions/21_journal.ipynb #f33903c8
 def _split_batches(
@@ -194,12 +202,14 @@ def submit(self: _BatchState,
 ):
     "Hand in a batch, noted down before and after; not repeated when it is unclear whether it arrived."
     content = b''.join(lines)
-    entry = dict(id=None, tag=secrets.token_hex(8), input=hashlib.sha256(content).hexdigest(), requests=len(lines))
+    entry = dict(id=None, tag=secrets.token_hex(8), input=hashlib.sha256(content).hexdigest(),
+        requests=len(lines))
     file = client.files.create(file=('requests.jsonl', content), purpose='batch')
     self.batches.append(entry)
     self.save()
     once = client.with_options(max_retries=0)
-    entry['id'] = once.batches.create(input_file_id=file.id, endpoint='/v1/chat/completions', completion_window='24h', metadata=dict(embedtune=entry['tag'])).id
+    entry['id'] = once.batches.create(input_file_id=file.id, endpoint='/v1/chat/completions',
+        completion_window='24h', metadata=dict(embedtune=entry['tag'])).id
     self.save()
 
 # %% ../nbs/3_questions/21_journal.ipynb #6aaa7676
@@ -209,7 +219,8 @@ def find(self: _BatchState,
 ):
     "Look up the batches whose id was not noted down; what never arrived is forgotten."
     if all(entry['id'] for entry in self.batches): return
-    known = {(batch.metadata or {}).get('embedtune'): batch.id for batch in islice(client.batches.list(limit=100), 1000)}
+    known = {(batch.metadata or {}).get('embedtune'): batch.id
+        for batch in islice(client.batches.list(limit=100), 1000)}
     for entry in self.batches: entry['id'] = entry['id'] or known.get(entry['tag'])
     self.batches = [entry for entry in self.batches if entry['id']]
     self.save()
@@ -225,14 +236,18 @@ def wait(self: _BatchState,
     "The batches, all of them ended; `LLMError` after `max_wait`."
     from tqdm.auto import tqdm
     until = None if max_wait is None else time.monotonic() + max_wait
-    with tqdm(desc='batch', total=sum(entry['requests'] for entry in self.batches), disable=not show_progress) as bar:
+    with tqdm(desc='batch', total=sum(entry['requests'] for entry in self.batches),
+            disable=not show_progress) as bar:
         while True:
             batches = [client.batches.retrieve(entry['id']) for entry in self.batches]
-            bar.update(sum(b.request_counts.completed + b.request_counts.failed for b in batches if b.request_counts) - bar.n)
-            open_ones = [b for b in batches if b.status not in ('completed', 'failed', 'expired', 'cancelled')]
+            bar.update(sum(b.request_counts.completed + b.request_counts.failed for b in batches
+                if b.request_counts) - bar.n)
+            open_ones = [b for b in batches if b.status not in ('completed', 'failed', 'expired',
+                'cancelled')]
             if not open_ones: return batches
             if until is not None and time.monotonic() >= until:
-                raise LLMError(f'batch {open_ones[0].id} is {open_ones[0].status} after {max_wait:g} s: the same call goes on waiting for it, at no cost')
+                raise LLMError(f'batch {open_ones[0].id} is {open_ones[0].status} after {max_wait:g} s: the '
+                    'same call goes on waiting for it, at no cost')
             time.sleep(poll)
 
 # %% ../nbs/3_questions/21_journal.ipynb #109cd866
@@ -245,12 +260,16 @@ def _batch_record(
     response = line.get('response') or {}
     body, status = response.get('body') or {}, response.get('status_code')
     try:
-        if status == 200: return dict(key=line['custom_id'], answer=llm.receive(ChatCompletion.construct(**body), discount=.5))
+        if status == 200:
+            return dict(key=line['custom_id'], answer=llm.receive(ChatCompletion.construct(**body),
+                discount=.5))
     except LLMError as e: return dict(key=line['custom_id'], error=str(e))
     except (AttributeError, LookupError, TypeError): pass  # garbled
     error = line.get('error') or body.get('error') or dict(message='answered, but not in the OpenAI protocol')
-    if refused := _refused_setting(status, error, llm.accepted({})): llm._refused.add(refused)  # left out next time
-    return dict(key=line['custom_id'], error=f'{llm.name} did not answer: {llm.hide_key(error.get("message"))[:200]} (in a batch)')
+    if refused := _refused_setting(status, error, llm.accepted({})):
+        llm._refused.add(refused)  # left out next time
+    return dict(key=line['custom_id'],
+        error=f'{llm.name} did not answer: {llm.hide_key(error.get("message"))[:200]} (in a batch)')
 
 # %% ../nbs/3_questions/21_journal.ipynb #264adbcf
 @patch
@@ -263,16 +282,21 @@ def collect(self: _BatchState,
     heard, trouble = set(), []
     for batch in batches:
         files = [client.files.content(id).content for id in (batch.output_file_id, batch.error_file_id) if id]
-        fresh = [line for content in files for line in _parse_jsonl(content) if line.get('custom_id') not in tape.answers]
+        fresh = [line for content in files for line in _parse_jsonl(content)
+            if line.get('custom_id') not in tape.answers]
         records = [_batch_record(tape.llm, line) for line in fresh if 'custom_id' in line]
         if records: tape.record(*records)
         heard |= {r['key'] for r in records}
         self.batches = [entry for entry in self.batches if entry['id'] != batch.id]
         self.save()
-        reasons = [tape.llm.hide_key(e.message)[:200] for e in (batch.errors.data if batch.errors else None) or []]
-        if batch.status != 'completed': trouble.append(': '.join([f'batch {batch.id} {batch.status}', *reasons[:1]]))
+        reasons = [tape.llm.hide_key(e.message)[:200] for e in (batch.errors.data if batch.errors else None)
+            or []]
+        if batch.status != 'completed':
+            trouble.append(': '.join([f'batch {batch.id} {batch.status}', *reasons[:1]]))
     answered = sum(key in tape.answers for key in heard)
-    if trouble: raise LLMError(f'{"; ".join(trouble)}; {answered} answers came and are kept, the same call asks the rest again')
+    if trouble:
+        raise LLMError(f'{"; ".join(trouble)}; {answered} answers came and are kept, the same call asks the '
+            'rest again')
     return heard
 
 # %% ../nbs/3_questions/21_journal.ipynb #55fa2050
@@ -289,7 +313,9 @@ def _run_batches(
     tokens, longest = sum(map(_estimate_tokens, missing.values())), _longest_answer(llm.accepted(overrides))
     worst = llm.usage.reserve(tokens, longest and longest * len(missing), requests=len(missing), discount=.5)
     try:
-        for lines in _split_batches([_batch_line(llm, key, messages, overrides) for key, messages in missing.items()]): state.submit(client, lines)
+        for lines in _split_batches([_batch_line(llm, key, messages, overrides)
+                for key, messages in missing.items()]):
+            state.submit(client, lines)
         state.collect(client, tape, state.wait(client, *waiting))
     finally: llm.usage.settle(worst)
 
@@ -308,9 +334,12 @@ def _batch_chat(
     tape, state, client = ReplayLLM(path, llm), _BatchState(path), llm.connect()
     try:
         state.find(client)
-        heard = state.collect(client, tape, state.wait(client, poll, max_wait, show_progress)) if state.batches else set()
+        heard = (
+            state.collect(client, tape, state.wait(client, poll, max_wait, show_progress)) if state.batches
+            else set())
         wanted = {tape.key(messages, **overrides): messages for messages in conversations}
-        missing = {key: messages for key, messages in wanted.items() if key not in tape.answers and key not in heard}
+        missing = {key: messages for key, messages in wanted.items() if key not in tape.answers
+            and key not in heard}
         if missing: _run_batches(tape, state, client, missing, overrides, (poll, max_wait, show_progress))
     except openai.OpenAIError as e: raise llm.explain(e) from None
     return tape

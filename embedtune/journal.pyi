@@ -23,13 +23,13 @@ class ReplayLLM:
     """Answers from a journal; what is missing is asked of `llm`, if there is one, and recorded. For many threads."""
     head: Any
     name: Any
+    concurrency: Any
+    usage: Any
     path: Any
     llm: Any
     model: Any
     unit: Any
     settings: Any
-    concurrency: Any
-    usage: Any
     answers: Any
 
     def __init__(self, path, llm=None):

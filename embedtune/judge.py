@@ -33,7 +33,8 @@ Would a person who searches these documents ask this, and does the material answ
 2: it is about the same matter, but the material does not answer it.
 1: it makes no sense, or has nothing to do with the material.
 Answer in JSON: {"reason": "a few words", "score": a number from 1 to 5}"""
-_VERDICT_SCHEMA = _json_format('verdict', dict(reason=dict(type='string'), score=dict(type='integer', enum=[1, 2, 3, 4, 5])))
+_VERDICT_SCHEMA = _json_format('verdict',
+    dict(reason=dict(type='string'), score=dict(type='integer', enum=[1, 2, 3, 4, 5])))
 
 # %% ../nbs/3_questions/25_judge.ipynb #0032ab58
 def _judge_prompt(
@@ -53,7 +54,9 @@ def _parse_score(
     try: found = [str(json.loads(answer[answer.find('{'):answer.rfind('}') + 1])['score'])]
     except (TypeError, KeyError, ValueError, RecursionError):
         plain = re.sub(r'(/|out of|of)\s*5\b|\b1\s*(-|–|to)\s*5\b', '', answer)
-        found = re.findall(r'\bscore\W{1,6}(?:is\W+|of\W+)?(\d[\d.]*\d|\d)', plain, re.I) or re.findall(r'\d[\d.]*\d|\d', plain)
+        found = (
+            re.findall(r'\bscore\W{1,6}(?:is\W+|of\W+)?(\d[\d.]*\d|\d)', plain, re.I)
+            or re.findall(r'\d[\d.]*\d|\d', plain))
     return int(found[0]) if len(set(found)) == 1 and found[0] in ('1', '2', '3', '4', '5') else None
 
 # %% ../nbs/3_questions/25_judge.ipynb #e298be24
@@ -63,7 +66,8 @@ def _judge_question(
     text,           # of the question's node, or a list of its nodes' texts
 ) -> int | None:    # 1 to 5; None: the answer was no verdict
     "The score that a language model gives a question."
-    return _parse_score(llm.chat([dict(role='user', content=_judge_prompt(question, text))], response_format=_VERDICT_SCHEMA))
+    return _parse_score(llm.chat([dict(role='user', content=_judge_prompt(question, text))],
+        response_format=_VERDICT_SCHEMA))
 
 # %% ../nbs/3_questions/25_judge.ipynb #8a863659
 @dataclass
@@ -85,7 +89,8 @@ def scores(self: Judge,
         try: return _judge_question(self.llm, *pair)
         except LLMError as error: return error
     found, size = [], 4*self.workers
-    with ThreadPoolExecutor(self.workers) as pool, tqdm(total=len(pairs), desc='judged', unit='question', disable=not show_progress) as bar:
+    with ThreadPoolExecutor(self.workers) as pool, tqdm(total=len(pairs), desc='judged', unit='question',
+            disable=not show_progress) as bar:
         for start in range(0, len(pairs), size):
             found += pool.map(score, pairs[start:start+size])
             bar.update(len(found) - bar.n)

@@ -56,7 +56,8 @@ class _Job:
     def store(self): return self.cache or VectorCache(self.out/'vectors.sqlite')
     @cached_property
     def base(self): return self.cached(load_model(self.model) if self.weights else self.model)
-    def cached(self, model): return CachedEmbedding(half_precision(model) if self.weights else model, self.store)
+    def cached(self, model): return CachedEmbedding(half_precision(model) if self.weights else model,
+            self.store)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #2f516c8a
 class _Method(NamedTuple):
@@ -113,7 +114,8 @@ def _hybrid(
     job: _Job, # BM25's weight is chosen on its training questions
 ):
     "The model by windows and BM25."
-    return replace(job.search, bm25_weight=choose_weight(job.base, job.train, search=job.search)).retriever(job.base, job.val.corpus)
+    return replace(job.search, bm25_weight=choose_weight(job.base, job.train,
+        search=job.search)).retriever(job.base, job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #f7089c7e
 def _adapted(
@@ -121,7 +123,9 @@ def _adapted(
     kind, # of adapter: a `BaseAdapter` class
 ):
     "The base behind an adapter."
-    engine = EmbeddingAdapterFinetuneEngine(job.train, job.base, adapter_model=kind, model_output_path=job.out/kind.__name__, search=job.search, seed=job.seed, show_progress_bar=job.show_progress)
+    engine = EmbeddingAdapterFinetuneEngine(job.train, job.base, adapter_model=kind,
+        model_output_path=job.out/kind.__name__, search=job.search, seed=job.seed,
+        show_progress_bar=job.show_progress)
     engine.finetune()
     return job.search.dense(engine.get_finetuned_model(), job.val.corpus)
 
@@ -147,7 +151,8 @@ def _tower(
     job: _Job, # its model is copied, and the copy tuned: no black box
 ):
     "A copy of the model that learned to ask."
-    engine = QueryTowerFinetuneEngine(job.train, job.model, job.out/'tower', search=job.search, cache=job.store, seed=job.seed, show_progress_bar=job.show_progress)
+    engine = QueryTowerFinetuneEngine(job.train, job.model, job.out/'tower', search=job.search,
+        cache=job.store, seed=job.seed, show_progress_bar=job.show_progress)
     engine.finetune()
     return job.search.dense(TowerEmbeddingModel.from_model_path(job.out/'tower', job.base), job.val.corpus)
 
@@ -157,9 +162,11 @@ def _nudged(
     job: _Job, # those of its training questions count that are about nodes of `val.corpus`
 ):
     "Stored vectors moved towards the training questions that they answer."
-    known = [i for i, ids in job.train.relevant_docs.items() if all(node_id in job.val.corpus for node_id in ids)]
+    known = [i for i, ids in job.train.relevant_docs.items()
+        if all(node_id in job.val.corpus for node_id in ids)]
     if not known: raise EmbedtuneError('no training question is about a node that is searched')
-    return nudge(_by_windows(job), replace(job.train.only(queries=known), corpus=job.val.corpus, doc_ids=job.val.doc_ids))
+    return nudge(_by_windows(job), replace(job.train.only(queries=known), corpus=job.val.corpus,
+        doc_ids=job.val.doc_ids))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #9027efc6
 @patch
@@ -169,7 +176,8 @@ def tuned(self: _Job,
 ):
     "A tuned model over the corpus that is judged."
     settings = load_search(folder)
-    return (settings if bm25 else replace(settings, bm25_weight=0)).retriever(self.cached(load_model(folder)), self.val.corpus)
+    return (settings if bm25 else replace(settings, bm25_weight=0)).retriever(self.cached(load_model(folder)),
+        self.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #78940d1c
 def _finetuned(
@@ -178,7 +186,8 @@ def _finetuned(
     **settings, # of the engine
 ):
     "The folder of a tuned model."
-    SentenceTransformersFinetuneEngine(job.train, job.model, job.out/name, seed=job.seed, show_progress_bar=job.show_progress, **job.tuning | settings).finetune()
+    SentenceTransformersFinetuneEngine(job.train, job.model, job.out/name, seed=job.seed,
+        show_progress_bar=job.show_progress, **job.tuning | settings).finetune()
     return job.out/name
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #a63cb334
@@ -252,7 +261,8 @@ def _index_mb(
 ) -> float: # megabytes
     "What the vectors of a retriever weigh, or, without any, BM25's table."
     if parts := _dense_parts(retriever): return sum(part.vectors.nbytes for part in parts)/1e6
-    return sum(array.nbytes for array in getattr(getattr(retriever, 'engine', None), 'scores', {}).values() if isinstance(array, np.ndarray))/1e6
+    return sum(array.nbytes for array in getattr(getattr(retriever, 'engine', None), 'scores', {}).values()
+        if isinstance(array, np.ndarray))/1e6
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #e9a33831
 def _query_ms(
@@ -293,7 +303,8 @@ def measure(self: _Job,
     evaluation = evaluate(retriever, self.val, name=name)
     if before := below.get(chosen.after):
         trained += before.train_seconds
-        if not new: new, indexed = before.new_vectors, before.index_seconds + indexed # it needs those that were made there
+        if not new:
+            new, indexed = before.new_vectors, before.index_seconds + indexed # it needs those that were made there
     return _Rung(name, evaluation, trained, new, indexed, ms, _index_mb(retriever), _spent(self) - paid)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #002dff27
@@ -313,7 +324,8 @@ def _source_key(
     if not isinstance(model, (str, Path)): return fingerprint(model)
     folder = Path(model)
     if not folder.is_dir(): return str(model)
-    return {str(path.relative_to(folder)): _sha256_of(path) for path in sorted(folder.rglob('*')) if path.is_file()}
+    return {str(path.relative_to(folder)): _sha256_of(path) for path in sorted(folder.rglob('*'))
+        if path.is_file()}
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #9ea78088
 @patch
@@ -370,10 +382,13 @@ def _check_methods(
     job: _Job, # black boxes have no weights to tune
 ) -> dict[str, str | None]: # name -> why it does not apply, or None
     "The methods to climb, in the ladder's order; `EmbedtuneError` for an unknown one."
-    if unknown := [name for name in methods or () if name not in _METHODS]: raise EmbedtuneError(f'no method "{unknown[0]}": expected some of {", ".join(_METHODS)}')
+    if unknown := [name for name in methods or () if name not in _METHODS]:
+        raise EmbedtuneError(f'no method "{unknown[0]}": expected some of {", ".join(_METHODS)}')
     wanted = [name for name in _METHODS if methods is None or name in methods]
-    if lacking := [name for name in wanted if _METHODS[name].after not in (None, *wanted)]: raise EmbedtuneError(f'"{lacking[0]}" goes on with "{_METHODS[lacking[0]].after}"; ask for both')
-    return {name: 'the model is a black box' if _METHODS[name].weights and not job.weights else None for name in wanted}
+    if lacking := [name for name in wanted if _METHODS[name].after not in (None, *wanted)]:
+        raise EmbedtuneError(f'"{lacking[0]}" goes on with "{_METHODS[lacking[0]].after}"; ask for both')
+    return {name: 'the model is a black box' if _METHODS[name].weights and not job.weights else None
+        for name in wanted}
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #44b018f6
 def ladder(
@@ -392,7 +407,8 @@ def ladder(
     wanted = _check_methods(methods, job)
     result = Ladder(job)
     start = time.perf_counter()
-    if any(_METHODS[name].vectors for name in wanted): training_vectors(job.base, train, job.search, job.show_progress)
+    if any(_METHODS[name].vectors for name in wanted):
+        training_vectors(job.base, train, job.search, job.show_progress)
     result.shared_seconds = time.perf_counter() - start
     for name in tqdm(wanted, 'ladder', unit='method', disable=not job.show_progress):
         try:
@@ -411,8 +427,10 @@ def table(self: Ladder,
     rungs, (measure, k) = list(self.rungs.values()), metric.split('@')
     values = [r.evaluation.per_query(measure, int(k)) for r in rungs]
     low, high = middle(bootstrap_means(np.stack(values, 1), _labels_of(rungs[0].evaluation, self.job.val)))
-    costs = {name: [getattr(r, name) for r in rungs] for name in ('train_seconds', 'new_vectors', 'index_seconds', 'query_ms', 'index_mb', 'usd')}
-    return pd.DataFrame({metric: [v.mean() for v in values], 'low': low, 'high': high, 'hit_rate@5': [r.evaluation.hit_rate(5) for r in rungs]} | costs, index=list(self.rungs))
+    costs = {name: [getattr(r, name) for r in rungs]
+        for name in ('train_seconds', 'new_vectors', 'index_seconds', 'query_ms', 'index_mb', 'usd')}
+    return pd.DataFrame({metric: [v.mean() for v in values], 'low': low, 'high': high,
+        'hit_rate@5': [r.evaluation.hit_rate(5) for r in rungs]} | costs, index=list(self.rungs))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #f00c0a79
 class _Recommendation(NamedTuple):
@@ -430,16 +448,21 @@ def recommend(self: Ladder,
     "The cheapest method, in money and then in seconds, whose distance from the best could be chance."
     measure, k = metric.split('@')
     best = max(self.rungs.values(), key=lambda r: r.evaluation.mean(measure, int(k)))
-    behind = {name: differences(r.evaluation, best.evaluation, self.job.val, [metric])[0] for name, r in self.rungs.items()}
+    behind = {name: differences(r.evaluation, best.evaluation, self.job.val, [metric])[0]
+        for name, r in self.rungs.items()}
     near = [r for name, r in self.rungs.items() if behind[name].low <= 0]
     chosen = min(near, key=lambda r: r.cost)
     gap, unseen = behind[chosen.method], max(behind[r.method].detectable for r in near)
     reason = (f'{chosen.method} has the best {metric}, {gap.after:.3f}, and nothing cheaper is within noise of it.' if chosen is best else
-              f'{chosen.method} ({gap.before:.3f}) is the cheapest within noise of the best, {best.method}: {gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] in {metric}.')
-    return _Recommendation(chosen.method, best.method, reason + (f' These {gap.questions:,} questions cannot show differences under {unseen:.3f}.' if unseen else ''), behind)
+              f'{chosen.method} ({gap.before:.3f}) is the cheapest within noise of the best, {best.method}: '
+        f'{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] in {metric}.')
+    return _Recommendation(chosen.method, best.method, reason
+        + (f' These {gap.questions:,} questions cannot show differences under {unseen:.3f}.' if unseen
+        else ''), behind)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #81d05175
-_COSTS = dict(train_seconds='training (s)', new_vectors='new vectors', query_ms='a query (ms)', index_mb='index (MB)', usd='paid ($)')
+_COSTS = dict(train_seconds='training (s)', new_vectors='new vectors', query_ms='a query (ms)',
+    index_mb='index (MB)', usd='paid ($)')
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #021d582a
 @patch
@@ -450,15 +473,19 @@ def plot(self: Ladder,
     import matplotlib.pyplot as plt
     table, advice = self.table(metric), self.recommend(metric)
     costs = [name for name in _COSTS if table[name].any()]
-    figure, axes = plt.subplots(1, 1 + len(costs), sharey=True, figsize=(10, 1 + .3*len(table)), width_ratios=[3] + [1]*len(costs), layout='constrained')
+    figure, axes = plt.subplots(1, 1 + len(costs), sharey=True, figsize=(10, 1 + .3*len(table)),
+        width_ratios=[3] + [1]*len(costs), layout='constrained')
     y, mean = np.arange(len(table)), table[metric]
-    axes[0].errorbar(mean, y, xerr=np.maximum([mean - table.low, table.high - mean], 0), fmt='o', color='.2', capsize=3)
+    axes[0].errorbar(mean, y, xerr=np.maximum([mean - table.low, table.high - mean], 0), fmt='o', color='.2',
+        capsize=3)
     axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{name}' for name in table.index])
     axes[0].set(xlabel=f'{metric}, with its 95 % interval')
     axes[0].invert_yaxis(), axes[0].grid(axis='x', color='.9')
     for ax, name in zip(axes[1:], costs):
         ax.barh(y, table[name], color='.7', edgecolor='.2')
-        for place, value in zip(y, table[name]): ax.text(0, place, f' {value:,.0f}' if value >= 100 or value == int(value) else f' {value:.1f}', va='center', fontsize=8)
+        for place, value in zip(y, table[name]):
+            ax.text(0, place, f' {value:,.0f}' if value >= 100 or value == int(value) else f' {value:.1f}',
+                va='center', fontsize=8)
         ax.set(xlabel=_COSTS[name], xticks=[])
     return figure
 
@@ -474,7 +501,9 @@ def _thinned(
     for query_id, ids in dataset.relevant_docs.items(): by_node.setdefault(ids[0], []).append(query_id)
     groups = [list(rng.permutation(ids)) for ids in by_node.values()]
     rng.shuffle(groups)
-    ordered = [i for group in groups for i in group] if by == 'documents' else [group[j] for j in range(max(map(len, groups))) for group in groups if j < len(group)]
+    ordered = (
+        [i for group in groups for i in group] if by == 'documents'
+        else [group[j] for j in range(max(map(len, groups))) for group in groups if j < len(group)])
     kept = {str(i) for i in ordered[:max(2, round(share*len(ordered)))]}
     return dataset.only(queries=kept)
 
@@ -496,7 +525,9 @@ def saturation(
     "A method trained on shares of the questions, and whether more questions or more documents would help; goes on where it was."
     curves = {'questions': {}, 'documents': {}}
     for by, share in [(by, share) for by in curves for share in sorted(shares)]:
-        part = job if share == 1 else replace(job, train=_thinned(job.train, share, by), out=job.out/f'{by}-{share:g}')
+        part = (
+            job if share == 1 else replace(job, train=_thinned(job.train, share, by),
+            out=job.out/f'{by}-{share:g}'))
         curves[by][share] = part.rung(name, {}).evaluation
     return _Saturation(curves, *_saturated(curves, job.val, sorted(shares)[-2:], metric, worthwhile))
 
@@ -510,11 +541,20 @@ def _saturated(
 ) -> tuple[str, str]: # decision and reason
     "What the end of the curves says."
     last = differences(*(curves['questions'][share] for share in ends), val, [metric])[0]
-    if last.low <= 0 and last.high < worthwhile: return 'ENOUGH', f'the last doubling of the questions brought {last}, at most {last.high:+.3f}.'
-    if last.low <= 0: return 'TOO FEW QUESTIONS', f'the last doubling of the questions brought {last}, which may be nothing or worth it: judge by more questions.'
+    if last.low <= 0 and last.high < worthwhile:
+        return 'ENOUGH', f'the last doubling of the questions brought {last}, at most {last.high:+.3f}.'
+    if last.low <= 0:
+        return (
+            'TOO FEW QUESTIONS', f'the last doubling of the questions brought {last}, which may be nothing '
+            'or worth it: judge by more questions.')
     ways = differences(curves['documents'][ends[0]], curves['questions'][ends[0]], val, [metric])[0]
-    if ways.low > 0: return 'MORE DOCUMENTS', f'the last doubling still brought {last}, and as many questions teach more when they are on more nodes: {ways}.'
-    return 'MORE QUESTIONS', f'the last doubling still brought {last}, and on how many nodes the questions are makes no clear difference: {ways}.'
+    if ways.low > 0:
+        return (
+            'MORE DOCUMENTS', f'the last doubling still brought {last}, and as many questions teach more '
+            f'when they are on more nodes: {ways}.')
+    return (
+        'MORE QUESTIONS', f'the last doubling still brought {last}, and on how many nodes the questions are '
+        f'makes no clear difference: {ways}.')
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #312c7436
 @patch
@@ -529,7 +569,8 @@ def plot(self: _Saturation,
         values = np.stack([v[:, 0] for v in _paired_values(list(curve.values()), [metric])], 1)
         low, high = middle(bootstrap_means(values, _labels_of(next(iter(curve.values())), val), 2000))
         mean, x = values.mean(0), np.array(list(curve))*(1 + .03*i)
-        ax.errorbar(x, mean, yerr=np.maximum([mean - low, high - mean], 0), label=f'fewer {by}', color=('.2', '.5')[i], linestyle='-:'[i], marker='os'[i], capsize=3)
+        ax.errorbar(x, mean, yerr=np.maximum([mean - low, high - mean], 0), label=f'fewer {by}',
+            color=('.2', '.5')[i], linestyle='-:'[i], marker='os'[i], capsize=3)
     shares = list(self.curves['questions'])
     ax.set(xscale='log', xlabel='share of the training questions', ylabel=metric)
     ax.set_xticks(shares, [f'{share:.0%}' for share in shares]), ax.minorticks_off()

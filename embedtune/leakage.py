@@ -33,7 +33,8 @@ def _closest_pairs(
     "For each text of `val` its equal or most similar text of `train`, if there is one."
     closest = {}
     for train_id, val_id, similarity in _alike_pairs(train, val, shingles_of, threshold, show_progress):
-        if val_id not in closest or similarity > closest[val_id].similarity: closest[val_id] = _Leak(train_id, val_id, similarity)
+        if val_id not in closest or similarity > closest[val_id].similarity:
+            closest[val_id] = _Leak(train_id, val_id, similarity)
     return [closest[i] for i in val if i in closest]
 
 # %% ../nbs/1_texts/07_leakage.ipynb #bf73c245
@@ -64,7 +65,8 @@ def check_leakage(
     "Which answers and questions of val are in train, the same or nearly; false if none is."
     if not 0 < threshold <= 1: raise DatasetError(f'threshold must be above 0 and at most 1, got {threshold}')
     for side in (train, val): side.validate()
-    texts = _closest_pairs(_answering_texts(train), _answering_texts(val), _text_shingles, threshold, show_progress)
+    texts = _closest_pairs(_answering_texts(train), _answering_texts(val), _text_shingles, threshold,
+        show_progress)
     questions = _closest_pairs(train.queries, val.queries, _question_shingles, threshold, show_progress)
     return Leakage(train, val, texts, questions, threshold)
 
@@ -73,7 +75,10 @@ def check_leakage(
 def counts(self: Leakage) -> str:
     "How many answers and questions of val are in train, in one line."
     answers, n = _answering_texts(self.val), len(self.val.queries)
-    if not self: return f'none of the {_counted(len(answers), "answer")} and {_counted(n, "question")} of val is in train (near-duplicates from {self.threshold:g} on)'
+    if not self:
+        return (
+            f'none of the {_counted(len(answers), "answer")} and {_counted(n, "question")} of val is in '
+            f'train (near-duplicates from {self.threshold:g} on)')
     return (f'{len(self.texts):,} of {_counted(len(answers), "answer")} and {len(self.questions):,} of {_counted(n, "question")} of val are in train; '
             f'{len(self.affected)/n:.1%} of its questions are affected')
 
@@ -85,7 +90,8 @@ def examples(
 ) -> list[tuple[str, float, str, str]]:  # kind, similarity, text in train, text in val
     "Leaks to look at, of each kind the least alike first."
     return [(kind, leak.similarity, old[leak.train_id], new[leak.val_id])
-            for kind, leaks, old, new in (('answer', self.texts, self.train.corpus, self.val.corpus), ('question', self.questions, self.train.queries, self.val.queries))
+            for kind, leaks, old, new in (('answer', self.texts, self.train.corpus, self.val.corpus),
+        ('question', self.questions, self.train.queries, self.val.queries))
             for leak in sorted(leaks, key=lambda leak: leak.similarity)[:n]]
 
 # %% ../nbs/1_texts/07_leakage.ipynb #82a8b1e4
@@ -93,7 +99,8 @@ def examples(
 def __str__(self: Leakage) -> str:
     "The counts, and below them a line for each example."
     short = lambda text: repr(t if len(t := ' '.join(text.split())) < 80 else t[:79] + '…')
-    return '\n'.join([self.counts(), *(f'  {kind}, {s:.2f}: {short(old)} ~ {short(new)}' for kind, s, old, new in self.examples())])
+    return '\n'.join([self.counts(), *(f'  {kind}, {s:.2f}: {short(old)} ~ {short(new)}'
+        for kind, s, old, new in self.examples())])
 
 # %% ../nbs/1_texts/07_leakage.ipynb #b121122d
 @patch
@@ -105,8 +112,10 @@ def __repr__(self: Leakage) -> str:
 @patch
 def _repr_markdown_(self: Leakage) -> str:
     "The counts, and a table of examples."
-    rows = [f'| {kind} | {s:.2f} | {_md_cell(old, 120)} | {_md_cell(new, 120)} |' for kind, s, old, new in self.examples()]
-    return '\n'.join([f'**{self.counts()}**', *(['', '| | similarity | in train | in val |', '|---|---:|---|---|'] if rows else []), *rows])
+    rows = [f'| {kind} | {s:.2f} | {_md_cell(old, 120)} | {_md_cell(new, 120)} |'
+        for kind, s, old, new in self.examples()]
+    return '\n'.join([f'**{self.counts()}**',
+        *(['', '| | similarity | in train | in val |', '|---|---:|---|---|'] if rows else []), *rows])
 
 # %% ../nbs/1_texts/07_leakage.ipynb #a9398e5a
 def require_no_leakage(
@@ -119,7 +128,9 @@ def require_no_leakage(
     leakage = check_leakage(train, val)
     if not allow and (leakage.texts or len(leakage.affected) > tolerance*len(val.queries)):
         appended = len(val.queries) > len(train.queries) and begins_with(val.queries, train.queries)
-        mend = 'val begins with all of train: take that out of it with without_leakage(val, train)' if appended else 'split again, take them out of train with without_leakage(train, val)'
+        mend = (
+            'val begins with all of train: take that out of it with without_leakage(val, train)' if appended
+            else 'split again, take them out of train with without_leakage(train, val)')
         raise DatasetError(f'{leakage.counts()}; {mend}, or pass allow_leakage=True')
     return leakage
 
@@ -132,6 +143,9 @@ def without_leakage(
     "`train` without the answers and questions that are in val; `DatasetError` if nothing is left."
     found = check_leakage(val, train, threshold)  # the other way round: every entry of train with its like in val
     texts, asked = {leak.val_id for leak in found.texts}, {leak.val_id for leak in found.questions}
-    judged = {q: kept for q, ids in train.relevant_docs.items() if q not in asked and (kept := [i for i in ids if i not in texts])}
-    if not judged: raise DatasetError('every question of train is in val, or about a text that is; nothing is left to train on')
+    judged = {q: kept for q, ids in train.relevant_docs.items() if q not in asked
+        and (kept := [i for i in ids if i not in texts])}
+    if not judged:
+        raise DatasetError('every question of train is in val, or about a text that is; nothing is left to '
+            'train on')
     return train.only(queries=judged, nodes=[i for i in train.corpus if i not in texts])

@@ -29,13 +29,15 @@ def _to_node(
 ) -> Node:
     "The node under the same id; `EmbedtuneError` if it is none."
     if isinstance(node, Node): return node
-    if not hasattr(node, 'get_content'): raise EmbedtuneError(f'expected nodes of LlamaIndex or of split_nodes, got {type(node).__name__}')
+    if not hasattr(node, 'get_content'):
+        raise EmbedtuneError(f'expected nodes of LlamaIndex or of split_nodes, got {type(node).__name__}')
     text, about = node.get_content(), dict(node.metadata)
     get = lambda name, default=None: default if getattr(node, name, None) is None else getattr(node, name)
     doc_id = about.get('file_name') or about.get('file_path') or get('ref_doc_id', node.node_id)
     page = int(about['page_label']) if str(about.get('page_label')).isdigit() else 1
     beside = [other and other.node_id for other in (get('prev_node'), get('next_node'))]
-    return Node(node.node_id, text, doc_id, (page, page), (get('start_char_idx', 0), get('end_char_idx', len(text))), *beside, about)
+    return Node(node.node_id, text, doc_id, (page, page),
+        (get('start_char_idx', 0), get('end_char_idx', len(text))), *beside, about)
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #68964b97
 def _to_text_nodes(
@@ -45,9 +47,11 @@ def _to_text_nodes(
     _require_llama_index('to_text_nodes')
     from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
     def related(node):
-        ids = {NodeRelationship.SOURCE: node.doc_id, NodeRelationship.PREVIOUS: node.prev_id, NodeRelationship.NEXT: node.next_id}
+        ids = {NodeRelationship.SOURCE: node.doc_id, NodeRelationship.PREVIOUS: node.prev_id,
+            NodeRelationship.NEXT: node.next_id}
         return {relation: RelatedNodeInfo(node_id=node_id) for relation, node_id in ids.items() if node_id}
-    return [TextNode(id_=node.id, text=node.text, metadata=node.metadata, relationships=related(node), start_char_idx=node.span[0], end_char_idx=node.span[1]) for node in nodes]
+    return [TextNode(id_=node.id, text=node.text, metadata=node.metadata, relationships=related(node),
+        start_char_idx=node.span[0], end_char_idx=node.span[1]) for node in nodes]
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #d08fa415
 def _require_llama_index(
@@ -55,7 +59,9 @@ def _require_llama_index(
 ):
     "Raise `EmbedtuneError` where LlamaIndex is not installed."
     try: import llama_index.core
-    except ImportError: raise EmbedtuneError(f'{name} needs the package llama-index-core: pip install "embedtune[llama-index]"') from None
+    except ImportError:
+        raise EmbedtuneError(f'{name} needs the package llama-index-core: pip install '
+            '"embedtune[llama-index]"') from None
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #ea2541bb
 class _LlamaIndexLLM:
@@ -67,13 +73,21 @@ class _LlamaIndexLLM:
         on_failure: str = 'continue',  # with the next node; 'fail': end the run
         concurrency: int = 4,          # prompts at a time
     ):
-        if not hasattr(llm, 'complete'): raise EmbedtuneError(f'expected an LLM with complete(prompt), got {type(llm).__name__}')
-        if on_failure not in ('continue', 'fail'): raise EmbedtuneError(f"on_failure is 'continue' or 'fail', not {on_failure!r}")
-        if retry_limit < 1: raise EmbedtuneError(f'retry_limit counts attempts and is 1 or more, not {retry_limit}')
+        if not hasattr(llm, 'complete'):
+            raise EmbedtuneError(f'expected an LLM with complete(prompt), got {type(llm).__name__}')
+        if on_failure not in ('continue', 'fail'):
+            raise EmbedtuneError(f"on_failure is 'continue' or 'fail', not {on_failure!r}")
+        if retry_limit < 1:
+            raise EmbedtuneError(f'retry_limit counts attempts and is 1 or more, not {retry_limit}')
         known = getattr(getattr(llm, 'metadata', None), 'model_name', 'unknown')
-        self.llm, self.retry_limit, self.on_failure, self.concurrency, self.usage = llm, retry_limit, on_failure, concurrency, Usage()
+        self.llm = llm
+        self.retry_limit = retry_limit
+        self.on_failure = on_failure
+        self.concurrency = concurrency
+        self.usage = Usage()
         self.name = self.model = type(llm).__name__ if known == 'unknown' else known
-        self.settings = {name: getattr(llm, name) for name in ('temperature', 'max_tokens') if getattr(llm, name, None) is not None}
+        self.settings = {name: getattr(llm, name) for name in ('temperature', 'max_tokens')
+            if getattr(llm, name, None) is not None}
     def __repr__(self): return f'LlamaIndexLLM({self.name!r})'
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #5bb74e02
@@ -102,7 +116,8 @@ def _told_settings(
 ) -> dict:
     "What an embedding tells about itself that bears on its vectors, without secrets."
     told = embed_model.to_dict() if hasattr(embed_model, 'to_dict') else vars(embed_model)
-    return {name: value for name, value in told.items() if isinstance(value, (str, int, float, bool)) and not _SECRET.search(name) and not name.startswith('_')}
+    return {name: value for name, value in told.items() if isinstance(value, (str, int, float, bool))
+        and not _SECRET.search(name) and not name.startswith('_')}
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #f3c95f8b
 class _LlamaIndexEmbedding:
@@ -110,12 +125,15 @@ class _LlamaIndexEmbedding:
     def __init__(self,
         embed_model,             # a `BaseEmbedding`
         fingerprint: str = None, # a name for exactly this model; None: made of its settings
-    ): self.embed_model, self.name, self._fingerprint = embed_model, getattr(embed_model, 'model_name', None) or type(embed_model).__name__, fingerprint
+    ): self.embed_model, self.name, self._fingerprint = embed_model, getattr(embed_model, 'model_name',
+            None) or type(embed_model).__name__, fingerprint
     def encode_query(self, texts): return self.embed(texts, 'query')
     def encode_document(self, texts): return self.embed(texts, 'document')
     def embed(self, texts, role='document', batch_size=None, show_progress=False):
         texts, model = list(texts), self.embed_model
-        vectors = [model.get_query_embedding(text) for text in texts] if role == 'query' else model.get_text_embedding_batch(texts, show_progress=show_progress)
+        vectors = (
+            [model.get_query_embedding(text) for text in texts] if role == 'query'
+            else model.get_text_embedding_batch(texts, show_progress=show_progress))
         return _unit(_check_vectors(vectors, len(texts), self.name))
     def __repr__(self): return f'LlamaIndexEmbedding({self.name!r})'
 
@@ -142,10 +160,14 @@ def fingerprint(self: _LlamaIndexEmbedding) -> str:
     "A name for this model: its class and settings, with its weights where they are at hand, or a sample vector where it is not behind an API."
     if self._fingerprint is None:
         kind = type(self.embed_model)
-        remote = kind.__module__.startswith('llama_index.embeddings.') and not hasattr(self.embed_model, '_model') and 'adapter' not in kind.__module__
+        remote = (
+            kind.__module__.startswith('llama_index.embeddings.') and not hasattr(self.embed_model, '_model')
+            and 'adapter' not in kind.__module__)
         said = [kind.__module__, kind.__qualname__, _told_settings(self.embed_model)]
         if self.inner is not None: said.append(_known_fingerprint(self.inner))
-        elif not remote: said += [self.embed(['The quick brown fox.'], role).tobytes().hex() for role in ('query', 'document')]
+        elif not remote:
+            said += [self.embed(['The quick brown fox.'], role).tobytes().hex()
+                for role in ('query', 'document')]
         self._fingerprint = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     return self._fingerprint
 
@@ -157,7 +179,8 @@ def _as_model(
     if hasattr(embed_model, 'encode_query'): return embed_model
     if hasattr(embed_model, 'embedtune_model'): return embed_model.embedtune_model
     if hasattr(embed_model, 'get_query_embedding'): return _LlamaIndexEmbedding(embed_model)
-    raise EmbedtuneError(f'expected an embedding of LlamaIndex or an EmbeddingModel, got {type(embed_model).__name__}; resolve_embed_model("local:NAME") makes one of a name')
+    raise EmbedtuneError('expected an embedding of LlamaIndex or an EmbeddingModel, got '
+        f'{type(embed_model).__name__}; resolve_embed_model("local:NAME") makes one of a name')
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #87f08be2
 def resolve_embed_model(
@@ -165,7 +188,8 @@ def resolve_embed_model(
     callback_manager = None,  # of LlamaIndex
 ): # a `BaseEmbedding`
     "The embedding of that name: a local one loaded by us, which needs no further package of LlamaIndex's, any other by LlamaIndex."
-    if isinstance(embed_model, str) and embed_model.startswith('local:'): return _embedding_for(load_model(embed_model[6:]), embed_model[6:], callback_manager=callback_manager)
+    if isinstance(embed_model, str) and embed_model.startswith('local:'):
+        return _embedding_for(load_model(embed_model[6:]), embed_model[6:], callback_manager=callback_manager)
     _require_llama_index('resolve_embed_model')
     from llama_index.core.embeddings import resolve_embed_model as resolve
     return resolve(embed_model, callback_manager)
@@ -189,8 +213,13 @@ def _as_dataset(
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset as ours; `EmbedtuneError` if it is none."
     if dataset is None or isinstance(dataset, EmbeddingQAFinetuneDataset): return dataset
-    try: return EmbeddingQAFinetuneDataset(dict(dataset.queries), dict(dataset.corpus), {query_id: list(ids) for query_id, ids in dataset.relevant_docs.items()}, getattr(dataset, 'mode', 'text'))
-    except AttributeError: raise EmbedtuneError(f'expected a dataset with queries, corpus and relevant_docs, got {type(dataset).__name__}; EmbeddingQAFinetuneDataset.from_json reads a file') from None
+    try:
+        return EmbeddingQAFinetuneDataset(dict(dataset.queries), dict(dataset.corpus),
+            {query_id: list(ids) for query_id, ids in dataset.relevant_docs.items()},
+            getattr(dataset, 'mode', 'text'))
+    except AttributeError:
+        raise EmbedtuneError('expected a dataset with queries, corpus and relevant_docs, got '
+            f'{type(dataset).__name__}; EmbeddingQAFinetuneDataset.from_json reads a file') from None
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #25960c04
 class _NotCarriedOver(UserWarning):
@@ -203,7 +232,8 @@ def _say_without_effect(
 ):
     "Warn of each parameter that was given and has no effect."
     for name, instead in advice.items():
-        if given.get(name) is not None: warnings.warn(f'{name} has no effect: {instead}', _NotCarriedOver, stacklevel=3)
+        if given.get(name) is not None:
+            warnings.warn(f'{name} has no effect: {instead}', _NotCarriedOver, stacklevel=3)
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #d611f33c
 def _is_about(
@@ -220,10 +250,15 @@ def _output_file(
 ) -> Path:
     "Where the dataset is written; `EmbedtuneError` if that would spoil another one."
     numbered = (Path(f'qa_finetune_dataset{i}.json') for i in ('', *(f'_{n}' for n in range(2, 1000))))
-    if output_path is None: return next(path for path in numbered if not path.exists() or _is_about(path, nodes) and _journal_path(path).exists())
+    if output_path is None:
+        return next(path for path in numbered if not path.exists() or _is_about(path, nodes)
+            and _journal_path(path).exists())
     path = Path(output_path)
-    if path.exists() and not _is_about(path, nodes): raise EmbedtuneError(f'{path} holds questions about other texts: choose another output_path')
-    if path.exists() and not _journal_path(path).exists(): raise EmbedtuneError(f'{path} holds questions that were asked by another tool: load them with EmbeddingQAFinetuneDataset.from_json, or choose another output_path')
+    if path.exists() and not _is_about(path, nodes):
+        raise EmbedtuneError(f'{path} holds questions about other texts: choose another output_path')
+    if path.exists() and not _journal_path(path).exists():
+        raise EmbedtuneError(f'{path} holds questions that were asked by another tool: load them with '
+            'EmbeddingQAFinetuneDataset.from_json, or choose another output_path')
     return path
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #4244035a
@@ -240,19 +275,22 @@ def generate_qa_embedding_pairs(
     **options,                           # of `pairs.generate_qa_embedding_pairs`: max_questions, style, examples, filters, workers, …
 ) -> EmbeddingQAFinetuneDataset:
     "Questions of a model about the nodes, written to `output_path`; the corpus has LlamaIndex's node ids."
-    _say_without_effect(dict(save_every=save_every), dict(save_every='every answer is kept as it comes, and a run that was stopped goes on where it was'))
+    _say_without_effect(dict(save_every=save_every),
+        dict(save_every='every answer is kept as it comes, and a run that was stopped goes on where it was'))
     ours = [_to_node(node) for node in nodes]
     path = _output_file(output_path, ours)
     model = llm if llm is None or hasattr(llm, 'unit') else _LlamaIndexLLM(llm, retry_limit, on_failure)
     with _answering(model, path, 'live', None, verbose) as journaled:
-        dataset = ask_pairs(ours, journaled, qa_generate_prompt_tmpl, num_questions_per_chunk, **dict(retriever=False, show_progress=verbose) | options)
+        dataset = ask_pairs(ours, journaled, qa_generate_prompt_tmpl, num_questions_per_chunk,
+            **dict(retriever=False, show_progress=verbose) | options)
     dataset.save_json(path)
     return dataset
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #533e5124
 _ST_ADVICE = dict(
     evaluation_steps='val_dataset is evaluated before training and after each epoch',
-    checkpoint_save_steps='each epoch is kept until the model is written, and the same call goes on after the last whole one',
+    checkpoint_save_steps='each epoch is kept until the model is written, and the same call goes on after '
+    'the last whole one',
     checkpoint_save_total_limit='only the last epoch is kept, and deleted when the model is written')
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #dcfbddf7
@@ -271,10 +309,17 @@ class SentenceTransformersFinetuneEngine(FinetuneEngine):
     ):
         _say_without_effect(locals(), _ST_ADVICE)
         dataset, val_dataset = _as_dataset(dataset), _as_dataset(val_dataset)
-        if trust_remote_code: raise EmbedtuneError('trust_remote_code=True would run code of the hub: choose a model without code of its own')
-        if False in (save_checkpoints, resume_from_checkpoint): warnings.warn('save_checkpoints and resume_from_checkpoint cannot be switched off: give each run a model_output_path of its own', _NotCarriedOver, stacklevel=2)
-        if use_all_docs is False and any(len(ids) > 1 for ids in dataset.relevant_docs.values()): raise EmbedtuneError('use_all_docs=False would drop answers: leave it out, or keep one node a question in relevant_docs')
-        super().__init__(dataset, model_id, model_output_path, batch_size, val_dataset, loss, epochs, show_progress_bar, device=device, **settings)
+        if trust_remote_code:
+            raise EmbedtuneError('trust_remote_code=True would run code of the hub: choose a model without '
+                'code of its own')
+        if False in (save_checkpoints, resume_from_checkpoint):
+            warnings.warn('save_checkpoints and resume_from_checkpoint cannot be switched off: give each run '
+                'a model_output_path of its own', _NotCarriedOver, stacklevel=2)
+        if use_all_docs is False and any(len(ids) > 1 for ids in dataset.relevant_docs.values()):
+            raise EmbedtuneError('use_all_docs=False would drop answers: leave it out, or keep one node a '
+                'question in relevant_docs')
+        super().__init__(dataset, model_id, model_output_path, batch_size, val_dataset, loss, epochs,
+            show_progress_bar, device=device, **settings)
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #f485fa7b
 @patch
@@ -291,7 +336,8 @@ def get_finetuned_model(self: SentenceTransformersFinetuneEngine,
     **model_kwargs, # embed_batch_size, callback_manager
 ): # a `BaseEmbedding`
     "The tuned model of `model_output_path` for LlamaIndex."
-    return _embedding_for(FinetuneEngine.get_finetuned_model(self), str(self.model_output_path), **_accept_settings('get_finetuned_model', model_kwargs))
+    return _embedding_for(FinetuneEngine.get_finetuned_model(self), str(self.model_output_path),
+        **_accept_settings('get_finetuned_model', model_kwargs))
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #5c92c7c4
 def _refuse_settings(
@@ -301,7 +347,9 @@ def _refuse_settings(
 ):
     "Raise `EmbedtuneError` for a setting that is none."
     strange = [name for name in given if name not in known]
-    if strange: raise EmbedtuneError(f'{where}() takes {", ".join(known) or "no settings"}, got {", ".join(strange)}' + ('' if known else ': give them to the engine'))
+    if strange:
+        raise EmbedtuneError(f'{where}() takes {", ".join(known) or "no settings"}, got {", ".join(strange)}'
+            + ('' if known else ': give them to the engine'))
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #69626018
 def _accept_settings(
@@ -321,15 +369,19 @@ def _as_adapter(
     if adapter is None or isinstance(adapter, (BaseAdapter, type)): return adapter
     kind = dict(LinearLayer=LinearLayer, TwoLayerNN=TwoLayerNN).get(type(adapter).__name__)
     if kind is None or not hasattr(adapter, 'get_config_dict'):
-        raise EmbedtuneError(f'adapter_model: {type(adapter).__name__} is a kind of your own; write it as a subclass of embedtune.layers.BaseAdapter, with start and apply in place of forward')
-    return _with_weights(kind, adapter.get_config_dict(), {name: weight.detach().cpu().numpy() for name, weight in adapter.state_dict().items()}, 'adapter_model')
+        raise EmbedtuneError(f'adapter_model: {type(adapter).__name__} is a kind of your own; write it as a '
+            'subclass of embedtune.layers.BaseAdapter, with start and apply in place of forward')
+    return _with_weights(kind, adapter.get_config_dict(),
+        {name: weight.detach().cpu().numpy() for name, weight in adapter.state_dict().items()},
+        'adapter_model')
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #11d61fdd
 _ADAPTER_ADVICE = dict(
     device='an adapter is trained on vectors, in seconds, on the processor',
     model_checkpoint_path='training takes seconds; what takes time are vectors, and these are kept',
     checkpoint_save_steps='training takes seconds; what takes time are vectors, and these are kept',
-    optimizer_class='Adam is used', steps_per_epoch='every epoch takes all questions', warmup_steps='the learning rate falls from the start on', max_grad_norm='gradients are not cut')
+    optimizer_class='Adam is used', steps_per_epoch='every epoch takes all questions',
+    warmup_steps='the learning rate falls from the start on', max_grad_norm='gradients are not cut')
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #1ab55379
 def _train_settings(
@@ -340,10 +392,13 @@ def _train_settings(
     optimizer = dict(given.pop('optimizer_params', None) or {})
     if 'lr' in optimizer: given.setdefault('learning_rate', optimizer.pop('lr'))
     given |= {f'optimizer_params[{name!r}]': value for name, value in optimizer.items()}
-    advice = _ADAPTER_ADVICE | {name: 'only lr is carried over' for name in given if name.startswith('optimizer_params')}
+    advice = (
+        _ADAPTER_ADVICE | {name: 'only lr is carried over' for name in given
+        if name.startswith('optimizer_params')})
     _say_without_effect(given, advice)
     kept = {name: value for name, value in given.items() if name not in advice}
-    _refuse_settings('EmbeddingAdapterFinetuneEngine', kept, list(inspect.signature(AdapterEngine).parameters))
+    _refuse_settings('EmbeddingAdapterFinetuneEngine', kept,
+        list(inspect.signature(AdapterEngine).parameters))
     return kept
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #46a2da28
@@ -360,10 +415,15 @@ class EmbeddingAdapterFinetuneEngine(AdapterEngine):
         bias: bool = False,
         **train_kwargs, # of LlamaIndex's training, or settings of our engine
     ):
-        unused = dict(device=device, model_checkpoint_path=model_checkpoint_path, checkpoint_save_steps=checkpoint_save_steps)
-        settings = dict(show_progress_bar=verbose) | _train_settings(train_kwargs | {name: value for name, value in unused.items() if value is not None})
+        unused = dict(device=device, model_checkpoint_path=model_checkpoint_path,
+            checkpoint_save_steps=checkpoint_save_steps)
+        settings = (
+            dict(show_progress_bar=verbose)
+            | _train_settings(train_kwargs | {name: value for name, value in unused.items()
+            if value is not None}))
         self.base_embed_model = embed_model
-        super().__init__(_as_dataset(dataset), _as_model(embed_model), batch_size, epochs, _as_adapter(adapter_model), dim, model_output_path, bias, **settings)
+        super().__init__(_as_dataset(dataset), _as_model(embed_model), batch_size, epochs,
+            _as_adapter(adapter_model), dim, model_output_path, bias, **settings)
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #1774255f
 @patch(cls_method=True)
@@ -391,7 +451,9 @@ def get_finetuned_model(self: EmbeddingAdapterFinetuneEngine,
     **model_kwargs, # of `AdapterEmbeddingModel`
 ): # a `BaseEmbedding`
     "The embedding with the adapter of `model_output_path` for LlamaIndex."
-    return AdapterEmbeddingModel(self.base_embed_model, self.model_output_path, **_accept_settings('get_finetuned_model', model_kwargs, ('adapter_cls', 'transform_query', 'device', 'embed_batch_size', 'callback_manager')))
+    return AdapterEmbeddingModel(self.base_embed_model, self.model_output_path,
+        **_accept_settings('get_finetuned_model', model_kwargs,
+        ('adapter_cls', 'transform_query', 'device', 'embed_batch_size', 'callback_manager')))
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #08f3f617
 @patch
@@ -413,10 +475,14 @@ def AdapterEmbeddingModel(
     callback_manager = None,                  # of LlamaIndex
 ): # a `BaseEmbedding`
     "The embedding with a saved adapter on its questions; `EmbedtuneError` if it was trained over another base."
-    _say_without_effect(dict(device=device), dict(device='an adapter is a product of two small arrays, on the processor'))
+    _say_without_effect(dict(device=device),
+        dict(device='an adapter is a product of two small arrays, on the processor'))
     model = AdaptedModel.from_model_path(adapter_path, _as_model(base_embed_model), adapter_cls)
-    name = getattr(base_embed_model, 'model_name', None) or getattr(model.base, 'name', type(model.base).__name__)
-    return _embedding_for(model if transform_query else model.base, f'Adapter for {name}', embed_batch_size, callback_manager)
+    name = (
+        getattr(base_embed_model, 'model_name', None)
+        or getattr(model.base, 'name', type(model.base).__name__))
+    return _embedding_for(model if transform_query else model.base, f'Adapter for {name}', embed_batch_size,
+        callback_manager)
 
 # %% ../nbs/7_deciding/64_llama_index.ipynb #c7269b1f
 LinearAdapterEmbeddingModel = AdapterEmbeddingModel # LlamaIndex's older name
@@ -435,5 +501,6 @@ def _as_retriever(
     class EmbedtuneRetriever(BaseRetriever):
         def _retrieve(self, query_bundle):
             found, scores = retriever.search([query_bundle.query_str], similarity_top_k)
-            return [NodeWithScore(node=by_id[node_id], score=float(score)) for node_id, score in zip(found[0], scores[0])]
+            return [NodeWithScore(node=by_id[node_id], score=float(score))
+                for node_id, score in zip(found[0], scores[0])]
     return EmbedtuneRetriever()

@@ -21,14 +21,14 @@ def _require_llama_index(name: str):
 
 class _LlamaIndexLLM:
     """A language model of LlamaIndex, as the other chapters ask one."""
-    name: Any
-    model: Any
-    settings: Any
     llm: Any
     retry_limit: Any
     on_failure: Any
     concurrency: Any
     usage: Any
+    name: Any
+    model: Any
+    settings: Any
     unit = 'node'
 
     def __init__(self, llm, retry_limit: int=3, on_failure: str='continue', concurrency: int=4):

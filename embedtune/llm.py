@@ -40,7 +40,8 @@ _PRICES = {  # dollars for a million tokens: of the prompt, of the answer
     'gpt-4o-mini':   (0.15, 0.60),  # until 2027-01-14
     'gpt-4.1-nano':  (0.10, 0.40),  # shut down 2026-10-23
     'gpt-3.5-turbo': (0.50, 1.50),  # shut down 2026-10-23
-    'text-embedding-3-small': (0.02, 0.), 'text-embedding-3-large': (0.13, 0.), 'text-embedding-ada-002': (0.10, 0.),
+    'text-embedding-3-small': (0.02, 0.), 'text-embedding-3-large': (0.13, 0.),
+    'text-embedding-ada-002': (0.10, 0.),
 }
 
 # %% ../nbs/3_questions/20_llm.ipynb #5f9c17e8
@@ -69,7 +70,8 @@ def _estimate_tokens(
     messages: list[dict],  # as for `ChatLLM.chat`, each with its 'content'
 ) -> int:                  # ± a third for prose, too few for tables
     "About how many tokens some messages have: characters/4, wide ones (CJK) 1 each, and 4 around every message."
-    texts = [content if isinstance(content := m.get('content') or '', str) else json.dumps(content) for m in messages]
+    texts = [content if isinstance(content := m.get('content') or '', str) else json.dumps(content)
+        for m in messages]
     wide = [sum(unicodedata.east_asian_width(c) in 'WF' for c in text) for text in texts]
     return sum(4 + w - (w - len(text)) // 4 for text, w in zip(texts, wide))
 
@@ -82,12 +84,17 @@ class Usage:
         max_requests: int = None,   # attempts, at most
     ):
         if max_usd is not None and price is None:
-            raise LLMError('max_usd needs a price and the model\'s is not known: pass price=(dollars for a million tokens of prompt, of answer)')
-        self.price, self.max_usd, self.max_requests, self._lock = price, max_usd, max_requests, threading.Lock()
+            raise LLMError('max_usd needs a price and the model\'s is not known: pass price=(dollars for a '
+                'million tokens of prompt, of answer)')
+        self.price = price
+        self.max_usd = max_usd
+        self.max_requests = max_requests
+        self._lock = threading.Lock()
         self.requests = self.input_tokens = self.output_tokens = 0
         self.usd, self.reserved = None if price is None else 0., 0.  # reserved: the worst case of the requests under way
 
-    def cost(self, input_tokens, output_tokens): return sum(n * p for n, p in zip((input_tokens, output_tokens), self.price or (0, 0))) / 1e6
+    def cost(self, input_tokens, output_tokens): return sum(n * p
+            for n, p in zip((input_tokens, output_tokens), self.price or (0, 0))) / 1e6
     def __str__(self):
         spent = '' if self.usd is None else f', ${self.usd:,.4f}'
         return f'{self.requests:,} requests, {self.input_tokens:,} + {self.output_tokens:,} tokens{spent}'
@@ -102,12 +109,14 @@ def reserve(self: Usage,
     discount: float = 1.,      # 0.5: at half the price
 ) -> float:                    # dollars put aside
     "Count requests that are about to be sent and put their worst case aside; `BudgetReached` if a limit could be passed."
-    if output_tokens is None and self.max_usd is not None: raise LLMError('max_usd needs max_tokens: without it an answer may cost anything')
+    if output_tokens is None and self.max_usd is not None:
+        raise LLMError('max_usd needs max_tokens: without it an answer may cost anything')
     worst = discount * self.cost(input_tokens, output_tokens or 0)
     with self._lock:
         kept = 'what was answered is kept'
         if self.max_requests is not None and self.requests + requests > self.max_requests:
-            raise BudgetReached(f'stopped before max_requests={self.max_requests}: {self} so far, {requests} more wanted; {kept}, raise the limit to go on')
+            raise BudgetReached(f'stopped before max_requests={self.max_requests}: {self} so far, {requests} '
+                f'more wanted; {kept}, raise the limit to go on')
         if self.max_usd is not None and self.usd + self.reserved + worst > self.max_usd * (1 + 1e-9):
             raise BudgetReached(f'stopped before max_usd={self.max_usd:g}: {self} so far, ${self.reserved:.4f} may come for requests under way '
                                 f'and ${worst:.4f} for this one; {kept}, raise the limit to go on')
@@ -125,7 +134,8 @@ def settle(self: Usage,
     "Replace what was put aside for a request by what it took."
     with self._lock:
         self.reserved = max(0., self.reserved - worst)
-        self.input_tokens, self.output_tokens = self.input_tokens + input_tokens, self.output_tokens + output_tokens
+        self.input_tokens = self.input_tokens + input_tokens
+        self.output_tokens = self.output_tokens + output_tokens
         if self.price is not None: self.usd += discount * self.cost(input_tokens, output_tokens)
 
 # %% ../nbs/3_questions/20_llm.ipynb #1a537c9b
@@ -190,7 +200,8 @@ def done(self: _Throttle,
         now = self.clock()
         if status in (429, 503):
             if started >= self.cut: self.limit, self.cut = max(1., min(self.limit, self.in_flight) / 2), now
-            if wait <= 120: self.resume = max(self.resume, now + wait)  # the `openai` client gives up above two minutes
+            if wait <= 120:
+                self.resume = max(self.resume, now + wait)  # the `openai` client gives up above two minutes
         elif status and status < 400: self.limit = min(float(self.concurrency), self.limit + 1 / self.limit)
         self.in_flight -= 1
         self._changed.notify_all()
@@ -229,10 +240,17 @@ class ChatLLM:
     ):
         self.model, self.unit, self.concurrency = model, unit, concurrency
         self.base_url = base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1'
-        self.settings = dict(temperature=temperature, max_tokens=max_tokens) | (dict(reasoning_effort=reasoning_effort) if reasoning_effort else {})
-        self._key, self._client, self._refused = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip(), None, set()
-        self._options, self._lock, self._thread = dict(timeout=timeout, max_retries=max_retries), threading.Lock(), threading.local()
-        self.throttle, self.usage = _Throttle(concurrency, rpm, tpm), Usage(price_of(model, self.base_url, price), max_usd, max_requests)
+        self.settings = (
+            dict(temperature=temperature, max_tokens=max_tokens)
+            | (dict(reasoning_effort=reasoning_effort) if reasoning_effort else {}))
+        self._key = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip()
+        self._client = None
+        self._refused = set()
+        self._options = dict(timeout=timeout, max_retries=max_retries)
+        self._lock = threading.Lock()
+        self._thread = threading.local()
+        self.throttle, self.usage = _Throttle(concurrency, rpm,
+            tpm), Usage(price_of(model, self.base_url, price), max_usd, max_requests)
 
 # %% ../nbs/3_questions/20_llm.ipynb #d9c69672
 @patch(as_prop=True)
@@ -255,7 +273,8 @@ def _check_answer(
     try: content = response.json()['choices'][0]['message'].get('content')
     except (ValueError, LookupError, TypeError, AttributeError): content = NotImplemented
     if content is not None and not isinstance(content, str):
-        raise httpx2.DecodingError(f'answered, but not in the OpenAI protocol: {response.text[:1000]}', request=response.request)
+        raise httpx2.DecodingError(f'answered, but not in the OpenAI protocol: {response.text[:1000]}',
+            request=response.request)
 
 # %% ../nbs/3_questions/20_llm.ipynb #35f8d0cd
 @patch
@@ -289,12 +308,14 @@ def connect(self: ChatLLM):
     "The `openai` client, made once; `LLMError` if OpenAI is to be asked without a key."
     import openai
     if not self._key and urlsplit(self.base_url).hostname == 'api.openai.com':
-        raise LLMError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or name another server, or use the local LLM ("local")')
+        raise LLMError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or name another server, '
+            'or use the local LLM ("local")')
     with self._lock:
         if not self._client:
             http = openai.DefaultHttpxClient()
             http.send = partial(self.attempt, http.send)
-            self._client = openai.OpenAI(base_url=self.base_url, api_key=self._key or 'none', http_client=http, **self._options)
+            self._client = openai.OpenAI(base_url=self.base_url, api_key=self._key or 'none',
+                http_client=http, **self._options)
     return self._client
 
 # %% ../nbs/3_questions/20_llm.ipynb #cfaaea59
@@ -304,7 +325,8 @@ def hide_key(self: ChatLLM,
 ) -> str:
     "What was said, in one line, without the key."
     said = ' '.join(str(said).split())
-    for secret in filter(None, (self._key, urlsplit(self.base_url).password)): said = said.replace(secret, '***')
+    for secret in filter(None, (self._key, urlsplit(self.base_url).password)):
+        said = said.replace(secret, '***')
     return said
 
 # %% ../nbs/3_questions/20_llm.ipynb #1a3ec6e0
@@ -316,11 +338,14 @@ def explain(self: ChatLLM,
     import httpx2, openai
     hints = {openai.AuthenticationError: 'check the API key', openai.PermissionDeniedError: 'this key may not use the model',
              openai.NotFoundError: 'check the model name, and how the base URL ends: often /v1',
-             openai.RateLimitError: 'wait, use fewer workers, or check the quota', openai.InternalServerError: 'try again later',
-             openai.APITimeoutError: 'raise timeout', openai.APIConnectionError: 'is the server running, and the base URL right?',
+             openai.RateLimitError: 'wait, use fewer workers, or check the quota',
+        openai.InternalServerError: 'try again later',
+             openai.APITimeoutError: 'raise timeout',
+        openai.APIConnectionError: 'is the server running, and the base URL right?',
              httpx2.DecodingError: 'check the base URL: it often ends in /v1'}
     if isinstance(error.__cause__, httpx2.DecodingError): error = error.__cause__
-    hint = next((hint for kind, hint in hints.items() if isinstance(error, kind)), 'check the model name, the key and the settings')
+    hint = next((hint for kind, hint in hints.items() if isinstance(error, kind)),
+        'check the model name, the key and the settings')
     return LLMError(f'{self.name} did not answer: {self.hide_key(error)[:200]} ({hint})')
 
 # %% ../nbs/3_questions/20_llm.ipynb #58dcedb3
@@ -344,7 +369,8 @@ def accepted(self: ChatLLM,
 ) -> dict:
     "The settings that go with a request: what the server refuses is left out, and `max_tokens` given its other name."
     settings = {k: v for k, v in (self.settings | overrides).items() if v is not None}
-    if 'max_tokens' in self._refused and 'max_tokens' in settings: settings['max_completion_tokens'] = settings.pop('max_tokens')
+    if 'max_tokens' in self._refused and 'max_tokens' in settings:
+        settings['max_completion_tokens'] = settings.pop('max_tokens')
     return {k: v for k, v in settings.items() if k not in self._refused}
 
 # %% ../nbs/3_questions/20_llm.ipynb #85f7081a
@@ -370,7 +396,8 @@ def receive(self: ChatLLM,
     tokens = count('prompt_tokens', input_tokens), count('completion_tokens', -(-len(text) // 4))
     self.usage.settle(worst, *tokens, discount)
     if not text and choice.finish_reason == 'length':
-        raise LLMError(f'{self.name} spent its {tokens[1]} tokens before the answer began: raise max_tokens, or let it think less: reasoning_effort="none"')
+        raise LLMError(f'{self.name} spent its {tokens[1]} tokens before the answer began: raise max_tokens, '
+            'or let it think less: reasoning_effort="none"')
     return text
 
 # %% ../nbs/3_questions/20_llm.ipynb #a9c8f0d4

@@ -27,12 +27,12 @@ def _estimate_tokens(messages: list[dict]) -> int:
 
 class Usage:
     """Requests, tokens and dollars so far, and how many of them are allowed; for many threads."""
-    requests: Any
-    input_tokens: Any
-    output_tokens: Any
     price: Any
     max_usd: Any
     max_requests: Any
+    requests: Any
+    input_tokens: Any
+    output_tokens: Any
     usd: Any
     reserved: Any
 

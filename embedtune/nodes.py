@@ -52,7 +52,8 @@ def _document_nodes(
     for start, end in spans:
         part = text[start:end]
         pages = bisect_right(starts, start), bisect_right(starts, end - 1)
-        nodes.append(Node(_node_id(document.id, part, seen[part]), part, document.id, pages, (start, end), metadata=dict(document.metadata)))
+        nodes.append(Node(_node_id(document.id, part, seen[part]), part, document.id, pages, (start, end),
+            metadata=dict(document.metadata)))
         seen[part] += 1
     for a, b in itertools.pairwise(nodes): a.next_id, b.prev_id = b.id, a.id
     return nodes
@@ -72,7 +73,8 @@ def _counter_of(
     "A copy of a tokenizer's engine that neither cuts nor pads; `EmbedtuneError` if it has none."
     from tokenizers import Tokenizer
     engine = getattr(tokenizer, 'backend_tokenizer', tokenizer)
-    if not isinstance(engine, Tokenizer): raise EmbedtuneError(f'expected a fast tokenizer of transformers, got {type(tokenizer).__name__}')
+    if not isinstance(engine, Tokenizer):
+        raise EmbedtuneError(f'expected a fast tokenizer of transformers, got {type(tokenizer).__name__}')
     engine = copy.deepcopy(engine)
     engine.no_truncation(); engine.no_padding()
     return engine
@@ -104,7 +106,8 @@ def plot_unseen(
     "Axes with a bar for every model: the share of the text that it never sees."
     import matplotlib.pyplot as plt
     if ax is None: _, ax = plt.subplots(figsize=(6, 0.5 + 0.4 * len(limits)))
-    names, shares = [f'{name} ({limit:,})' for name, limit in limits.items()], [100 * unseen_share(lengths, n) for n in limits.values()]
+    names = [f'{name} ({limit:,})' for name, limit in limits.items()]
+    shares = [100 * unseen_share(lengths, n) for n in limits.values()]
     ax.bar_label(ax.barh(names, shares, color='0.35'), fmt='%.0f %%', padding=3)
     ax.set(xlim=(0, 100), xlabel='text never seen, % of all tokens', ylabel='model (tokens it reads)')
     ax.invert_yaxis()
@@ -123,7 +126,8 @@ def _node_spans(
     counter = _counter_of(tokenizer)
     room = chunk_size - counter.num_special_tokens_to_add(False)
     if not 0 <= chunk_overlap < room:
-        raise EmbedtuneError(f'split_nodes: expected 0 <= chunk_overlap < {room} (chunk_size less the tokens the model adds), got {chunk_overlap}')
+        raise EmbedtuneError(f'split_nodes: expected 0 <= chunk_overlap < {room} (chunk_size less the tokens '
+            f'the model adds), got {chunk_overlap}')
     pieces = TextSplitter.from_huggingface_tokenizer(counter, room, chunk_overlap).chunk_indices(text)
     return [(start, start + len(piece)) for start, piece in pieces if piece.strip()]
 
@@ -138,8 +142,10 @@ def split_nodes(
     "The nodes of the documents, in order: whole paragraphs, sentences or words, as many as fit."
     from tqdm.auto import tqdm
     tokenizer = tokenizer or _default_tokenizer()
-    bar = tqdm([documents] if isinstance(documents, Document) else documents, 'nodes', disable=not show_progress, leave=False)
-    return [node for d in bar for node in _document_nodes(d, _node_spans(d.text, tokenizer, chunk_size, chunk_overlap))]
+    bar = tqdm([documents] if isinstance(documents, Document) else documents, 'nodes',
+        disable=not show_progress, leave=False)
+    return [node for d in bar for node in _document_nodes(d, _node_spans(d.text, tokenizer, chunk_size,
+        chunk_overlap))]
 
 # %% ../nbs/1_texts/04_nodes.ipynb #58323bd2
 class _Window(NamedTuple):
@@ -178,7 +184,8 @@ def _cut_windows(
         last = max(first + 1, bisect_right(tokens, tokens[first] + size) - 1)
         spans.append((cuts[first], cuts[last]))
         if last == len(cuts) - 1: return spans
-        on, reach = bisect_right(tokens, tokens[first] + stride) - 1, bisect_left(tokens, tokens[last + 1] - size)
+        on = bisect_right(tokens, tokens[first] + stride) - 1
+        reach = bisect_left(tokens, tokens[last + 1] - size)
         first = min(last, max(first + 1, on, reach))  # `reach`: from there it holds more than the window before
 
 # %% ../nbs/1_texts/04_nodes.ipynb #208c1fa4
@@ -199,11 +206,15 @@ def windows(
     stride: int = 96,   # tokens from one window's start to the next
 ) -> list[_Window]:      # in order; [] for ''
     "Overlapping exact substrings that cover the text, each at most `size` tokens on its own, cut between words."
-    if not 1 <= stride <= size: raise EmbedtuneError(f'windows: expected 1 <= stride <= size, got stride {stride}, size {size}')
+    if not 1 <= stride <= size:
+        raise EmbedtuneError(f'windows: expected 1 <= stride <= size, got stride {stride}, size {size}')
     if not text: return []
     starts = [start for start, _ in _counter_of(tokenizer).encode(text, add_special_tokens=False).offsets]
     for budget in range(size, 0, -1):
         cuts, tokens = _unit_starts(text, starts, budget)
-        found = [_Window(start, end, text[start:end]) for start, end in _cut_windows(cuts, tokens, budget, min(stride, budget))]
-        if _same_alone(text, cuts, tokenizer) or max(token_lengths([w.text for w in found], tokenizer)) <= size: break
+        found = [_Window(start, end, text[start:end]) for start, end in _cut_windows(cuts, tokens, budget,
+            min(stride, budget))]
+        if _same_alone(text, cuts, tokenizer) or max(token_lengths([w.text for w in found],
+                tokenizer)) <= size:
+            break
     return found

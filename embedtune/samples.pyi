@@ -60,8 +60,8 @@ def sample_answers() -> Path:
 def first_available(*sources) -> tuple[Path, Path]:
     """What the first source that has its data gives; prints which one that is."""
     ...
-_LLM_FILE: Any
-_LLM_SHA256: Any
+_LLM_FILE: str
+_LLM_SHA256: str
 _LLM_WHEEL: str
 _EMBEDDING_ID: str
 _EMBEDDING_SHA256: str

@@ -22,13 +22,16 @@ def _sentences(
     for paragraph in re.split(r'\n\s*\n', text):
         paragraph = ' '.join(paragraph.split())
         cuts = [0, *(m.end() for m in _ENDS.finditer(paragraph)), len(paragraph)]
-        found += [re.sub(r'^[^\w“"($€£]*(\(\w{1,3}\)\s+)?', '', paragraph[a:b]).strip() for a, b in zip(cuts, cuts[1:])]
+        found += [re.sub(r'^[^\w“"($€£]*(\(\w{1,3}\)\s+)?', '', paragraph[a:b]).strip()
+            for a, b in zip(cuts, cuts[1:])]
     return [sentence for sentence in found if sentence]
 
 # %% ../nbs/3_questions/24_small_llm.ipynb #b7a89500
 _BOILERPLATE = re.compile(r'forward-looking|incorporated by reference|table of contents|see note|refer to|exhibit|pursuant to|annual report on form|'
-                         r'described (below|above|in)|section titled|preceding sentence|elsewhere in|notwithstanding|set forth|as follows|'
-                         r'item \d|(see|in) part i|see the|the following|hereby|registrant|https?:|www\.', re.I)
+                         r'described (below|above|in)|section titled|preceding sentence|elsewhere '
+    r'in|notwithstanding|set forth|as follows|'
+                         r'item \d|(see|in) part i|see the|the following|hereby|registrant|https?:|www\.',
+    re.I)
 _NO_SENTENCE = re.compile(r'^(?:[a-zà-öø-ÿα-ωа-я]|[^\w“"($€£«「])|[^.!"”)。！」»।۔]$|[a-z)]\d+\.|\.{3}|[a-z][A-Z]{2}')  # a fragment, a question, glued words, leading dots
 _LEANING = re.compile(r'(this|these|those|that|it|they|he|she|such|however|therefore|additionally|in addition|furthermore|moreover|accordingly|'
                      r'as a result|for example|if|while|also|further|its|their|there)\b', re.I)
@@ -44,13 +47,16 @@ def _telling(
 ) -> float:         # 0: nothing to ask about
     "How much a sentence says by itself: up to 1 + 3 for names + 2 for numbers, 2 more if it ties things together, less if it leans on another."
     words = sentence.split()
-    if not 8 <= _word_count(sentence) <= 45 or any(bad.search(sentence) for bad in (_NO_SENTENCE, _BOILERPLATE, _PERSONAL)): return 0.
+    if not 8 <= _word_count(sentence) <= 45 or any(bad.search(sentence)
+            for bad in (_NO_SENTENCE, _BOILERPLATE, _PERSONAL)):
+        return 0.
     if re.search(f'[{_SOLID}]{{4}}', sentence): return 1.
     plain = sum(word.strip('.,;:()"“”’').isalpha() for word in words)
     names = sum(word[0].isupper() and not _DEFINED.match(word) for word in words[1:])
     if plain < .7 * len(words) or names > .5 * len(words): return 0.
     numbers = sum(any(c.isdigit() for c in word) for word in words)
-    return (1 + min(names, 3) + min(numbers, 2) + 2 * bool(_TIES.search(sentence))) * (.4 if _LEANING.match(sentence) else 1) * (1 if _VERB.search(sentence) else .4)
+    return (1 + min(names, 3) + min(numbers, 2) + 2 * bool(_TIES.search(sentence))) * (.4
+        if _LEANING.match(sentence) else 1) * (1 if _VERB.search(sentence) else .4)
 
 # %% ../nbs/3_questions/24_small_llm.ipynb #b156a1c3
 def telling_sentences(
@@ -66,13 +72,16 @@ def _sentence_messages(
     sentence: str,  # what to ask about
 ) -> list[dict]:    # chat messages: only the last one depends on the sentence
     "A conversation in which good questions have been asked already."
-    turns = [dict(role=role, content=text) for pair in _EXAMPLES for role, text in zip(('user', 'assistant'), pair)]
+    turns = [dict(role=role, content=text) for pair in _EXAMPLES
+        for role, text in zip(('user', 'assistant'), pair)]
     return [dict(role='system', content=_SENTENCE_PROMPT), *turns, dict(role='user', content=sentence)]
 
 # %% ../nbs/3_questions/24_small_llm.ipynb #1eaf668c
 _STOCK_WORDS = ('purpose difference differ meaning mean definition context term nature significance importance status state maximum minimum average percentage total amount '
-               'main current currently benefits benefit process plan plans name compare compared specific type types relationship scope extent limitations way ways kind '
-               'best better improve prevent address ensure mitigate expected explain example sentence passage').split()
+               'main current currently benefits benefit process plan plans name compare compared specific '
+    'type types relationship scope extent limitations way ways kind '
+               'best better improve prevent address ensure mitigate expected explain example sentence '
+    'passage').split()
 _STOCK_STEMS = stems(' '.join(_STOCK_WORDS))
 
 def sentence_call(
@@ -82,34 +91,46 @@ def sentence_call(
     "What a small model is sent about a sentence: good examples, four candidates wanted, and stock words forbidden that the sentence lacks."
     said = stems(sentence)
     forbidden = {f' {word}': -100 for word in _STOCK_WORDS if not stems(word) <= said}
-    return _fill(template, sentence, 1) if template else _sentence_messages(sentence), dict(n=4, logit_bias=forbidden)
+    return (
+        _fill(template, sentence, 1) if template else _sentence_messages(sentence),
+        dict(n=4, logit_bias=forbidden))
 
 # %% ../nbs/3_questions/24_small_llm.ipynb #6c8f3e12
 _EFFECT = (r'\b(could|(?-i:may)|might|would|affect\w*|impact\w*|harm\w*|result\w*|caus\w*|increas\w*|decreas\w*|decline\w*|reduc\w*|led|leads?|disrupt\w*|limit\w*|'
           r'los(e|es|t|s|ses)|adverse\w*|delay\w*|damage\w*)\b')  # May is a month
-_REASON = r'\b(because|due to|result\w*|driven|attributable|in order to|caus\w*|so that|reasons?|primarily|depend\w*|factors?|such as|including|if|related to)\b'
-_WAY = r'\b(by|through|using|via|based on|because|due to|when|if|unless|depend\w*|allow\w*|enabl\w*|in order to|to the extent|basis|at (fair|cost|the)|over|within)\b'
+_REASON = (
+    r'\b(because|due to|result\w*|driven|attributable|in order to|caus\w*|so '
+    r'that|reasons?|primarily|depend\w*|factors?|such as|including|if|related to)\b')
+_WAY = (
+    r'\b(by|through|using|via|based on|because|due to|when|if|unless|depend\w*|allow\w*|enabl\w*|in order '
+    r'to|to the extent|basis|at (fair|cost|the)|over|within)\b')
 _EVIDENCE = {  # how a question begins -> what its sentence must hold
-    r'how\b.*\b(affect|impact|influence|contribute)': _EFFECT, r'what\b.*\b(consequence|implication|impact|effect|risk)': _EFFECT,
+    r'how\b.*\b(affect|impact|influence|contribute)': _EFFECT,
+    r'what\b.*\b(consequence|implication|impact|effect|risk)': _EFFECT,
     r'what\b.*\b(obligation|requirement)': r'\b(shall|must|requir\w+|oblig\w+|responsible|agrees?)\b',
     r'(why|what caused|what factors|what (is|are|was|were) the reason)': _REASON,
     r'how (does|do|did|is|are|was|were|has|have|will|would|can|could|may|might)\b(?!.*\b(affect|impact|influence|contribute))': _WAY,
-    r'how much': r'[$€£]\s?\d|\b[A-Z]{3} \d', r'(by how much|what (percentage|share))': r'%|\bpercent|\bhalf\b|\bthird\b',
+    r'how much': r'[$€£]\s?\d|\b[A-Z]{3} \d',
+    r'(by how much|what (percentage|share))': r'%|\bpercent|\bhalf\b|\bthird\b',
     r'how (long|often)': r'\d|\b(two|three|four|five|six|seven|eight|nine|ten|twelve)\b',
-    r'(when|in what year)': r'\b(January|February|March|April|May \d|June|July|August|September|October|November|December|\d{4})\b',
+    r'(when|in what year)': r'\b(January|February|March|April|May '
+    r'\d|June|July|August|September|October|November|December|\d{4})\b',
     r'(what|under which|under what)\b.*\bcircumstances': r'\b(if|when|unless|upon|until|event|provided|following|only)\b',
     r'who\b': r'\b(Mr|Ms|founders?|officers?|directors?|Board|Company|Participant|[Ee]mployees?|drivers?|holders?|court|insurers?|[Ww]e)\b',
-    r'what (is|was|are|were) (the |an? )?([\w’-]+ ){0,3}(value|cost|price|rate|amount|tax|loss|revenue|income|fee|sum|total|number|percentage)s?\b': r'[$€£%]|\d[.,]\d|\b[A-Z]{3} \d'}
+    r'what (is|was|are|were) (the |an? )?([\w’-]+ '
+    r'){0,3}(value|cost|price|rate|amount|tax|loss|revenue|income|fee|sum|total|number|percentage)s?\b': r'[$€£%]|\d[.,]\d|\b[A-Z]{3} \d'}
 
 def _has_evidence(
     question: str,  # what the model wrote
     sentence: str,  # that it is about
 ) -> bool:
     "Whether a sentence holds what a question of that kind needs."
-    return all(re.search(evidence, sentence, re.I) for opening, evidence in _EVIDENCE.items() if re.match(opening, question, re.I))
+    return all(re.search(evidence, sentence, re.I) for opening, evidence in _EVIDENCE.items()
+        if re.match(opening, question, re.I))
 
 # %% ../nbs/3_questions/24_small_llm.ipynb #9fbc6b15
-_NUMBER = r'(?:\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand|million|billion)'
+_NUMBER = (
+    r'(?:\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|twelve|hundred|thousand|million|billion)')
 
 def _counts_it(
     question: str,  # what the model wrote
@@ -117,12 +138,15 @@ def _counts_it(
 ) -> bool:
     "Whether a sentence has the number that each *how many* of a question asks for, and the question has not."
     asked = re.findall(r'how many (?!of\b)(\w+)(?: (\w+))?', question, re.I)
-    def numbered(words, text): return any(re.search(rf'\b{_NUMBER}(?: [\w-]+){{0,3}} {word[:4]}', text, re.I) for word in words if len(word) > 3)
+    def numbered(words, text): return any(re.search(rf'\b{_NUMBER}(?: [\w-]+){{0,3}} {word[:4]}', text, re.I)
+            for word in words if len(word) > 3)
     return all(numbered(words, sentence) and not numbered(words, question) for words in asked)
 
 # %% ../nbs/3_questions/24_small_llm.ipynb #a0cd7c16
-_ASKED_FOR = stems('consequence implication impact effect risk factor reason obligation requirement circumstance challenge potential possible')
-_WHAT_IS = re.compile(r"what(?:'s|’s| is| are| was| were) (?:the |an? )?(.+?)(?: (?:of|for|in|that|to|on|which|with|by|under|between|from|at|as|regarding|related)\b(.*))?\?$", re.I)
+_ASKED_FOR = stems('consequence implication impact effect risk factor reason obligation requirement '
+    'circumstance challenge potential possible')
+_WHAT_IS = re.compile(r"what(?:'s|’s| is| are| was| were) (?:the |an? )?(.+?)(?: "
+    r"(?:of|for|in|that|to|on|which|with|by|under|between|from|at|as|regarding|related)\b(.*))?\?$", re.I)
 
 def _says_what(
     question: str,  # what the model wrote
@@ -131,10 +155,12 @@ def _says_what(
     "Whether a sentence may say what a question that begins with *what is* asks for."
     found = _WHAT_IS.match(question)
     if not found: return True
-    if re.search(r'\b(that|which)\b', question) and not stems(question) & _ASKED_FOR: return False  # it only turns the sentence around
+    if re.search(r'\b(that|which)\b', question) and not stems(question) & _ASKED_FOR:
+        return False  # it only turns the sentence around
     if found[2]: return stems(found[1]) <= stems(sentence) | _ASKED_FOR
     thing = re.escape(found[1])
-    return bool(re.search(rf'{thing}\W*(means?|refers?|includ|consist|compris|(is|are|was|were) (?!not|a?n? ?\w+ed\b))|(including|such as|consists? of|namely)\b', sentence, re.I))
+    return bool(re.search(rf'{thing}\W*(means?|refers?|includ|consist|compris|(is|are|was|were) (?!not|a?n? '
+        r'?\w+ed\b))|(including|such as|consists? of|namely)\b', sentence, re.I))
 
 # %% ../nbs/3_questions/24_small_llm.ipynb #d3f0af19
 _FRAME = _ASKED_FOR | stems('affect influence contribute cause result happen role play involve relate regarding respect company condition responsible require measure step allow '
@@ -151,7 +177,8 @@ def _support(
 # %% ../nbs/3_questions/24_small_llm.ipynb #e401b01a
 _BORROWED = stems('vineyards harvest frost buds Halvorsen museum wing gift tenant boiler timber sawmill Orrin looms mill honeybees flower dancing orchestra musicians '
                  'conservatory glazes recalled barges')  # of the examples
-_ADVICE = re.compile(r"\b(how|what) (can|could|should|do|might) (we|one|an? company|companies|the company|an? business|businesses)\b|\b(you|yours?|my|me|I)\b", re.I)
+_ADVICE = re.compile(r"\b(how|what) (can|could|should|do|might) (we|one|an? company|companies|the "
+    r"company|an? business|businesses)\b|\b(you|yours?|my|me|I)\b", re.I)
 _POINTING = re.compile(r'\b(this|these|those|such|aforementioned)\b', re.I)
 _STUTTER = re.compile(r'\b(\w+) \1\b|\b(for|of|to|with|from|and|the)\?$', re.I)
 _EMPTY = re.compile(r'\b(extent|purpose|basis for|relationship|term ["“])', re.I)
@@ -170,8 +197,11 @@ def _sentence_flaw(
     if _POINTING.search(question): return 'pointing'
     if _EMPTY.search(question) or words & _STOCK_STEMS - said: return 'stock words'
     if _support(question, sentence) < .8: return 'made up'
-    if len(said - words) < max(3, (.4 if question.startswith('How') else .25) * len(said)): return 'nothing left'
-    return '' if _has_evidence(question, sentence) and _counts_it(question, sentence) and _says_what(question, sentence) else 'unanswered'
+    if len(said - words) < max(3, (.4 if question.startswith('How') else .25) * len(said)):
+        return 'nothing left'
+    return (
+        '' if _has_evidence(question, sentence) and _counts_it(question, sentence)
+        and _says_what(question, sentence) else 'unanswered')
 
 # %% ../nbs/3_questions/24_small_llm.ipynb #1adc63c9
 def _sentence_questions(

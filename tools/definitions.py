@@ -11,6 +11,7 @@ from pathlib import Path
 from nbdev.process import NBProcessor
 
 ROOT = Path(__file__).resolve().parent.parent
+BORROWED = "_As(", "_RUN", "_TUNED", "_ASKED", "_SPLIT"  # defaults of the command line that are described elsewhere
 WIDE, MOST_WIDE = 110, 0.122  # columns; the largest share of the lines that may be longer
 
 
@@ -31,7 +32,10 @@ def arguments(node):
     """Return the arguments of a function, or the annotated fields of a class."""
     if isinstance(node, ast.ClassDef): return [each for each in node.body if isinstance(each, ast.AnnAssign)]
     spread = [each for each in (node.args.vararg, node.args.kwarg) if each]
-    return [each for each in node.args.posonlyargs + node.args.args + node.args.kwonlyargs + spread if each.arg not in ("self", "cls")]
+    places = node.args.posonlyargs + node.args.args
+    given = dict(zip(places[len(places) - len(node.args.defaults):], node.args.defaults))
+    borrowed = {each for each, default in given.items() if ast.unparse(default).startswith(BORROWED)}
+    return [each for each in node.args.posonlyargs + node.args.args + node.args.kwonlyargs + spread if each.arg not in ("self", "cls") and each not in borrowed]
 
 
 def lines(node):
