@@ -32,10 +32,10 @@ def _layer_list(
     if n_layers and hasattr(transformer, 'embeddings'):
         for module in transformer.modules():
             if isinstance(module, torch.nn.ModuleList) and len(module) == n_layers: return module
-    raise EmbedtuneError(f'frozen_layers: {type(transformer).__name__} has no embeddings and layers to freeze; '
-                         'pass frozen_layers=0')
+    name = type(transformer).__name__
+    raise EmbedtuneError(f'frozen_layers: {name} has no embeddings and layers to freeze; pass 0')
 
-# %% ../nbs/4_tuning/32_frozen.ipynb #6c93fc8a
+# %% ../nbs/4_tuning/32_frozen.ipynb #8b7a6bbd
 def _encoder_layers(
     model, # a SentenceTransformer
     n_frozen: int, # how many of the lowest layers are to be frozen
@@ -86,7 +86,7 @@ def __enter__(self: _FrozenLayers):
     for p in self.learning: p.requires_grad_(False)
     return self
 
-# %% ../nbs/4_tuning/32_frozen.ipynb #1131bd75
+# %% ../nbs/4_tuning/32_frozen.ipynb #cfadccb2
 @patch
 def __exit__(
     self: _FrozenLayers,
@@ -96,7 +96,7 @@ def __exit__(
     for module in self.frozen: del module.forward # the class's own comes to light again
     for p in self.learning: p.requires_grad_(True)
 
-# %% ../nbs/4_tuning/32_frozen.ipynb #12ebb7d0
+# %% ../nbs/4_tuning/32_frozen.ipynb #7e723e5f
 class _Reached(Exception):
     "Raised to stop a transformer where its first layer that learns begins, with what would go in."
 
@@ -108,7 +108,7 @@ def _stop(
     "A hook for torch: raise `_Reached`."
     raise _Reached(args[0] if args else kwargs['hidden_states'])
 
-# %% ../nbs/4_tuning/32_frozen.ipynb #f42b16a7
+# %% ../nbs/4_tuning/32_frozen.ipynb #9a417ff5
 def _padded(
     rows: list[tuple[int]], # n texts as token numbers
     pad: int, # the token that fills up
@@ -176,7 +176,7 @@ def compute_in_parts(
         waiting = waiting[n:]
     return found
 
-# %% ../nbs/4_tuning/32_frozen.ipynb #fa76d572
+# %% ../nbs/4_tuning/32_frozen.ipynb #de2b48a8
 @patch
 def look_up(
     self: _FrozenLayers,
