@@ -175,7 +175,7 @@ def _with_weights(
     adapter.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
     return adapter
 
-# %% ../nbs/5_black_box/40_layers.ipynb #86987539
+# %% ../nbs/5_black_box/40_layers.ipynb #e5a0fa1e
 def _read_weights(
     path, # a file of safetensors
 ) -> dict: # name -> array
@@ -224,7 +224,7 @@ def _load_llama_index(
     kind = adapter_cls or (TwoLayerNN if 'hidden_features' in settings else LinearLayer)
     return _with_weights(kind, settings, {name: weight.numpy() for name, weight in weights.items()}, path)
 
-# %% ../nbs/5_black_box/40_layers.ipynb #f93f1482
+# %% ../nbs/5_black_box/40_layers.ipynb #a8060813
 def _torch_module(
     adapter: BaseAdapter, # of any kind, with the weights that it has now
 ): # a torch module, from (n, in_features) to (n, out_features)

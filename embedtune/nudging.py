@@ -68,7 +68,7 @@ def _check_known(
     raise EmbedtuneError('nudge: expected questions on the corpus of the retriever, '
                          f'got one on "{min(missing)}", which is not in it')
 
-# %% ../nbs/5_black_box/42_nudge.ipynb #0980c372
+# %% ../nbs/5_black_box/42_nudge.ipynb #d55672eb
 def _nudged(
     retriever, # a `DenseRetriever`, or a `MeanRetriever` of such; stays as it is
     dataset: EmbeddingQAFinetuneDataset, # questions on its corpus
@@ -98,8 +98,8 @@ def _split_questions(
         n = min(len(query_ids) - 1, round(share*len(query_ids)))
         second |= set(rng.sample(query_ids, n))
     if second: return [dataset.only(queries=dataset.queries.keys() - second), dataset.only(queries=second)]
-    raise EmbedtuneError('nudge: expected nodes with several questions, got one each: nothing can be held out, '
-                         'so pass more questions')
+    raise EmbedtuneError('nudge: expected nodes with several questions, got one each: nothing can be held out'
+                         '; pass more questions')
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #e6fa6a2d
 _GAMMAS = (0., .1, .2, .3, .4, .5, .6, .8, 1.)
