@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .negatives import _common_runs, _judged_by_text, _shingle_table, _telling_runs
 
-# %% ../nbs/4_tuning/31_loss.ipynb #313e8e7d
+# %% ../nbs/4_tuning/31_loss.ipynb #d564ed03
 def _numbered(
     names, # iterable of texts or ids
 ) -> dict: # name -> its number
@@ -36,7 +36,7 @@ def _table_of(
     rows, columns = np.array(list(pairs), int).reshape(-1, 2).T
     return csr_matrix((np.ones(len(rows), bool), (rows, columns)), shape)
 
-# %% ../nbs/4_tuning/31_loss.ipynb #e32b4f72
+# %% ../nbs/4_tuning/31_loss.ipynb #bf533999
 def _nodes_that_answer(
     pairs, # n `_TrainingPair`s or `_MinedPair`s: a whole training set
     node: dict[str, int], # m node ids, numbered
@@ -46,7 +46,7 @@ def _nodes_that_answer(
     found = ((row, node[node_id]) for row, pair in enumerate(pairs) for node_id in judged[pair.query])
     return _table_of(found, (len(pairs), len(node)))
 
-# %% ../nbs/4_tuning/31_loss.ipynb #9be47248
+# %% ../nbs/4_tuning/31_loss.ipynb #44167d57
 def _cut_from(
     pair, # a `_TrainingPair` or `_MinedPair`
     choices=(), # further windows of its node
@@ -55,7 +55,7 @@ def _cut_from(
     negatives = zip(getattr(pair, 'negatives', ()), getattr(pair, 'negative_ids', ()))
     return [*((text, pair.node_id) for text in (pair.positive, *choices)), *negatives]
 
-# %% ../nbs/4_tuning/31_loss.ipynb #fabfb456
+# %% ../nbs/4_tuning/31_loss.ipynb #fe967f3b
 def _part_of(
     cut, # (text, node id) of all rows
     text: dict[str, int], # n texts, numbered
@@ -88,7 +88,7 @@ class _KnownAnswers(NamedTuple):
     columns: np.ndarray # int (rows, 1 + hard negatives): the texts of each row by number, its positive first
     answers: object     # scipy sparse bool (rows, texts): the text answers the question of the row
 
-# %% ../nbs/4_tuning/31_loss.ipynb #20a7a03f
+# %% ../nbs/4_tuning/31_loss.ipynb #0279eb5e
 def _share_kept_out(
     known: _KnownAnswers, # of a training set
 ) -> float: # from 0 to 1
@@ -96,7 +96,7 @@ def _share_kept_out(
     n, texts = known.answers.shape
     return (known.answers.nnz - n)/max(1, n*(texts - 1))
 
-# %% ../nbs/4_tuning/31_loss.ipynb #53ee61b5
+# %% ../nbs/4_tuning/31_loss.ipynb #c56236c1
 def _warn_if_little_is_left(
     known: _KnownAnswers, # of a training set
     most: float = 0.8, # share of the texts that may be kept out
@@ -278,7 +278,7 @@ def _rows_of(
         return value[rows, :width] if value.shape == mask.shape else value[rows]
     return {name: part(value) for name, value in features.items()}
 
-# %% ../nbs/4_tuning/31_loss.ipynb #bc7145ba
+# %% ../nbs/4_tuning/31_loss.ipynb #c19c9ad1
 @patch
 def vectors_of(
     self: JudgedRankingLoss,
