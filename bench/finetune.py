@@ -100,11 +100,30 @@ def plain(seed):
     return result
 
 
+def arxiv_titles():
+    """Titles of 500 papers as questions, their abstracts as nodes."""
+    import pandas as pd
+    from embedtune import EmbeddingQAFinetuneDataset
+    from embedtune.samples import arxiv_abstracts
+    papers = pd.read_csv(arxiv_abstracts()).drop_duplicates('title').drop_duplicates('abstract')
+    ids = [url.rsplit('/', 1)[-1] for url in papers.url]
+    return EmbeddingQAFinetuneDataset(dict(zip(ids, papers.title)), dict(zip(ids, papers.abstract)), {i: [i] for i in ids}, written_by='structure')
+
+
+def general_probe():
+    """Test sets for what a model knew before: questions on the sample's reports, and titles of papers where they can be had."""
+    from embedtune.queries import report_questions
+    from embedtune.samples import DataUnavailable
+    sets = {'sample reports': report_questions('sample')}
+    try: sets['arXiv titles'] = arxiv_titles()
+    except DataUnavailable: pass
+    return sets
+
+
 def probe(folder):
     """Mean reciprocal ranks on the general probe, of the base and of a tuned model."""
     from embedtune import load_model
-    from embedtune.merging import _general_probe
-    return {name: [scores(model, dataset)[1] for model in (load_model(), load_model(folder))] for name, dataset in _general_probe().items()}
+    return {name: [scores(model, dataset)[1] for model in (load_model(), load_model(folder))] for name, dataset in general_probe().items()}
 
 
 def reading(folder):

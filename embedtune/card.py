@@ -145,7 +145,7 @@ print(retriever.search(['When does the library open?'], k=2).ids)
 
 # %% ../nbs/4_tuning/34_card.ipynb #d3e8aada
 _CARD_LIMITS = dict(
-    place='It is for questions on the collection that it was trained on, asked as its training questions are. Elsewhere it may find less than its base does; `embedtune.merging.general_probe` has questions that measure it.',
+    place='It is for questions on the collection that it was trained on, asked as its training questions are. Elsewhere it may find less than its base does; questions on other texts measure it.',
     reads='`encode` reads {reads:,} tokens of a text and cuts what is longer.',
     windows='The retriever above searches by windows, so it reads all of a text.',
     whole='The retriever above gives each passage one vector, so it reads no more either.',

@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #ca431310
-from fastcore.basics import patch
+from fastcore.basics import patch, store_attr
 
 from .core import EmbedtuneError
 
@@ -15,25 +15,37 @@ def _set_dropout(
     model, # a torch module
     share: float, # of the numbers that are set to 0 in training
 ):
-    "Give all dropout layers, and attention where it drops out itself, this share; what the configuration says stays."
+    "Give all dropout layers, and attention where it drops out itself, this share; the configuration stays."
     import torch
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout): module.p = share
         if isinstance(getattr(module, 'attention_dropout', None), float): module.attention_dropout = share
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #d80e3207
+def _layer_list(
+    model, # a SentenceTransformer
+): # a torch ModuleList
+    "The layers of the model's transformer, lowest first; `EmbedtuneError` if it has no such list."
+    import torch
+    transformer = model.transformers_model
+    n_layers = getattr(getattr(transformer, 'config', None), 'num_hidden_layers', None)
+    if n_layers and hasattr(transformer, 'embeddings'):
+        for module in transformer.modules():
+            if isinstance(module, torch.nn.ModuleList) and len(module) == n_layers: return module
+    name = type(transformer).__name__
+    raise EmbedtuneError(f'frozen_layers: {name} has no embeddings and layers to freeze; pass 0')
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #8b7a6bbd
 def _encoder_layers(
     model, # a SentenceTransformer
     n_frozen: int, # how many of the lowest layers are to be frozen
 ): # a torch ModuleList
-    "The layers of the model's transformer, lowest first; `EmbedtuneError` if it has no such list, or too few of them."
-    import torch
-    transformer = model.transformers_model
-    n_layers = getattr(getattr(transformer, 'config', None), 'num_hidden_layers', None)
-    found = [m for m in transformer.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == n_layers] if n_layers else []
-    if not found or not hasattr(transformer, 'embeddings'): raise EmbedtuneError(f'frozen_layers: {type(transformer).__name__} has no embeddings and layers to freeze; pass frozen_layers=0')
-    if not 0 < n_frozen < n_layers: raise EmbedtuneError(f'frozen_layers: the model has {n_layers} layers, of which 0 to {n_layers - 1} can be frozen, not {n_frozen}')
-    return found[0]
+    "The layers of the model's transformer, lowest first; `EmbedtuneError` if not so many can be frozen."
+    layers = _layer_list(model)
+    n = len(layers)
+    if 0 < n_frozen < n: return layers
+    raise EmbedtuneError(f'frozen_layers: the model has {n} layers, of which 0 to {n - 1} can be frozen, '
+                         f'not {n_frozen}')
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #483a03dc
 class _FrozenLayers:
@@ -44,9 +56,13 @@ class _FrozenLayers:
         max_bytes: int = 2**30, # of memory for what is kept; further texts are computed each time
         max_tokens: int = 2048, # that go through the layers at once
     ):
-        self.transformer, self.layers = model.transformers_model, _encoder_layers(model, n_frozen)
-        self.n, self.max_bytes, self.max_tokens, self.kept, self.bytes, self.block, self.computing = n_frozen, max_bytes, max_tokens, {}, 0, (), False
+        store_attr('n_frozen,max_bytes,max_tokens')
+        self.transformer = model.transformers_model
+        self.layers = _encoder_layers(model, n_frozen)
         self.frozen = [self.transformer.embeddings, *self.layers[:n_frozen]]
+        self.kept = {} # tokens -> what leaves the frozen layers, a view of a block
+        self.block, self.bytes = (), 0 # what is left of the last block; what all that is kept takes
+        self.computing = False # whether the true modules are at work, not their stand-ins
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #370fb838
 @patch
@@ -70,6 +86,7 @@ def __enter__(self: _FrozenLayers):
     for p in self.learning: p.requires_grad_(False)
     return self
 
+# %% ../nbs/4_tuning/32_frozen.ipynb #cfadccb2
 @patch
 def __exit__(
     self: _FrozenLayers,
@@ -79,29 +96,53 @@ def __exit__(
     for module in self.frozen: del module.forward # the class's own comes to light again
     for p in self.learning: p.requires_grad_(True)
 
+# %% ../nbs/4_tuning/32_frozen.ipynb #7e723e5f
+class _Reached(Exception):
+    "Raised to stop a transformer where its first layer that learns begins, with what would go in."
+
+def _stop(
+    module, # the layer
+    args, # what it was called with
+    kwargs, # the same, by name
+):
+    "A hook for torch: raise `_Reached`."
+    raise _Reached(args[0] if args else kwargs['hidden_states'])
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #9a417ff5
+def _padded(
+    rows: list[tuple[int]], # n texts as token numbers
+    pad: int, # the token that fills up
+): # two int tensors (n, tokens): the tokens, and 1 where there is one
+    "Texts as a batch for a transformer."
+    import torch
+    tokens = [torch.tensor(row) for row in rows]
+    ids = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=pad)
+    lengths = torch.tensor([[len(row)] for row in rows])
+    mask = torch.arange(ids.shape[1]) < lengths
+    return ids, mask.long()
+
 # %% ../nbs/4_tuning/32_frozen.ipynb #faddb013
 @patch
 def compute(
     self: _FrozenLayers,
     rows: list[tuple[int]], # n texts as token numbers
 ) -> list: # n tensors (tokens, d)
-    "What leaves the frozen layers for each text: the transformer runs until its first layer that learns, and is stopped there."
+    "What leaves the frozen layers for each text: the transformer runs until its first layer that learns."
     import torch
-    class Reached(Exception): pass
-    def stop(module, args, kwargs): raise Reached(args[0] if args else kwargs['hidden_states'])
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=self.pad)
-    mask = torch.arange(ids.shape[1]) < torch.tensor([[len(row)] for row in rows])
-    hook, self.computing, device = self.layers[self.n].register_forward_pre_hook(stop, with_kwargs=True), True, self.transformer.device
-    form = self.layers[0].register_forward_hook(lambda module, args, output: setattr(self, 'tuples', isinstance(output, tuple)))
-    learning = self.transformer.training
+    def see_form(module, args, output): self.tuples = isinstance(output, tuple)
+    hooks = [self.layers[self.n_frozen].register_forward_pre_hook(_stop, with_kwargs=True),
+             self.layers[0].register_forward_hook(see_form)]
+    ids, mask = (tensor.to(self.transformer.device) for tensor in _padded(rows, self.pad))
+    was_training = self.transformer.training
     self.transformer.eval() # no dropout in what is kept
+    self.computing = True
     try:
-        with torch.no_grad(): self.transformer(input_ids=ids.to(device), attention_mask=mask.long().to(device))
-    except Reached as reached: return [hidden[:len(row)] for hidden, row in zip(reached.args[0], rows)]
+        with torch.no_grad(): self.transformer(input_ids=ids, attention_mask=mask)
+    except _Reached as reached: return [hidden[:len(row)] for hidden, row in zip(reached.args[0], rows)]
     finally:
-        hook.remove(), form.remove()
+        for hook in hooks: hook.remove()
         self.computing = False
-        self.transformer.train(learning)
+        self.transformer.train(was_training)
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #04841e59
 @patch
@@ -112,11 +153,30 @@ def keep(
     "Copy what was computed into blocks of 64 MB, as long as there is room for it."
     for row, hidden in found.items():
         if self.bytes + hidden.nbytes > self.max_bytes: continue
-        if len(self.block) < len(hidden): self.block = hidden.new_empty(max(len(hidden), 2**26//hidden[0].nbytes), hidden.shape[1])
-        self.kept[row], self.block = self.block[:len(hidden)].copy_(hidden), self.block[len(hidden):]
+        n = len(hidden)
+        if len(self.block) < n:
+            rows = max(n, 2**26//hidden[0].nbytes)
+            self.block = hidden.new_empty(rows, hidden.shape[1])
+        self.kept[row] = self.block[:n].copy_(hidden)
+        self.block = self.block[n:]
         self.bytes += hidden.nbytes
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #211747e4
+@patch
+def compute_in_parts(
+    self: _FrozenLayers,
+    rows, # texts as token numbers, each once
+) -> dict: # tokens -> tensor (tokens, d)
+    "What leaves the frozen layers for each text; longest first, at most `max_tokens` at once."
+    waiting = sorted(rows, key=len, reverse=True)
+    found = {}
+    while waiting:
+        n = max(1, self.max_tokens//len(waiting[0]))
+        found |= zip(waiting[:n], self.compute(waiting[:n]))
+        waiting = waiting[n:]
+    return found
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #de2b48a8
 @patch
 def look_up(
     self: _FrozenLayers,
@@ -126,13 +186,10 @@ def look_up(
     "In place of the embeddings: what leaves the frozen layers, from memory or computed now."
     import torch
     rows = [tuple(row[row != self.pad].tolist()) for row in input_ids.cpu()]
-    new, found = sorted(set(rows) - self.kept.keys(), key=len, reverse=True), {}
-    while new:
-        some = new[:max(1, self.max_tokens//len(new[0]))]
-        found |= zip(some, self.compute(some))
-        new = new[len(some):]
+    found = self.compute_in_parts(set(rows) - self.kept.keys())
     if self.transformer.training: self.keep(found) # what is only evaluated need not stay
-    hidden = torch.nn.utils.rnn.pad_sequence([found[row] if row in found else self.kept[row] for row in rows], batch_first=True)
+    known = self.kept | found
+    hidden = torch.nn.utils.rnn.pad_sequence([known[row] for row in rows], batch_first=True)
     return torch.nn.functional.pad(hidden, (0, 0, 0, input_ids.shape[1] - hidden.shape[1]))
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #37050930

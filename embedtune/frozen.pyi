@@ -3,26 +3,31 @@
 from typing import Any
 
 def _set_dropout(model, share: float):
-    """Give all dropout layers, and attention where it drops out itself, this share; what the configuration says stays."""
+    """Give all dropout layers, and attention where it drops out itself, this share; the configuration stays."""
+    ...
+
+def _layer_list(model):
+    """The layers of the model's transformer, lowest first; `EmbedtuneError` if it has no such list."""
     ...
 
 def _encoder_layers(model, n_frozen: int):
-    """The layers of the model's transformer, lowest first; `EmbedtuneError` if it has no such list, or too few of them."""
+    """The layers of the model's transformer, lowest first; `EmbedtuneError` if not so many can be frozen."""
     ...
 
 class _FrozenLayers:
     """The embeddings and lowest layers of a model, computed once for each text; for use in a `with` statement."""
-    frozen: Any
+    n_frozen: int
+    max_bytes: int
+    max_tokens: int
     transformer: Any
     layers: Any
-    n: Any
-    max_bytes: Any
-    max_tokens: Any
+    frozen: Any
     kept: Any
-    bytes: Any
-    block: Any
     computing: Any
+    block: Any
+    bytes: Any
     learning: Any
+    tuples: Any
 
     def __init__(self, model, n_frozen: int, max_bytes: int=..., max_tokens: int=2048):
         ...
@@ -40,11 +45,15 @@ class _FrozenLayers:
         ...
 
     def compute(self, rows: list[tuple[int]]) -> list:
-        """What leaves the frozen layers for each text: the transformer runs until its first layer that learns, and is stopped there."""
+        """What leaves the frozen layers for each text: the transformer runs until its first layer that learns."""
         ...
 
     def keep(self, found: dict):
         """Copy what was computed into blocks of 64 MB, as long as there is room for it."""
+        ...
+
+    def compute_in_parts(self, rows) -> dict:
+        """What leaves the frozen layers for each text; longest first, at most `max_tokens` at once."""
         ...
 
     def look_up(self, input_ids=None, **kwargs):
@@ -59,3 +68,14 @@ class _FrozenLayers:
     def wrapped(self, hidden_states, *args, **kwargs):
         """In place of a frozen layer: what came in, in the form that this transformer's layers give it out."""
         ...
+
+class _Reached(Exception):
+    """Raised to stop a transformer where its first layer that learns begins, with what would go in."""
+
+def _stop(module, args, kwargs):
+    """A hook for torch: raise `_Reached`."""
+    ...
+
+def _padded(rows: list[tuple[int]], pad: int):
+    """Texts as a batch for a transformer."""
+    ...

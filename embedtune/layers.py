@@ -18,30 +18,42 @@ from .embedding import _unit
 
 # %% ../nbs/5_black_box/40_layers.ipynb #f100759e
 class BaseAdapter:
-    "A map of vectors. A subclass is a dataclass with `in_features`, `out_features`, `start(rng)`, the first weights by name, and `apply(x, w)`, a formula for arrays of NumPy and of torch. `square(dim)` makes one that keeps the length of vectors."
+    "A map of vectors. A kind of it is a dataclass with `in_features`, `out_features`, `start` and `apply`."
     facts = {} # what was saved beside the settings
     learning_rate = 1e-3 # that suits it, for Adam
     share = 1. # of what it learned that it adds to its input; 0: the identity
-    def __post_init__(self): self.weights = {name: np.asarray(weight, np.float32) for name, weight in self.start(np.random.default_rng(0)).items()}
+    def __post_init__(self):
+        first = self.start(np.random.default_rng(0))
+        self.weights = {name: np.asarray(weight, np.float32) for name, weight in first.items()}
     @classmethod
     def square(cls, dim): return cls(dim, dim)
-    def start(self, rng): raise NotImplementedError(f'{type(self).__name__} needs a method start(self, rng) -> dict of arrays')
-    def apply(self, x, w): raise NotImplementedError(f'{type(self).__name__} needs a method apply(self, x, w) -> array')
+    def start(self, rng):
+        raise NotImplementedError(f'{type(self).__name__} needs a method start(self, rng) -> dict of arrays')
+    def apply(self, x, w):
+        raise NotImplementedError(f'{type(self).__name__} needs a method apply(self, x, w) -> array')
+    def formula(self, x, w):
+        y = self.apply(x, w)
+        return y if self.share == 1 else x + self.share*(y - x)
     def __call__(self,
         vectors, # (n, in_features)
     ): # float32 (n, out_features), rows of length 1
         "The mapped vectors; `EmbedtuneError` if they have another length."
         vectors = np.asarray(vectors, np.float32)
-        if vectors.ndim != 2 or vectors.shape[1] != self.in_features: raise EmbedtuneError(f'{type(self).__name__}: expected vectors of shape (n, {self.in_features}), got {vectors.shape}')
+        if vectors.ndim != 2 or vectors.shape[1] != self.in_features:
+            expected = f'expected vectors of shape (n, {self.in_features})'
+            name = type(self).__name__
+            raise EmbedtuneError(f'{name}: {expected}, got {vectors.shape}: pass those of its model')
         return _unit(self.formula(vectors, self.weights))
-    def formula(self, x, w): return self.apply(x, w) if self.share == 1 else x + self.share*(self.apply(x, w) - x)
 
 # %% ../nbs/5_black_box/40_layers.ipynb #48d3a2c4
 def _identity(
     adapter, # a `BaseAdapter` that adds to its input
 ):
     "Raise `EmbedtuneError` unless vectors keep their length."
-    if adapter.in_features != adapter.out_features: raise EmbedtuneError(f'{type(adapter).__name__} adds to its input: in_features and out_features must be equal, got {adapter.in_features} and {adapter.out_features}')
+    if adapter.in_features == adapter.out_features: return
+    sizes = f'{adapter.in_features} and {adapter.out_features}'
+    raise EmbedtuneError(f'{type(adapter).__name__} adds to its input: in_features and out_features must be '
+                         f'equal, got {sizes}')
 
 # %% ../nbs/5_black_box/40_layers.ipynb #1e2fcf91
 @dataclass
@@ -52,7 +64,8 @@ class LinearLayer(BaseAdapter):
     bias: bool = False # whether b is learned too
     def start(self, rng):
         weights = {'linear.weight': np.eye(self.out_features, self.in_features)}
-        return weights | ({'linear.bias': np.zeros(self.out_features)} if self.bias else {})
+        if self.bias: weights['linear.bias'] = np.zeros(self.out_features)
+        return weights
     def apply(self, x, w): return x @ w['linear.weight'].T + w.get('linear.bias', 0)
 
 # %% ../nbs/5_black_box/40_layers.ipynb #8a9f83c9
@@ -65,7 +78,8 @@ class LowRank(BaseAdapter):
     learning_rate = 3e-3
     def start(self, rng):
         _identity(self)
-        return dict(a=rng.normal(0, self.in_features**-.5, (self.in_features, self.rank)), b=np.zeros((self.rank, self.out_features)))
+        a = rng.normal(0, self.in_features**-.5, (self.in_features, self.rank))
+        return dict(a=a, b=np.zeros((self.rank, self.out_features)))
     def apply(self, x, w): return x + x @ w['a'] @ w['b']
 
 # %% ../nbs/5_black_box/40_layers.ipynb #ca6c53eb
@@ -81,7 +95,11 @@ class Scale(BaseAdapter):
     def apply(self, x, w): return x*w['scale']
 
 # %% ../nbs/5_black_box/40_layers.ipynb #2a735231
-_ACTIVATIONS = dict(relu=lambda x: x*(x > 0), leaky_relu=lambda x: x*((x > 0) + .01*(x <= 0)), sigmoid=lambda x: 1/(1 + math.e**-x), tanh=lambda x: 2/(1 + math.e**(-2*x)) - 1)
+_ACTIVATIONS = dict(
+    relu=lambda x: x*(x > 0),
+    leaky_relu=lambda x: x*((x > 0) + .01*(x <= 0)),
+    sigmoid=lambda x: 1/(1 + math.e**-x),
+    tanh=lambda x: 2/(1 + math.e**(-2*x)) - 1)
 
 # %% ../nbs/5_black_box/40_layers.ipynb #31603bdf
 @dataclass
@@ -97,11 +115,15 @@ class TwoLayerNN(BaseAdapter):
     @classmethod
     def square(cls, dim): return cls(dim, dim, dim)
     def start(self, rng):
-        if self.activation_fn_str not in _ACTIVATIONS: raise EmbedtuneError(f'activation_fn_str is one of {", ".join(_ACTIVATIONS)}, not {self.activation_fn_str!r}')
+        if self.activation_fn_str not in _ACTIVATIONS:
+            known = ', '.join(_ACTIVATIONS)
+            raise EmbedtuneError(f'activation_fn_str is one of {known}, not {self.activation_fn_str!r}')
         if self.add_residual: _identity(self)
-        sizes = dict(linear1=(self.hidden_features, self.in_features), linear2=(self.out_features, self.hidden_features))
-        weights = {f'{name}.weight': rng.uniform(-1, 1, size)/size[1]**.5 for name, size in sizes.items()}
-        return weights | {f'{name}.bias': np.zeros(size[0]) for name, size in sizes.items()} | dict(residual_weight=np.zeros(1))
+        def layer(rows, columns): return rng.uniform(-1, 1, (rows, columns))/columns**.5
+        return {'linear1.weight': layer(self.hidden_features, self.in_features),
+                'linear2.weight': layer(self.out_features, self.hidden_features),
+                'linear1.bias': np.zeros(self.hidden_features), 'linear2.bias': np.zeros(self.out_features),
+                'residual_weight': np.zeros(1)}
     def apply(self, x, w):
         hidden = _ACTIVATIONS[self.activation_fn_str](x @ w['linear1.weight'].T + w['linear1.bias'])
         y = hidden @ w['linear2.weight'].T + w['linear2.bias']
@@ -118,18 +140,22 @@ def _save_adapter(
 ):
     "Write an adapter to a folder, the weights first: a folder with a readable `adapter.json` is whole."
     from safetensors.numpy import save_file
-    Path(path).mkdir(parents=True, exist_ok=True)
-    part = Path(path)/(_WEIGHTS + '.part')
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    part = path/(_WEIGHTS + '.part')
     save_file({name: np.ascontiguousarray(weight) for name, weight in adapter.weights.items()}, part)
-    os.replace(part, Path(path)/_WEIGHTS)
-    _write_json(dict(kind=type(adapter).__name__, settings=asdict(adapter), share=adapter.share, facts=facts), Path(path)/_ADAPTER)
+    os.replace(part, path/_WEIGHTS)
+    said = dict(kind=type(adapter).__name__, settings=asdict(adapter), share=adapter.share, facts=facts)
+    _write_json(said, path/_ADAPTER)
 
 # %% ../nbs/5_black_box/40_layers.ipynb #3f934746
 def _adapter_kinds(
     cls=BaseAdapter, # whose subclasses are looked for
 ) -> dict: # name -> class
     "Every kind of adapter that is defined by now."
-    return {kind.__name__: kind for sub in cls.__subclasses__() for kind in (sub, *_adapter_kinds(sub).values())}
+    found = {}
+    for kind in cls.__subclasses__(): found |= {kind.__name__: kind} | _adapter_kinds(kind)
+    return found
 
 # %% ../nbs/5_black_box/40_layers.ipynb #2fce8369
 def _with_weights(
@@ -139,12 +165,26 @@ def _with_weights(
     where, # for the message
 ) -> BaseAdapter:
     "An adapter of that kind with those weights; `EmbedtuneError` where they do not fit."
+    def shapes(some): return {name: tuple(weight.shape) for name, weight in some.items()}
     try: adapter = kind(**settings)
-    except TypeError as error: raise EmbedtuneError(f'{where}: these are no settings of {kind.__name__}: {error}') from None
-    shapes, found = ({name: tuple(weight.shape) for name, weight in some.items()} for some in (adapter.weights, weights))
-    if shapes != found: raise EmbedtuneError(f'{where}: expected the weights {shapes} of {kind.__name__}, got {found}')
+    except TypeError as error:
+        raise EmbedtuneError(f'{where}: these are no settings of {kind.__name__}: {error}') from None
+    if shapes(adapter.weights) != shapes(weights):
+        raise EmbedtuneError(f'{where}: expected the weights {shapes(adapter.weights)} of {kind.__name__}, '
+                             f'got {shapes(weights)}')
     adapter.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
     return adapter
+
+# %% ../nbs/5_black_box/40_layers.ipynb #e5a0fa1e
+def _read_weights(
+    path, # a file of safetensors
+) -> dict: # name -> array
+    "The arrays of a file; `EmbedtuneError` if it cannot be read."
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+    try: return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise EmbedtuneError(f'{path} cannot be read: {str(error).splitlines()[0]}') from None
 
 # %% ../nbs/5_black_box/40_layers.ipynb #e7807be4
 def load_adapter(
@@ -152,17 +192,18 @@ def load_adapter(
     adapter_cls=None, # its kind; None: what the folder says
 ) -> BaseAdapter:
     "The adapter of a folder; `EmbedtuneError` if there is none, or of an unknown kind."
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
     path = Path(path)
-    if (path/'pytorch_model.bin').is_file() and not (path/_ADAPTER).is_file(): return _load_llama_index(path, adapter_cls)
-    if not (path/_ADAPTER).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no adapter: expected a folder with {_ADAPTER} and {_WEIGHTS}, as save_adapter writes it')
-    said = _read_json(path/_ADAPTER, ['kind', 'settings', 'share', 'facts'], [])
+    file = path/_ADAPTER
+    if not file.is_file():
+        if (path/'pytorch_model.bin').is_file(): return _load_llama_index(path, adapter_cls)
+        raise EmbedtuneError(f'{str(path)!r} holds no adapter: expected a folder with {_ADAPTER} and '
+                             f'{_WEIGHTS}, as an adapter engine writes it')
+    said = _read_json(file, ['kind', 'settings', 'share', 'facts'], [])
     kind = adapter_cls or _adapter_kinds().get(said['kind'])
-    if kind is None: raise EmbedtuneError(f'{path/_ADAPTER}: unknown kind of adapter {said["kind"]!r}; define or import its class first, or pass it as adapter_cls')
-    try: weights = load_file(path/_WEIGHTS)
-    except (OSError, SafetensorError) as error: raise EmbedtuneError(f'{path/_WEIGHTS} cannot be read: {str(error).splitlines()[0]}') from None
-    adapter = _with_weights(kind, said['settings'], weights, path/_ADAPTER)
+    if kind is None:
+        raise EmbedtuneError(f'{file}: unknown kind of adapter {said["kind"]!r}; define or import its class '
+                             'first, or pass it as adapter_cls')
+    adapter = _with_weights(kind, said['settings'], _read_weights(path/_WEIGHTS), file)
     adapter.share, adapter.facts = said['share'], said['facts']
     return adapter
 
@@ -173,26 +214,43 @@ def _load_llama_index(
 ) -> BaseAdapter:
     "An adapter that LlamaIndex saved."
     import json, pickle, torch
-    try: settings, weights = json.loads((Path(path)/'config.json').read_text()), torch.load(Path(path)/'pytorch_model.bin', map_location='cpu', weights_only=True)
+    path = Path(path)
+    try:
+        settings = json.loads((path/'config.json').read_text())
+        weights = torch.load(path/'pytorch_model.bin', map_location='cpu', weights_only=True)
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise EmbedtuneError(f'{str(path)!r} is no adapter of LlamaIndex: expected config.json and a pytorch_model.bin of weights alone, got {type(error).__name__}') from None
+        raise EmbedtuneError(f'{str(path)!r} is no adapter of LlamaIndex: expected config.json and a '
+                             f'pytorch_model.bin of weights alone, got {type(error).__name__}') from None
     kind = adapter_cls or (TwoLayerNN if 'hidden_features' in settings else LinearLayer)
     return _with_weights(kind, settings, {name: weight.numpy() for name, weight in weights.items()}, path)
+
+# %% ../nbs/5_black_box/40_layers.ipynb #a8060813
+def _torch_module(
+    adapter: BaseAdapter, # of any kind, with the weights that it has now
+): # a torch module, from (n, in_features) to (n, out_features)
+    "The adapter's formula as a module, rows of length 1."
+    import torch
+    class Graph(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.names = list(adapter.weights)
+            self.values = torch.nn.ParameterList(map(torch.tensor, adapter.weights.values()))
+        def forward(self, vectors):
+            return torch.nn.functional.normalize(adapter.formula(vectors, dict(zip(self.names, self.values))))
+    return Graph().eval()
 
 # %% ../nbs/5_black_box/40_layers.ipynb #a97d9e3e
 def _save_onnx(
     adapter: BaseAdapter, # of any kind, with the weights that it has now
     path, # the file, such as adapter.onnx
 ):
-    "Write the adapter as a graph from `vectors` (n, in_features) to `adapted` (n, out_features), rows of length 1; `EmbedtuneError` without the extra."
+    "Write the adapter as a graph from `vectors` (n, in_features) to `adapted` (n, out_features)."
     import torch
     try: import onnxscript
-    except ImportError: raise EmbedtuneError('writing ONNX needs the package onnxscript: pip install "embedtune[onnx]"') from None
-    class Graph(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.names = list(adapter.weights)
-            self.values = torch.nn.ParameterList([torch.tensor(weight) for weight in adapter.weights.values()])
-        def forward(self, vectors): return torch.nn.functional.normalize(adapter.formula(vectors, dict(zip(self.names, self.values))))
-    torch.onnx.export(Graph().eval(), (torch.zeros(2, adapter.in_features),), str(path), input_names=['vectors'], output_names=['adapted'],
-                      dynamic_shapes=dict(vectors={0: torch.export.Dim('n')}), external_data=False, verbose=False, dynamo=True)
+    except ImportError:
+        raise EmbedtuneError('ONNX needs the package onnxscript: pip install "embedtune[onnx]"') from None
+    example = (torch.zeros(2, adapter.in_features),)
+    torch.onnx.export(_torch_module(adapter), example, str(path),
+                      input_names=['vectors'], output_names=['adapted'],
+                      dynamic_shapes=dict(vectors={0: torch.export.Dim('n')}),
+                      external_data=False, verbose=False, dynamo=True)

@@ -4,7 +4,7 @@ from typing import Any
 from dataclasses import dataclass
 
 class BaseAdapter:
-    """A map of vectors. A subclass is a dataclass with `in_features`, `out_features`, `start(rng)`, the first weights by name, and `apply(x, w)`, a formula for arrays of NumPy and of torch. `square(dim)` makes one that keeps the length of vectors."""
+    """A map of vectors. A kind of it is a dataclass with `in_features`, `out_features`, `start` and `apply`."""
     weights: Any
     facts: dict
     learning_rate = 0.001
@@ -23,11 +23,11 @@ class BaseAdapter:
     def apply(self, x, w):
         ...
 
-    def __call__(self, vectors):
-        """The mapped vectors; `EmbedtuneError` if they have another length."""
+    def formula(self, x, w):
         ...
 
-    def formula(self, x, w):
+    def __call__(self, vectors):
+        """The mapped vectors; `EmbedtuneError` if they have another length."""
         ...
 
 def _identity(adapter):
@@ -110,6 +110,10 @@ def _with_weights(kind, settings: dict, weights: dict, where) -> BaseAdapter:
     """An adapter of that kind with those weights; `EmbedtuneError` where they do not fit."""
     ...
 
+def _read_weights(path) -> dict:
+    """The arrays of a file; `EmbedtuneError` if it cannot be read."""
+    ...
+
 def load_adapter(path, adapter_cls=None) -> BaseAdapter:
     """The adapter of a folder; `EmbedtuneError` if there is none, or of an unknown kind."""
     ...
@@ -118,6 +122,10 @@ def _load_llama_index(path, adapter_cls=None) -> BaseAdapter:
     """An adapter that LlamaIndex saved."""
     ...
 
+def _torch_module(adapter: BaseAdapter):
+    """The adapter's formula as a module, rows of length 1."""
+    ...
+
 def _save_onnx(adapter: BaseAdapter, path):
-    """Write the adapter as a graph from `vectors` (n, in_features) to `adapted` (n, out_features), rows of length 1; `EmbedtuneError` without the extra."""
+    """Write the adapter as a graph from `vectors` (n, in_features) to `adapted` (n, out_features)."""
     ...

@@ -6,6 +6,8 @@
 __all__ = ['known_answers', 'JudgedRankingLoss']
 
 # %% ../nbs/4_tuning/31_loss.ipynb #b3351aea
+import warnings
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np, torch
@@ -15,20 +17,14 @@ from sentence_transformers.util import all_gather, all_gather_with_grad, get_ran
 from torch.nn.functional import cross_entropy, mse_loss, normalize
 from torch.utils.checkpoint import checkpoint
 
-from .negatives import _judged_by_text, _shingle_table
+from .negatives import _common_runs, _judged_by_text, _shingle_table, _telling_runs
 
-# %% ../nbs/4_tuning/31_loss.ipynb #119cae1a
-def _standing(
-    texts: list[str], # n texts
-    nodes: list[str], # m texts of nodes
-    max_shared: float, # share of a text's runs of five words, from which it stands in a node
-): # scipy sparse bool (n, m)
-    "Which nodes each text stands in, at least in part."
-    table = _shingle_table(texts)
-    shared = (table @ _shingle_table(nodes).T).tocsr()
-    shared.data = shared.data > max_shared*np.repeat(table.sum(axis=1).A1, np.diff(shared.indptr))
-    shared.eliminate_zeros()
-    return shared.astype(bool)
+# %% ../nbs/4_tuning/31_loss.ipynb #d564ed03
+def _numbered(
+    names, # iterable of texts or ids
+) -> dict: # name -> its number
+    "Each name once, numbered in the order in which they come."
+    return {name: i for i, name in enumerate(dict.fromkeys(names))}
 
 # %% ../nbs/4_tuning/31_loss.ipynb #5ae457dd
 def _table_of(
@@ -40,12 +36,76 @@ def _table_of(
     rows, columns = np.array(list(pairs), int).reshape(-1, 2).T
     return csr_matrix((np.ones(len(rows), bool), (rows, columns)), shape)
 
+# %% ../nbs/4_tuning/31_loss.ipynb #bf533999
+def _nodes_that_answer(
+    pairs, # n `_TrainingPair`s or `_MinedPair`s: a whole training set
+    node: dict[str, int], # m node ids, numbered
+): # scipy sparse bool (n, m)
+    "Which nodes answer the question of each row."
+    judged = _judged_by_text(pairs)
+    found = ((row, node[node_id]) for row, pair in enumerate(pairs) for node_id in judged[pair.query])
+    return _table_of(found, (len(pairs), len(node)))
+
+# %% ../nbs/4_tuning/31_loss.ipynb #44167d57
+def _cut_from(
+    pair, # a `_TrainingPair` or `_MinedPair`
+    choices=(), # further windows of its node
+) -> list[tuple[str, str]]: # text and node id
+    "Which text of a row was cut from which node."
+    negatives = zip(getattr(pair, 'negatives', ()), getattr(pair, 'negative_ids', ()))
+    return [*((text, pair.node_id) for text in (pair.positive, *choices)), *negatives]
+
+# %% ../nbs/4_tuning/31_loss.ipynb #fe967f3b
+def _part_of(
+    cut, # (text, node id) of all rows
+    text: dict[str, int], # n texts, numbered
+    node: dict[str, int], # m node ids, numbered
+): # scipy sparse bool (n, m)
+    "Which node each text was cut from; nodes that no question is about do not matter."
+    found = ((text[t], node[node_id]) for t, node_id in cut if node_id in node)
+    return _table_of(found, (len(text), len(node)))
+
+# %% ../nbs/4_tuning/31_loss.ipynb #119cae1a
+def _stands_in(
+    texts: list[str], # n texts
+    nodes: list[str], # m texts of nodes
+    max_shared: float, # share of a text's runs of five words, from which it stands in a node
+    few: int = 5, # nodes that may share a run before it is a template, which does not count
+): # scipy sparse bool (n, m)
+    "Which nodes each text stands in, at least in part."
+    runs_of_nodes = _shingle_table(nodes)
+    telling = _telling_runs(_shingle_table(texts), _common_runs(runs_of_nodes, few))
+    shared = (telling @ runs_of_nodes.T).tocsr()
+    least = max_shared*telling.sum(axis=1).A1
+    shared.data = shared.data > np.repeat(least, np.diff(shared.indptr))
+    shared.eliminate_zeros()
+    return shared.astype(bool)
+
 # %% ../nbs/4_tuning/31_loss.ipynb #367cb2a8
 class _KnownAnswers(NamedTuple):
     "The distinct texts of a training set, and which of them answer which question."
     texts: list[str] # each once
     columns: np.ndarray # int (rows, 1 + hard negatives): the texts of each row by number, its positive first
     answers: object     # scipy sparse bool (rows, texts): the text answers the question of the row
+
+# %% ../nbs/4_tuning/31_loss.ipynb #0279eb5e
+def _share_kept_out(
+    known: _KnownAnswers, # of a training set
+) -> float: # from 0 to 1
+    "How many of the texts, a question's own positive excepted, are kept out of its negatives, on average."
+    n, texts = known.answers.shape
+    return (known.answers.nnz - n)/max(1, n*(texts - 1))
+
+# %% ../nbs/4_tuning/31_loss.ipynb #c56236c1
+def _warn_if_little_is_left(
+    known: _KnownAnswers, # of a training set
+    most: float = 0.8, # share of the texts that may be kept out
+):
+    "Say so where hardly any text is left as a negative."
+    share = _share_kept_out(known)
+    if share <= most or known.answers.shape[0] < 2: return
+    warnings.warn(f'{share:.0%} of the texts answer questions that are not theirs, so few negatives are left '
+                  'to learn from: ask about more nodes, or about nodes that differ more', stacklevel=3)
 
 # %% ../nbs/4_tuning/31_loss.ipynb #ac2d4291
 def known_answers(
@@ -54,15 +114,18 @@ def known_answers(
     max_shared: float = 0.1, # share of a text's runs of five words that may stand in a node that answers
     choices=None, # for each pair further texts of its node that may become its positive
 ) -> _KnownAnswers:
-    "What is known about the texts of a training set; every text of a judged node, and every copy, answers its questions."
-    judged, rows = _judged_by_text(pairs), [(pair.positive, *getattr(pair, 'negatives', ())) for pair in pairs]
-    choices = choices or [()]*len(pairs)
-    text = {t: i for i, t in enumerate(dict.fromkeys(t for row in (*rows, *choices) for t in row))}
-    node = {node_id: i for i, node_id in enumerate(dict.fromkeys(node_id for ids in judged.values() for node_id in ids))}
-    asked = _table_of(((row, node[node_id]) for row, pair in enumerate(pairs) for node_id in judged[pair.query]), (len(pairs), len(node)))
-    owned = _table_of(((text[t], node[pair.node_id]) for pair, row, more in zip(pairs, rows, choices) for t in (row[0], *more)), (len(text), len(node)))
-    stands = owned + _standing(list(text), [corpus[node_id] for node_id in node], max_shared)
-    return _KnownAnswers(list(text), np.array([[text[t] for t in row] for row in rows]), (asked @ stands.T).tocsr())
+    "What is known of a training set's texts: all parts and copies of a judged node answer its questions."
+    rows = [(pair.positive, *getattr(pair, 'negatives', ())) for pair in pairs]
+    text = _numbered(chain(*rows, *(choices or ())))
+    node = _numbered(pair.node_id for pair in pairs)
+    answered_by = _nodes_that_answer(pairs, node)
+    cut = chain(*map(_cut_from, pairs, choices or [()]*len(pairs)))
+    part_of = _part_of(cut, text, node)
+    stands_in = _stands_in(list(text), [corpus[node_id] for node_id in node], max_shared)
+    answers = answered_by @ (part_of + stands_in).T
+    known = _KnownAnswers(list(text), np.array([[text[t] for t in row] for row in rows]), answers.tocsr())
+    _warn_if_little_is_left(known)
+    return known
 
 # %% ../nbs/4_tuning/31_loss.ipynb #c65f4eb2
 def _clashes(
@@ -70,10 +133,13 @@ def _clashes(
 ): # scipy sparse bool (rows, rows)
     "Which rows clash: a text of one answers the question of the other; no row clashes with itself."
     n, width = known.columns.shape
-    holds = _table_of(zip(np.repeat(np.arange(n), width), known.columns.ravel()), (n, len(known.texts)))
-    found = (known.answers @ holds.T).tolil()
-    found.setdiag(False)
-    return (found + found.T).tocsr()
+    row_of_text = np.repeat(np.arange(n), width)
+    holds = _table_of(zip(row_of_text, known.columns.ravel()), (n, len(known.texts)))
+    answered = (known.answers @ holds.T).tocsr()
+    clash = answered + answered.T
+    clash.setdiag(False)
+    clash.eliminate_zeros()
+    return clash
 
 # %% ../nbs/4_tuning/31_loss.ipynb #5870765e
 def _deal(
@@ -81,14 +147,18 @@ def _deal(
     clash, # scipy sparse bool (rows, rows)
     rooms: list[int], # for each batch how many rows it takes
 ) -> list[list[int]]: # the batches
-    "The rows in batches: each where it meets the fewest rows that it clashes with; of those, where most room is left."
-    batches, place, room = [[] for _ in rooms], np.full(clash.shape[0], len(rooms)), np.array(rooms)
+    "The rows in batches: each where it clashes with the fewest rows; of those, where most room is left."
+    batches = [[] for _ in rooms]
+    room = np.array(rooms)
+    nowhere = len(rooms)
+    batch_of = np.full(clash.shape[0], nowhere)
     for row in order:
-        near = clash.indices[clash.indptr[row]:clash.indptr[row + 1]]
-        met = np.bincount(place[near], minlength=len(rooms) + 1)[:-1]
-        best = np.lexsort((-room, met, room == 0))[0]
+        clashing = clash.indices[clash.indptr[row]:clash.indptr[row + 1]]
+        met = np.bincount(batch_of[clashing], minlength=nowhere + 1)[:nowhere]
+        best = np.lexsort((-room, met, room == 0))[0] # the last key decides first: is there room at all?
         batches[best].append(row)
-        place[row], room[best] = best, room[best] - 1
+        batch_of[row] = best
+        room[best] -= 1
     return batches
 
 # %% ../nbs/4_tuning/31_loss.ipynb #22fd9285
@@ -98,8 +168,10 @@ def _batch_sizes(
     processes: int = 1, # that train together, each with an equal part of a batch
 ) -> list[int]: # rows of each batch, of all processes together
     "The sizes of an epoch's batches, as equal as can be."
-    groups = -(-n//processes) # rows that every process sees
-    return (np.diff(np.linspace(0, groups, -(-groups//batch_size) + 1).round().astype(int))*processes).tolist()
+    of_process = -(-n//processes) # rows that every process sees
+    batches = -(-of_process//batch_size)
+    ends = np.linspace(0, of_process, batches + 1).round().astype(int)
+    return (np.diff(ends)*processes).tolist()
 
 # %% ../nbs/4_tuning/31_loss.ipynb #387328f0
 class _AnswersApart(DefaultBatchSampler):
@@ -112,8 +184,10 @@ class _AnswersApart(DefaultBatchSampler):
         processes: int = 1, # that train together: each batch is given out in so many equal parts
         **more, # what a trainer passes besides
     ):
-        super().__init__(range(len(known.columns)), batch_size=batch_size, drop_last=False, seed=seed)
-        self.clash, self.processes, self.rooms = _clashes(known), processes, _batch_sizes(len(known.columns), batch_size, processes)
+        n = len(known.columns)
+        super().__init__(range(n), batch_size=batch_size, drop_last=False, seed=seed)
+        self.processes, self.clash = processes, _clashes(known)
+        self.rooms = _batch_sizes(n, batch_size, processes)
         self.batch_size = None # they differ by a row: nobody may count on one size
     def __len__(self): return len(self.rooms)*self.processes
     def __iter__(self):
@@ -130,26 +204,29 @@ def _kept_out(
     own: int, # place of the first of `rows` in `all_rows`
 ): # torch bool (n, m × (1 + hard negatives))
     "Which texts of a batch are known answers to which of its questions, the row's own positive excepted."
-    texts = known.columns[np.asarray(all_rows.cpu())]
-    mask = torch.from_numpy(known.answers[np.asarray(rows.cpu())][:, texts.T.ravel()].toarray())
-    mask[torch.arange(len(rows)), own + torch.arange(len(rows))] = False
+    texts = known.columns[np.asarray(all_rows.cpu())].T.ravel()
+    answers = known.answers[np.asarray(rows.cpu())]
+    mask = torch.from_numpy(answers[:, texts].toarray())
+    here = torch.arange(len(rows))
+    mask[here, own + here] = False
     return mask.to(rows.device)
 
 # %% ../nbs/4_tuning/31_loss.ipynb #ef3aee7e
 class JudgedRankingLoss(torch.nn.Module):
-    "Cross-entropy of each question's own positive among the texts of its batch, less those that are known to answer it."
+    "Cross-entropy of each question's own positive among the texts of its batch, less known answers."
     def __init__(self,
         model, # a SentenceTransformer
         known: _KnownAnswers, # of the training set
         scale: float = 20., # cosines are multiplied by it; 1 / temperature
-        dims=None, # lengths of the vectors at which the loss is taken, such as (384, 128, 64); None: the whole
-        margins=None, # float (rows, hard negatives): by how much a teacher finds the positive better, in cosines
-        max_tokens: int = 16_384, # that are embedded at once and remembered; what a batch has beyond them goes in parts, twice
+        dims=None, # lengths of the vectors to take the loss at, such as (384, 128, 64); None: the whole
+        margins=None, # float (rows, hard negatives): how much better a teacher finds the positive, in cosines
+        max_tokens: int = 16_384, # embedded at once and remembered; the rest of a batch goes in parts, twice
     ):
         super().__init__()
-        self.model, self.known, self.scale, self.dims = model, known, scale, dims or [None]
+        self.model, self.known, self.scale = model, known, scale
         self.margins, self.max_tokens = margins, max_tokens
-        self.masked = [] # of each batch: how many texts a question, known answers all, were kept out of the negatives
+        self.dims = dims or [None]
+        self.masked = [] # of each batch: how many known answers a question were kept out of the negatives
 
 # %% ../nbs/4_tuning/31_loss.ipynb #32e7b260
 def _ranking_loss(
@@ -160,8 +237,9 @@ def _ranking_loss(
     scale: float, # cosines are multiplied by it
 ):
     "Mean cross-entropy of each query's own positive among all documents that `mask` allows."
-    scores = (scale*normalize(queries) @ normalize(documents).T).masked_fill(mask, -torch.inf)
-    return cross_entropy(scores, own + torch.arange(len(queries), device=scores.device))
+    scores = scale*normalize(queries) @ normalize(documents).T
+    positives = own + torch.arange(len(queries), device=scores.device)
+    return cross_entropy(scores.masked_fill(mask, -torch.inf), positives)
 
 # %% ../nbs/4_tuning/31_loss.ipynb #b6b1d0a6
 def _margin_loss(
@@ -170,8 +248,8 @@ def _margin_loss(
 ):
     "Mean squared difference between the student's margins, in cosines, and the teacher's."
     queries, positives, *negatives = map(normalize, reps)
-    own = torch.stack([((positives - negative)*queries).sum(dim=1) for negative in negatives], dim=1)
-    return mse_loss(own, margins)
+    own = [((positives - negative)*queries).sum(dim=1) for negative in negatives]
+    return mse_loss(torch.stack(own, dim=1), margins)
 
 # %% ../nbs/4_tuning/31_loss.ipynb #3a09f5a6
 def _parts_of(
@@ -179,7 +257,8 @@ def _parts_of(
     max_tokens: int, # of a part, padding included; a longer row is a part alone
 ) -> list[list[int]]: # row numbers
     "The rows in parts of like length; the longest rows come last, and their part is full."
-    rows, parts = lengths.argsort(descending=True, stable=True).tolist(), []
+    rows = lengths.argsort(descending=True, stable=True).tolist()
+    parts = []
     while rows:
         n = max(1, max_tokens//int(lengths[rows[0]]))
         parts.append(rows[:n])
@@ -192,11 +271,27 @@ def _rows_of(
     rows: list[int], # row numbers
 ) -> dict:
     "Some rows of a column, without the padding that none of them needs."
-    shape, width = features['attention_mask'].shape, int(features['attention_mask'][rows].any(dim=0).nonzero().max()) + 1
+    mask = features['attention_mask']
+    width = int(mask[rows].any(dim=0).nonzero().max()) + 1
     def part(value):
         if not isinstance(value, torch.Tensor) or not value.dim(): return value
-        return value[rows, :width] if value.shape == shape else value[rows]
+        return value[rows, :width] if value.shape == mask.shape else value[rows]
     return {name: part(value) for name, value in features.items()}
+
+# %% ../nbs/4_tuning/31_loss.ipynb #c19c9ad1
+@patch
+def vectors_of(
+    self: JudgedRankingLoss,
+    parts: list[dict], # tokens of some rows each: a dict of tensors (n, tokens)
+) -> list: # for each part its vectors (n, d)
+    "The vectors of the parts; what does not fit into `max_tokens` is computed once more for the gradient."
+    bare = getattr(self.model, 'module', self.model) # DistributedDataParallel may not be entered twice
+    def once(part): return self.model(part)['sentence_embedding']
+    def twice(part): return checkpoint(lambda: bare(dict(part))['sentence_embedding'], use_reentrant=False)
+    sizes = [part['input_ids'].numel() for part in parts]
+    fits = [sum(sizes[i:]) <= self.max_tokens for i in range(len(sizes))]
+    fits[-1] = True # the last part is needed first on the way back
+    return [once(part) if fit else twice(part) for part, fit in zip(parts, fits)]
 
 # %% ../nbs/4_tuning/31_loss.ipynb #013eae49
 @patch
@@ -204,15 +299,12 @@ def embed(
     self: JudgedRankingLoss,
     columns: list[dict], # for each column the tokens: a dict of tensors (n, tokens)
 ) -> list: # for each column its vectors (n, d)
-    "The vectors of a batch; those of parts that do not fit into `max_tokens` are computed once more for the gradient."
-    parts = [_parts_of(column['attention_mask'].sum(dim=1), self.max_tokens) for column in columns]
-    features = [_rows_of(column, rows) for column, own in zip(columns, parts) for rows in own]
-    sizes = [f['input_ids'].numel() for f in features]
-    twice = [sum(sizes[i:]) > self.max_tokens for i in range(len(sizes) - 1)] + [False] # the last part is needed first on the way back
-    bare = getattr(self.model, 'module', self.model) # DistributedDataParallel may not be entered again on the way back
-    again = lambda f: checkpoint(lambda: bare(dict(f))['sentence_embedding'], use_reentrant=False)
-    vectors = iter([again(f) if t else self.model(f)['sentence_embedding'] for f, t in zip(features, twice)])
-    return [torch.cat([next(vectors) for _ in own])[np.argsort(np.concatenate(own))] for own in parts]
+    "The vectors of a batch, in parts of at most `max_tokens`, and in the order of its rows again."
+    rows = [_parts_of(column['attention_mask'].sum(dim=1), self.max_tokens) for column in columns]
+    parts = [_rows_of(column, part) for column, own in zip(columns, rows) for part in own]
+    vectors = iter(self.vectors_of(parts))
+    def in_order(own): return torch.cat([next(vectors) for _ in own])[np.argsort(np.concatenate(own))]
+    return [in_order(own) for own in rows]
 
 # %% ../nbs/4_tuning/31_loss.ipynb #617ad446
 def _gathered(
@@ -220,7 +312,8 @@ def _gathered(
     with_grad: bool = False, # let gradients flow back to the process that a tensor came from
 ): # (m, …) of all processes that train together, in their order
     "The tensor of every process, one after the other; alone, the tensor itself."
-    if not torch.distributed.is_available() or not torch.distributed.is_initialized(): return tensor
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not together: return tensor
     return all_gather_with_grad(tensor) if with_grad else all_gather(tensor)
 
 # %% ../nbs/4_tuning/31_loss.ipynb #db7bc532
@@ -232,9 +325,10 @@ def forward(
 ):
     "The loss of a batch."
     queries, *texts = self.embed(list(sentence_features))
-    documents, own = torch.cat([_gathered(text, with_grad=True) for text in texts]), get_rank()*len(labels)
+    documents = torch.cat([_gathered(text, with_grad=True) for text in texts])
+    own = get_rank()*len(labels)
     mask = _kept_out(self.known, labels, _gathered(labels), own)
-    losses = [_ranking_loss(queries[:, :dim], documents[:, :dim], mask, own, self.scale) for dim in self.dims]
+    losses = [_ranking_loss(queries[:, :d], documents[:, :d], mask, own, self.scale) for d in self.dims]
     loss = sum(losses)/len(losses)
     if self.margins is not None: loss = loss + _margin_loss([queries, *texts], self.margins[labels])
     self.masked.append(mask.sum().item()/len(labels))

@@ -6,12 +6,28 @@ import numpy as np
 import torch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 
-def _standing(texts: list[str], nodes: list[str], max_shared: float):
-    """Which nodes each text stands in, at least in part."""
+def _numbered(names) -> dict:
+    """Each name once, numbered in the order in which they come."""
     ...
 
 def _table_of(pairs, shape: tuple[int, int]):
     """The matrix that is true at `pairs`."""
+    ...
+
+def _nodes_that_answer(pairs, node: dict[str, int]):
+    """Which nodes answer the question of each row."""
+    ...
+
+def _cut_from(pair, choices=...) -> list[tuple[str, str]]:
+    """Which text of a row was cut from which node."""
+    ...
+
+def _part_of(cut, text: dict[str, int], node: dict[str, int]):
+    """Which node each text was cut from; nodes that no question is about do not matter."""
+    ...
+
+def _stands_in(texts: list[str], nodes: list[str], max_shared: float, few: int=5):
+    """Which nodes each text stands in, at least in part."""
     ...
 
 class _KnownAnswers(NamedTuple):
@@ -20,8 +36,16 @@ class _KnownAnswers(NamedTuple):
     columns: np.ndarray
     answers: object
 
+def _share_kept_out(known: _KnownAnswers) -> float:
+    """How many of the texts, a question's own positive excepted, are kept out of its negatives, on average."""
+    ...
+
+def _warn_if_little_is_left(known: _KnownAnswers, most: float=0.8):
+    """Say so where hardly any text is left as a negative."""
+    ...
+
 def known_answers(pairs, corpus: dict[str, str], max_shared: float=0.1, choices=None) -> _KnownAnswers:
-    """What is known about the texts of a training set; every text of a judged node, and every copy, answers its questions."""
+    """What is known of a training set's texts: all parts and copies of a judged node answer its questions."""
     ...
 
 def _clashes(known: _KnownAnswers):
@@ -29,7 +53,7 @@ def _clashes(known: _KnownAnswers):
     ...
 
 def _deal(order: list[int], clash, rooms: list[int]) -> list[list[int]]:
-    """The rows in batches: each where it meets the fewest rows that it clashes with; of those, where most room is left."""
+    """The rows in batches: each where it clashes with the fewest rows; of those, where most room is left."""
     ...
 
 def _batch_sizes(n: int, batch_size: int, processes: int=1) -> list[int]:
@@ -38,10 +62,10 @@ def _batch_sizes(n: int, batch_size: int, processes: int=1) -> list[int]:
 
 class _AnswersApart(DefaultBatchSampler):
     """Batches in which, as far as can be, no text answers the question of another row; a new order each epoch."""
-    batch_size: Any
-    clash: Any
-    processes: Any
     rooms: Any
+    batch_size: Any
+    processes: Any
+    clash: Any
 
     def __init__(self, known: _KnownAnswers, dataset=None, batch_size: int=64, seed: int=0, processes: int=1, **more):
         ...
@@ -57,20 +81,24 @@ def _kept_out(known: _KnownAnswers, rows, all_rows, own: int):
     ...
 
 class JudgedRankingLoss(torch.nn.Module):
-    """Cross-entropy of each question's own positive among the texts of its batch, less those that are known to answer it."""
+    """Cross-entropy of each question's own positive among the texts of its batch, less known answers."""
+    dims: Any
     masked: Any
     model: Any
     known: Any
     scale: Any
-    dims: Any
     margins: Any
     max_tokens: Any
 
     def __init__(self, model, known: _KnownAnswers, scale: float=20.0, dims=None, margins=None, max_tokens: int=16384):
         ...
 
+    def vectors_of(self, parts: list[dict]) -> list:
+        """The vectors of the parts; what does not fit into `max_tokens` is computed once more for the gradient."""
+        ...
+
     def embed(self, columns: list[dict]) -> list:
-        """The vectors of a batch; those of parts that do not fit into `max_tokens` are computed once more for the gradient."""
+        """The vectors of a batch, in parts of at most `max_tokens`, and in the order of its rows again."""
         ...
 
     def forward(self, sentence_features, labels):

@@ -8,74 +8,32 @@ __all__ = ['merge']
 # %% ../nbs/4_tuning/33_merge.ipynb #97d0ceba
 import copy
 
-from .dataset import EmbeddingQAFinetuneDataset
-from .samples import DataUnavailable, arxiv_abstracts
 from .core import EmbedtuneError
 from .embedding import load_model
-from .evaluation import evaluate
-from .queries import report_questions
 
 # %% ../nbs/4_tuning/33_merge.ipynb #ec007c37
+def _mismatch(
+    old: dict, # name -> weights of one model, as of its `state_dict()`
+    new: dict, # those of another
+) -> str: # None if there is none
+    "The first weight that only one of two models has, or that has another shape in the other."
+    for name in sorted(old.keys() | new.keys()):
+        if name not in old or name not in new or old[name].shape != new[name].shape: return name
+
+# %% ../nbs/4_tuning/33_merge.ipynb #d0d0ed23
 def merge(
     base, # a SentenceTransformer, or its name or folder
     tuned, # a model tuned from it, or its name or folder
     alpha: float = 0.8, # share of the tuned model's weights; 0: the base, 1: the tuned model
 ): # a SentenceTransformer
-    "A model whose weights are alpha × those of `tuned` + (1 − alpha) × those of `base`; `EmbedtuneError` where they do not match."
-    base, tuned = (load_model(model) if not hasattr(model, 'state_dict') else model for model in (base, tuned))
+    "A model of alpha × the weights of `tuned` + (1 − alpha) × those of `base`, which must match."
+    if not 0 <= alpha <= 1:
+        raise EmbedtuneError(f'merge: alpha is a share: 0 is the base, 1 the tuned model; got {alpha!r}')
+    base, tuned = (model if hasattr(model, 'state_dict') else load_model(model) for model in (base, tuned))
     old, new = base.state_dict(), tuned.state_dict()
-    if not 0 <= alpha <= 1: raise EmbedtuneError(f'merge: alpha is a share from 0 (the base) to 1 (the tuned model), not {alpha!r}')
-    strange = next((name for name in old.keys() | new.keys() if name not in old or name not in new or old[name].shape != new[name].shape), None)
-    if strange: raise EmbedtuneError(f'merge: the models differ in {strange}; the tuned model must come from this base')
+    if strange := _mismatch(old, new):
+        raise EmbedtuneError(f'merge: the models differ in {strange}; the tuned one must come from this base')
+    def mean(name, weight): return (old[name].to(weight)*(1 - alpha) + weight*alpha).to(weight.dtype)
     merged = copy.deepcopy(tuned)
-    mean = {name: (old[name].to(weight)*(1 - alpha) + weight*alpha).to(weight.dtype) for name, weight in new.items()}
-    merged.load_state_dict(mean)
+    merged.load_state_dict({name: mean(name, weight) for name, weight in new.items()})
     return merged.eval()
-
-# %% ../nbs/4_tuning/33_merge.ipynb #aaed725e
-def _arxiv_titles() -> EmbeddingQAFinetuneDataset:
-    "Titles of 500 papers as questions, their abstracts as nodes; `DataUnavailable` where the file cannot be had."
-    import pandas as pd
-    papers = pd.read_csv(arxiv_abstracts()).drop_duplicates('title').drop_duplicates('abstract')
-    ids = [url.rsplit('/', 1)[-1] for url in papers.url]
-    return EmbeddingQAFinetuneDataset(dict(zip(ids, papers.title)), dict(zip(ids, papers.abstract)), {i: [i] for i in ids}, written_by='structure')
-
-# %% ../nbs/4_tuning/33_merge.ipynb #6b1e644a
-def _general_probe() -> dict[str, EmbeddingQAFinetuneDataset]:
-    "Test sets for what a model knew before: questions on the sample's reports, and titles of arXiv papers where they can be had."
-    probe = {'sample reports': report_questions('sample')}
-    try: probe['arXiv titles'] = _arxiv_titles()
-    except DataUnavailable: pass
-    return probe
-
-# %% ../nbs/4_tuning/33_merge.ipynb #9dd15a98
-def _sweep(
-    base, # a SentenceTransformer
-    tuned, # a model tuned from it
-    datasets: dict[str, EmbeddingQAFinetuneDataset], # name -> test set
-    alphas=(0, .2, .4, .6, .8, 1), # shares of the tuned model
-    measure: str = 'mrr', # a key of `evaluation.MEASURES`
-    k: int = 10, # nodes of a ranking that count
-    show_progress: bool = False, # a bar of models
-): # pandas DataFrame: a row for each alpha, a column for each test set
-    "How well merged models do on each test set."
-    import pandas as pd
-    from tqdm.auto import tqdm
-    rows = [{name: evaluate(model, dataset).mean(measure, k) for name, dataset in datasets.items()}
-            for model in (merge(base, tuned, alpha) for alpha in tqdm(alphas, 'merging', disable=not show_progress))]
-    return pd.DataFrame(rows, pd.Index(alphas, name='alpha'))
-
-# %% ../nbs/4_tuning/33_merge.ipynb #b5a98ab6
-def _plot_sweep(
-    table, # as from `_sweep`
-    ax=None, # matplotlib axes; None: new ones
-):
-    "The axes with each test set's change against the base, in points, by the share of the tuned model."
-    import matplotlib.pyplot as plt
-    if ax is None: ax = plt.subplots(figsize=(6, 3.2), layout='constrained')[1]
-    for (name, values), line, marker in zip(table.items(), ('-', '--', ':', '-.')*9, 'os^Dvx*+'*9):
-        ax.plot(table.index, 100*(values - values.iloc[0]), line, marker=marker, color='black', label=name)
-    ax.axhline(0, color='0.7', lw=1)
-    ax.set(xlabel='alpha: share of the tuned model', ylabel='change against the base (points)')
-    ax.legend(frameon=False)
-    return ax

@@ -12,7 +12,6 @@ from contextlib import nullcontext, redirect_stderr
 from typing import NamedTuple
 
 import numpy as np
-
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
@@ -35,7 +34,8 @@ def _judged_pairs(
     dataset: EmbeddingQAFinetuneDataset, # whose judgements are wanted
 ) -> list[_TrainingPair]: # one for each judgement (question, relevant node)
     "Every judgement of `dataset` with the best window of its node."
-    judged = [(query_id, node_id) for query_id, node_ids in dataset.relevant_docs.items() for node_id in dict.fromkeys(node_ids)]
+    relevant = dataset.relevant_docs.items()
+    judged = [(query_id, node_id) for query_id, node_ids in relevant for node_id in dict.fromkeys(node_ids)]
     queries = [dataset.queries[query_id] for query_id, _ in judged]
     positives = retriever.best_windows(queries, [node_id for _, node_id in judged])
     return [_TrainingPair(*ids, query, positive) for ids, query, positive in zip(judged, queries, positives)]
@@ -47,29 +47,44 @@ def _window_scores(
     by_words: bool, # by BM25, without embedding anything
 ): # yields n float arrays (windows,)
     "For each query the score of every window: its cosine, or by the words they share."
-    texts = retriever.index[0]
-    if by_words: return BM25Retriever({str(i): text for i, text in enumerate(texts)}).node_scores(queries)
-    return (retriever.vectors @ query for query in encode(retriever.model, queries, 'query'))
+    if not by_words: return (retriever.vectors @ query for query in encode(retriever.model, queries, 'query'))
+    windows = {str(i): text for i, text in enumerate(retriever.index[0])}
+    return BM25Retriever(windows).node_scores(queries)
+
+# %% ../nbs/4_tuning/30_negatives.ipynb #4c217a45
+def _near_best(
+    retriever: DenseRetriever, # over the windows
+    node_id: str, # of a node
+    scores: np.ndarray, # float (windows,): of all windows, for one question
+    margin: float, # as a share of the best window's score
+) -> tuple[str, list[str]]: # the best window, and all that come close to it, itself among them
+    "The window of a node that a question scores highest, and those within `margin` of it."
+    span = retriever.spans[node_id]
+    own = scores[span]
+    lowest = own.max() - margin*abs(own.max())
+    windows = retriever.index[0][span]
+    return windows[int(own.argmax())], [text for text, score in zip(windows, own) if score >= lowest]
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #7c1f5f1e
 def _near_windows(
     model: EmbeddingModel, # not asked if `by_words`
     dataset: EmbeddingQAFinetuneDataset, # whose judgements are wanted
     window='auto', # window size in tokens, as in `DenseRetriever`
-    margin: float = 0.1, # as a share of the best window's score: windows that come so close to it may be the answer as well
-    by_words: bool = False, # score windows by the telling words they share with the question (BM25): nothing is embedded
+    margin: float = 0.1, # as a share of the best window's score: so close, a window may be the answer too
+    by_words: bool = False, # score windows by words they share with the question (BM25); nothing is embedded
     show_progress=False, # a bar while windows are embedded
 ) -> tuple[list[_TrainingPair], list[list[str]]]: # one of each for each judgement
-    "Every judgement of `dataset` with the best window of its node, and the windows of the node that come close to it."
-    judged, pairs, choices = {node_id for ids in dataset.relevant_docs.values() for node_id in ids}, [], []
-    retriever = DenseRetriever(model, {i: text for i, text in dataset.corpus.items() if i in judged}, window=window, show_progress=show_progress)
-    texts = retriever.index[0]
-    for (query_id, query), scores in zip(dataset.queries.items(), _window_scores(retriever, list(dataset.queries.values()), by_words)):
+    "Every judgement of `dataset` with the best window of its node, and the windows that come close to it."
+    judged = {node_id for ids in dataset.relevant_docs.values() for node_id in ids}
+    corpus = {node_id: text for node_id, text in dataset.corpus.items() if node_id in judged}
+    retriever = DenseRetriever(model, corpus, window=window, show_progress=show_progress)
+    all_scores = _window_scores(retriever, list(dataset.queries.values()), by_words)
+    pairs, choices = [], []
+    for (query_id, query), scores in zip(dataset.queries.items(), all_scores):
         for node_id in dict.fromkeys(dataset.relevant_docs[query_id]):
-            span = retriever.spans[node_id]
-            own, some = scores[span], texts[span]
-            pairs.append(_TrainingPair(query_id, node_id, query, some[int(own.argmax())]))
-            choices.append([text for text, score in zip(some, own) if score >= own.max() - margin*abs(own.max())])
+            best, near = _near_best(retriever, node_id, scores, margin)
+            pairs.append(_TrainingPair(query_id, node_id, query, best))
+            choices.append(near)
     return pairs, choices
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #30e95155
@@ -78,20 +93,54 @@ def _shingle_table(
 ): # scipy sparse matrix of 0 and 1, (n, 2²²)
     "Which runs of words each text has; a run's column is its hash."
     from sklearn.feature_extraction.text import HashingVectorizer
-    runs = lambda text: _shingles(_plain_words(text), 5)
-    return HashingVectorizer(analyzer=runs, n_features=2**22, binary=True, norm=None, alternate_sign=False, dtype=np.float32).transform(texts)
+    def runs(text): return _shingles(_plain_words(text), 5)
+    settings = dict(n_features=2**22, binary=True, norm=None, alternate_sign=False, dtype=np.float32)
+    return HashingVectorizer(analyzer=runs, **settings).transform(texts)
+
+# %% ../nbs/4_tuning/30_negatives.ipynb #47d17e6c
+def _common_runs(
+    table, # `_shingle_table` of all nodes, a row each
+    few: int = 5, # nodes that may share a run before it is a template
+) -> np.ndarray: # bool (2²²,)
+    "Which runs of words stand in more than a few nodes, and so say nothing about any of them."
+    nodes_with = np.bincount(table.indices, minlength=table.shape[1])
+    return nodes_with > few
+
+# %% ../nbs/4_tuning/30_negatives.ipynb #1518a3d3
+def _telling_runs(
+    table, # `_shingle_table` of some texts
+    common: np.ndarray, # bool (2²²,), as from `_common_runs`
+): # scipy sparse matrix of 0 and 1
+    "The table without the runs that are common."
+    telling = table.copy()
+    telling.data[common[table.indices]] = 0
+    telling.eliminate_zeros()
+    return telling
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #6466fdf9
 def _shared_share(
-    table, # `_shingle_table` of n texts
+    table, # `_shingle_table` of n texts, or what of it is telling
     others: list[str], # m texts
 ) -> np.ndarray: # (m, n) float32, from 0 to 1
     "For each of `others` the share of each text's runs of words that it has too."
-    return (_shingle_table(others) @ table.T).toarray() / np.maximum(table.sum(axis=1), 1).A1
+    shared = _shingle_table(others) @ table.T
+    return shared.toarray()/np.maximum(table.sum(axis=1), 1).A1
+
+# %% ../nbs/4_tuning/30_negatives.ipynb #d817d4d8
+def _runs_of_nodes(
+    table, # `_shingle_table` of n windows, those of a node one after the other
+    sizes: np.ndarray, # int (m,): windows of each node
+): # scipy sparse matrix (m, 2²²)
+    "The runs of each node: those that any of its windows has."
+    from scipy.sparse import csr_matrix
+    n = table.shape[0]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    owns = csr_matrix((np.ones(n, np.float32), np.arange(n), starts), (len(sizes), n))
+    return owns @ table
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #c7b7df87
 class _JudgedModel:
-    "What the miner asks of a model; its texts are the numbers of questions and windows, and a pair that may not be scores −inf."
+    "A model for the miner: its texts are numbers of questions and windows; what may not be scores −inf."
     device = 'cpu'
     def __init__(self,
         retriever: DenseRetriever, # over the whole corpus
@@ -99,11 +148,15 @@ class _JudgedModel:
         judged: list[set[str]], # for each question the nodes that answer it
         max_shared: float, # share of a window's runs of words that may stand in such a node
     ):
-        (texts, self.starts), self.judged, self.max_shared = retriever.index, judged, max_shared
-        self.asked, self.vectors = encode(retriever.model, queries, 'query'), retriever.vectors
-        self.place, self.sizes = {node_id: i for i, node_id in enumerate(retriever.ids)}, np.diff([*self.starts, len(texts)])
+        self.judged, self.max_shared, self.vectors = judged, max_shared, retriever.vectors
+        texts, self.starts = retriever.index
+        self.asked = encode(retriever.model, queries, 'query')
+        self.place = {node_id: i for i, node_id in enumerate(retriever.ids)}
+        self.sizes = np.diff([*self.starts, len(texts)])
         self.answers = ['\n'.join(retriever.corpus[node_id] for node_id in ids) for ids in judged]
-        self.table, first = _shingle_table(texts), {text: i for i, text in reversed(list(enumerate(texts)))}
+        table = _shingle_table(texts)
+        self.table = _telling_runs(table, _common_runs(_runs_of_nodes(table, self.sizes)))
+        first = {text: i for i, text in reversed(list(enumerate(texts)))}
         self.repeats = np.array([first[text] != i for i, text in enumerate(texts)])
     def encode_query(self, numbers, **settings): return np.array(numbers)[:, None]
     encode_document = encode_query
@@ -116,9 +169,11 @@ def ruled_out(
 ) -> np.ndarray: # bool (n, windows)
     "Which windows repeat a text, or have one in common with a node that answers the question."
     answering = np.zeros((len(rows), len(self.sizes)), bool)
-    for row, i in enumerate(rows): answering[row, [self.place[node_id] for node_id in self.judged[i]]] = True
-    shared = _shared_share(self.table, [self.answers[i] for i in rows]) > self.max_shared
-    return np.repeat(answering, self.sizes, axis=1) | shared | self.repeats
+    for row, i in enumerate(rows):
+        places = [self.place[node_id] for node_id in self.judged[i]]
+        answering[row, places] = True
+    shared = _shared_share(self.table, [self.answers[i] for i in rows])
+    return np.repeat(answering, self.sizes, axis=1) | (shared > self.max_shared) | self.repeats
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #79a4dec2
 @patch
@@ -127,12 +182,13 @@ def similarity(
     queries, # (n, 1) numbers of questions
     windows, # (windows, 1) numbers of all windows, in order
 ): # torch float32 (n, windows)
-    "The cosines of the questions and each node's best window; −inf for all other windows, and for what is ruled out."
+    "The cosines of the questions and each node's best window; −inf for others and what is ruled out."
     import torch
     rows = np.asarray(queries)[:, 0]
     scores = self.asked[rows] @ self.vectors.T
     scores[self.ruled_out(rows)] = -np.inf
-    scores[scores < np.repeat(np.maximum.reduceat(scores, self.starts, axis=1), self.sizes, axis=1)] = -np.inf
+    best = np.maximum.reduceat(scores, self.starts, axis=1)
+    scores[scores < np.repeat(best, self.sizes, axis=1)] = -np.inf
     return torch.from_numpy(scores)
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #b3012cac
@@ -158,9 +214,10 @@ def _nearest_allowed(
     from datasets import Dataset
     from sentence_transformers.util import mine_hard_negatives
     pairs = Dataset.from_dict({'query': [q for q, _ in positives], 'positive': [w for _, w in positives]})
+    windows = list(range(len(model.vectors)))
+    fixed = dict(corpus=windows, faiss_batch_size=64, verbose=False, output_format='labeled-list')
     with nullcontext() if show_progress else redirect_stderr(io.StringIO()): # its bars cannot be turned off
-        try: found = mine_hard_negatives(pairs, model, corpus=list(range(len(model.vectors))), faiss_batch_size=64, verbose=False,
-                                         output_format='labeled-list', **settings)
+        try: found = mine_hard_negatives(pairs, model, **fixed, **settings)
         except ValueError as error: raise EmbedtuneError(f'hard negatives: {error}') from None
     return {(row['query'], row['positive'][0]): row['positive'][1:] for row in found}
 
@@ -195,12 +252,16 @@ def _mine_pairs(
     judged, texts = _judged_by_text(pairs), retriever.index[0]
     model = _JudgedModel(retriever, list(judged), list(judged.values()), max_shared)
     query = {text: i for i, text in enumerate(judged)}
-    rows = [(query[p.query], texts.index(p.positive, retriever.spans[p.node_id].start)) for p in pairs]
-    found, node = _nearest_allowed(model, rows, **settings), np.repeat(retriever.ids, model.sizes)
+    window = [texts.index(p.positive, retriever.spans[p.node_id].start) for p in pairs]
+    rows = [(query[p.query], w) for p, w in zip(pairs, window)]
+    found = _nearest_allowed(model, rows, **settings)
+    node = np.repeat(retriever.ids, model.sizes)
     def mined(pair, row):
         windows = found.get(row, [])
-        scores = model.similarity_pairwise([[row[0]]]*(1 + len(windows)), [[row[1]], *([w] for w in windows)])
-        return _MinedPair(*pair, [texts[w] for w in windows], [str(node[w]) for w in windows], scores.tolist())
+        all_windows = [[w] for w in (row[1], *windows)]
+        scores = model.similarity_pairwise([[row[0]]]*len(all_windows), all_windows)
+        negatives = [texts[w] for w in windows]
+        return _MinedPair(*pair, negatives, [str(node[w]) for w in windows], scores.tolist())
     return [mined(pair, row) for pair, row in zip(pairs, rows)]
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #4c02157d
@@ -208,65 +269,28 @@ def mine_hard_negatives(
     dataset: EmbeddingQAFinetuneDataset, # with the whole corpus, which negatives are taken from
     model: EmbeddingModel, # a `CachedEmbedding` embeds nothing twice
     num_negatives: int = 5, # wanted for each question
-    relative_margin: float = 0.05, # a negative's cosine is at most (1 - this) × the positive's; of several positives, the lowest counts
+    relative_margin: float = 0.05, # a negative's cosine is at most (1 - this) × its (lowest) positive's
     range_min: int = 0, # so many of the nearest nodes are skipped
-    range_max: int = None, # so many of the nearest nodes are looked at; None: `range_min`, 10 × `num_negatives` and 1 or more
+    range_max: int = None, # so many of the nearest are looked at; None: ten and more for each negative
     max_score: float = None, # highest cosine of a negative
     window='auto', # window size in tokens, as in `DenseRetriever`
-    max_shared: float = 0.1, # share of a window's runs of five words that may stand in a node that answers the question
+    max_shared: float = 0.1, # share of a window's runs of five words that may stand in a node that answers
     show_progress: bool = False, # bars of embedding, and the miner's
 ) -> list[_MinedPair]: # one for each judgement
-    "Every judgement of `dataset` with hard negatives, nearest first; warns where there are fewer than wanted."
+    "Every judgement of `dataset` with hard negatives, nearest first; warns where too few are found."
     dataset.validate()
     _check_count(num_negatives, 'num_negatives')
     retriever = DenseRetriever(model, dataset.corpus, window=window, show_progress=show_progress)
-    pairs = _mine_pairs(retriever, _judged_pairs(retriever, dataset), max_shared, show_progress=show_progress, num_negatives=num_negatives,
-                       relative_margin=relative_margin, range_min=range_min, range_max=range_max, max_score=max_score)
+    settings = dict(num_negatives=num_negatives, relative_margin=relative_margin, max_score=max_score,
+                    range_min=range_min, range_max=range_max)
+    judged = _judged_pairs(retriever, dataset)
+    pairs = _mine_pairs(retriever, judged, max_shared, show_progress=show_progress, **settings)
     short = len({pair.query_id for pair in pairs if len(pair.negatives) < num_negatives})
-    if short: warnings.warn(f'{short:,} of {_counted(len(dataset.queries), "question")} got fewer than {num_negatives} hard negatives: '
-                            'a higher range_max or a lower relative_margin finds more', stacklevel=2)
+    if short:
+        asked = _counted(len(dataset.queries), 'question')
+        warnings.warn(f'{short:,} of {asked} got fewer than {num_negatives} hard negatives: '
+                      'a higher range_max or a lower relative_margin finds more', stacklevel=2)
     return pairs
-
-# %% ../nbs/4_tuning/30_negatives.ipynb #4483c0f4
-def _random_scores(
-    retriever: DenseRetriever, # over the whole corpus
-    pairs, # `_TrainingPair`s or `_MinedPair`s
-    seed: int = 42, # of the draw
-) -> np.ndarray: # (n_pairs,) float32
-    "For each pair the cosine of its question and one window, drawn from all nodes but its own."
-    rng, judged, (texts, starts) = np.random.default_rng(seed), _judged_by_text(pairs), retriever.index
-    node = np.repeat(retriever.ids, np.diff([*starts, len(texts)]))
-    drawn = [rng.choice(np.flatnonzero(~np.isin(node, list(judged[pair.query])))) for pair in pairs]
-    return np.sum(encode(retriever.model, [pair.query for pair in pairs], 'query')*retriever.vectors[drawn], axis=1)
-
-# %% ../nbs/4_tuning/30_negatives.ipynb #10c112d3
-def _draw_shares(
-    ax, # matplotlib axes
-    **values, # name -> numbers; the first is drawn solid, the others as lines
-):
-    "Draw a histogram of each of `values`, in percent of its own numbers."
-    for (name, numbers), line, face in zip(values.items(), ('-', ':', '--'), ('0.75', 'none', 'none')):
-        ax.hist(np.clip(numbers, -.3, 1.3), np.arange(-.3, 1.31, .05), weights=np.full(len(numbers), 100/max(1, len(numbers))), histtype='stepfilled',
-                facecolor=face, edgecolor='black', linestyle=line, label=name)
-
-# %% ../nbs/4_tuning/30_negatives.ipynb #8630716d
-def _plot_hardness(
-    pairs: list[_MinedPair], # as of `mine_hard_negatives`
-    random_negatives: np.ndarray, # (n_pairs,) cosines, as from `_random_scores`
-    relative_margin: float, # what the pairs were mined with
-    axes=None, # two matplotlib axes; None: new ones
-):
-    "Two axes: the cosines of positives, mined and random negatives; and the negatives' as a share of their positive's, with the margin."
-    import matplotlib.pyplot as plt
-    if axes is None: axes = plt.subplots(1, 2, figsize=(8, 2.8), layout='constrained', sharey=True)[1]
-    positives = np.array([pair.scores[0] for pair in pairs])
-    _draw_shares(axes[0], mined=[s for pair in pairs for s in pair.scores[1:]], random=random_negatives, positives=positives)
-    _draw_shares(axes[1], mined=[s/pair.scores[0] for pair in pairs for s in pair.scores[1:]], random=random_negatives/positives)
-    axes[1].axvspan(1 - relative_margin, 1, facecolor='white', edgecolor='0.3', hatch='////', label='margin')
-    axes[0].set(xlim=(-.3, 1), xlabel='cosine with the question', ylabel='share of the texts (%)')
-    axes[1].set(xlabel="share of the positive's cosine")
-    for ax in axes: ax.legend(frameon=False, fontsize=8, ncols=3, loc='lower center', bbox_to_anchor=(.5, 1))
-    return axes
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #c88f997e
 def _fill_negatives(
@@ -274,14 +298,20 @@ def _fill_negatives(
     num_negatives: int, # in every pair of the result
     seed: int = 42, # of the draw
 ) -> list[_MinedPair]:
-    "The pairs with exactly `num_negatives` negatives; missing ones are positives of questions on other nodes. `EmbedtuneError` if there is none."
-    rng, judged, positive = random.Random(seed), _judged_by_text(pairs), {pair.node_id: pair.positive for pair in pairs}
-    def filled(pair):
-        if not (missing := num_negatives - len(pair.negatives)) > 0: return pair._replace(negatives=pair.negatives[:num_negatives], negative_ids=pair.negative_ids[:num_negatives])
+    "The pairs, all with `num_negatives` negatives; missing ones are positives of questions on other nodes."
+    rng, judged = random.Random(seed), _judged_by_text(pairs)
+    positive = {pair.node_id: pair.positive for pair in pairs}
+    def drawn_for(pair, missing):
         others = [node_id for node_id in positive if node_id not in judged[pair.query]]
-        if not others: raise EmbedtuneError(f'"{pair.query[:60]}" is answered by every node that has questions, and can have no negatives')
-        drawn = rng.choices(others, k=missing)
-        return pair._replace(negatives=pair.negatives + [positive[i] for i in drawn], negative_ids=pair.negative_ids + drawn)
+        if others: return rng.choices(others, k=missing)
+        raise EmbedtuneError(f'"{pair.query[:60]}" is answered by every node that has questions, and can '
+                             'have no negatives: add questions on other nodes, or pass num_hard_negatives=0')
+    def filled(pair):
+        missing = num_negatives - len(pair.negatives)
+        drawn = drawn_for(pair, missing) if missing > 0 else []
+        texts = pair.negatives + [positive[node_id] for node_id in drawn]
+        ids = pair.negative_ids + drawn
+        return pair._replace(negatives=texts[:num_negatives], negative_ids=ids[:num_negatives])
     return [filled(pair) for pair in pairs]
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #178998d4

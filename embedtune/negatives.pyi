@@ -22,29 +22,45 @@ def _window_scores(retriever: DenseRetriever, queries: list[str], by_words: bool
     """For each query the score of every window: its cosine, or by the words they share."""
     ...
 
+def _near_best(retriever: DenseRetriever, node_id: str, scores: np.ndarray, margin: float) -> tuple[str, list[str]]:
+    """The window of a node that a question scores highest, and those within `margin` of it."""
+    ...
+
 def _near_windows(model: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, window='auto', margin: float=0.1, by_words: bool=False, show_progress=False) -> tuple[list[_TrainingPair], list[list[str]]]:
-    """Every judgement of `dataset` with the best window of its node, and the windows of the node that come close to it."""
+    """Every judgement of `dataset` with the best window of its node, and the windows that come close to it."""
     ...
 
 def _shingle_table(texts: list[str]):
     """Which runs of words each text has; a run's column is its hash."""
     ...
 
+def _common_runs(table, few: int=5) -> np.ndarray:
+    """Which runs of words stand in more than a few nodes, and so say nothing about any of them."""
+    ...
+
+def _telling_runs(table, common: np.ndarray):
+    """The table without the runs that are common."""
+    ...
+
 def _shared_share(table, others: list[str]) -> np.ndarray:
     """For each of `others` the share of each text's runs of words that it has too."""
     ...
 
+def _runs_of_nodes(table, sizes: np.ndarray):
+    """The runs of each node: those that any of its windows has."""
+    ...
+
 class _JudgedModel:
-    """What the miner asks of a model; its texts are the numbers of questions and windows, and a pair that may not be scores −inf."""
+    """A model for the miner: its texts are numbers of questions and windows; what may not be scores −inf."""
+    asked: Any
+    place: Any
+    sizes: Any
     answers: Any
+    table: Any
     repeats: Any
     judged: Any
     max_shared: Any
-    asked: Any
     vectors: Any
-    place: Any
-    sizes: Any
-    table: Any
     starts: Any
     device = 'cpu'
 
@@ -60,7 +76,7 @@ class _JudgedModel:
         ...
 
     def similarity(self, queries, windows):
-        """The cosines of the questions and each node's best window; −inf for all other windows, and for what is ruled out."""
+        """The cosines of the questions and each node's best window; −inf for others and what is ruled out."""
         ...
 
     def similarity_pairwise(self, queries, windows):
@@ -90,23 +106,11 @@ def _mine_pairs(retriever: DenseRetriever, pairs: list[_TrainingPair], max_share
     ...
 
 def mine_hard_negatives(dataset: EmbeddingQAFinetuneDataset, model: EmbeddingModel, num_negatives: int=5, relative_margin: float=0.05, range_min: int=0, range_max: int | None=None, max_score: float | None=None, window='auto', max_shared: float=0.1, show_progress: bool=False) -> list[_MinedPair]:
-    """Every judgement of `dataset` with hard negatives, nearest first; warns where there are fewer than wanted."""
-    ...
-
-def _random_scores(retriever: DenseRetriever, pairs, seed: int=42) -> np.ndarray:
-    """For each pair the cosine of its question and one window, drawn from all nodes but its own."""
-    ...
-
-def _draw_shares(ax, **values):
-    """Draw a histogram of each of `values`, in percent of its own numbers."""
-    ...
-
-def _plot_hardness(pairs: list[_MinedPair], random_negatives: np.ndarray, relative_margin: float, axes=None):
-    """Two axes: the cosines of positives, mined and random negatives; and the negatives' as a share of their positive's, with the margin."""
+    """Every judgement of `dataset` with hard negatives, nearest first; warns where too few are found."""
     ...
 
 def _fill_negatives(pairs: list[_MinedPair], num_negatives: int, seed: int=42) -> list[_MinedPair]:
-    """The pairs with exactly `num_negatives` negatives; missing ones are positives of questions on other nodes. `EmbedtuneError` if there is none."""
+    """The pairs, all with `num_negatives` negatives; missing ones are positives of questions on other nodes."""
     ...
 
 def _training_columns(pairs) -> dict[str, list[str]]:

@@ -36,8 +36,10 @@ def _nudge_n(
     along = (vectors*pulls).sum(1, keepdims=True)
     across = pulls - along*vectors
     side = np.linalg.norm(across, axis=1, keepdims=True)
-    angle = np.minimum(np.arctan2(side, along), 2*np.arcsin(min(gamma, 2)/2))
-    return np.where(side > 1e-9, vectors*np.cos(angle) + across/np.maximum(side, 1e-12)*np.sin(angle), vectors)
+    farthest = 2*np.arcsin(min(gamma, 2)/2) # the angle whose chord is as long as that
+    angle = np.minimum(np.arctan2(side, along), farthest)
+    turned = vectors*np.cos(angle) + across/np.maximum(side, 1e-12)*np.sin(angle)
+    return np.where(side > 1e-9, turned, vectors)
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #f1d35c30
 def _pulls(
@@ -46,13 +48,27 @@ def _pulls(
 ) -> np.ndarray: # float32 (windows, d)
     "For each window the sum of the vectors of the questions whose answer it seems to hold."
     total = np.zeros_like(retriever.vectors)
-    for query_id, vector in zip(dataset.queries, encode(retriever.model, list(dataset.queries.values()), 'query')):
+    asked = encode(retriever.model, list(dataset.queries.values()), 'query')
+    for query_id, vector in zip(dataset.queries, asked):
         for node_id in dict.fromkeys(dataset.relevant_docs[query_id]):
             own = retriever.spans[node_id]
-            total[own.start + int((retriever.vectors[own] @ vector).argmax())] += vector
+            nearest = int((retriever.vectors[own] @ vector).argmax())
+            total[own.start + nearest] += vector
     return total
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #d05db083
+def _check_known(
+    retriever, # over a corpus
+    dataset: EmbeddingQAFinetuneDataset, # whose questions should be on it
+):
+    "`EmbedtuneError` if a question is answered by a node that the retriever does not have."
+    judged = {node_id for ids in dataset.relevant_docs.values() for node_id in ids}
+    missing = judged - set(retriever.ids)
+    if not missing: return
+    raise EmbedtuneError('nudge: expected questions on the corpus of the retriever, '
+                         f'got one on "{min(missing)}", which is not in it')
+
+# %% ../nbs/5_black_box/42_nudge.ipynb #d55672eb
 def _nudged(
     retriever, # a `DenseRetriever`, or a `MeanRetriever` of such; stays as it is
     dataset: EmbeddingQAFinetuneDataset, # questions on its corpus
@@ -60,9 +76,10 @@ def _nudged(
     move=_nudge_n, # or `_nudge_m`
 ):
     "The retriever with the vectors of answering windows moved."
-    if missing := {node_id for ids in dataset.relevant_docs.values() for node_id in ids} - set(retriever.ids):
-        raise EmbedtuneError(f'nudge: expected questions on the corpus of the retriever, got one on "{min(missing)}", which is not in it')
-    if isinstance(retriever, MeanRetriever): return MeanRetriever([_nudged(part, dataset, gamma, move) for part in retriever.parts], retriever.name)
+    _check_known(retriever, dataset)
+    if isinstance(retriever, MeanRetriever):
+        parts = [_nudged(part, dataset, gamma, move) for part in retriever.parts]
+        return MeanRetriever(parts, retriever.name)
     moved = copy.copy(retriever)
     moved.vectors = move(retriever.vectors, _pulls(retriever, dataset), gamma).astype(np.float32)
     return moved
@@ -73,28 +90,31 @@ def _split_questions(
     share: float = .5, # of the questions of each node that go into the second part
     seed: int = 42, # of the draw
 ) -> list[EmbeddingQAFinetuneDataset]: # two, over the same corpus
-    "The dataset in two parts; of a node with several questions both have some, and the first has at least one."
+    "The dataset in two parts, cut by questions; of a node with several questions both parts have some."
     rng, of_node, second = random.Random(seed), {}, set()
-    for query_id, node_ids in dataset.relevant_docs.items(): of_node.setdefault(node_ids[0], []).append(query_id)
-    for query_ids in of_node.values(): second |= set(rng.sample(query_ids, min(len(query_ids) - 1, round(share*len(query_ids)))))
-    if not second: raise EmbedtuneError('nudge: expected nodes with several questions, got one each: nothing can be held out')
-    return [dataset.only(queries=dataset.queries.keys() - second), dataset.only(queries=second)]
+    for query_id, node_ids in dataset.relevant_docs.items():
+        of_node.setdefault(node_ids[0], []).append(query_id)
+    for query_ids in of_node.values():
+        n = min(len(query_ids) - 1, round(share*len(query_ids)))
+        second |= set(rng.sample(query_ids, n))
+    if second: return [dataset.only(queries=dataset.queries.keys() - second), dataset.only(queries=second)]
+    raise EmbedtuneError('nudge: expected nodes with several questions, got one each: nothing can be held out'
+                         '; pass more questions')
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #e6fa6a2d
 _GAMMAS = (0., .1, .2, .3, .4, .5, .6, .8, 1.)
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #ca7116ea
-def _gamma_curve(
+def _best_gamma(
     retriever, # by vectors, over the corpus of the questions; stays as it is
-    known: EmbeddingQAFinetuneDataset, # what moves the vectors
-    asked: dict, # name -> dataset over the same corpus
+    dataset: EmbeddingQAFinetuneDataset, # nodes with several questions
     move=_nudge_n, # or `_nudge_m`
-    gammas=_GAMMAS, # distances to try
-): # pandas DataFrame: a row for each gamma, a column for each dataset
-    "MRR@10 by distance."
-    import pandas as pd
-    rows = [{name: evaluate(moved, dataset).mrr(10) for name, dataset in asked.items()} for moved in (_nudged(retriever, known, gamma, move) for gamma in gammas)]
-    return pd.DataFrame(rows, pd.Index(gammas, name='gamma'))
+    gammas=_GAMMAS, # distances to choose from
+) -> float:
+    "The distance at which held-out questions on the same nodes have the highest MRR@10."
+    known, held_out = _split_questions(dataset)
+    found = [evaluate(_nudged(retriever, known, gamma, move), held_out).mrr(10) for gamma in gammas]
+    return float(gammas[int(np.argmax(found))])
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #eacf9c0e
 def nudge(
@@ -104,6 +124,4 @@ def nudge(
     gammas=_GAMMAS, # distances to choose from
 ): # a retriever
     "The retriever with its vectors moved by all questions, as far as is best for held-out ones."
-    known, held_out = _split_questions(dataset)
-    curve = _gamma_curve(retriever, known, dict(held_out=held_out), move, gammas)
-    return _nudged(retriever, dataset, float(curve.held_out.idxmax()), move)
+    return _nudged(retriever, dataset, _best_gamma(retriever, dataset, move, gammas), move)

@@ -16,17 +16,21 @@ def _pulls(retriever, dataset: EmbeddingQAFinetuneDataset) -> np.ndarray:
     """For each window the sum of the vectors of the questions whose answer it seems to hold."""
     ...
 
+def _check_known(retriever, dataset: EmbeddingQAFinetuneDataset):
+    """`EmbedtuneError` if a question is answered by a node that the retriever does not have."""
+    ...
+
 def _nudged(retriever, dataset: EmbeddingQAFinetuneDataset, gamma: float, move=...):
     """The retriever with the vectors of answering windows moved."""
     ...
 
 def _split_questions(dataset: EmbeddingQAFinetuneDataset, share: float=0.5, seed: int=42) -> list[EmbeddingQAFinetuneDataset]:
-    """The dataset in two parts; of a node with several questions both have some, and the first has at least one."""
+    """The dataset in two parts, cut by questions; of a node with several questions both parts have some."""
     ...
 _GAMMAS: Any
 
-def _gamma_curve(retriever, known: EmbeddingQAFinetuneDataset, asked: dict, move=..., gammas=...):
-    """MRR@10 by distance."""
+def _best_gamma(retriever, dataset: EmbeddingQAFinetuneDataset, move=..., gammas=...) -> float:
+    """The distance at which held-out questions on the same nodes have the highest MRR@10."""
     ...
 
 def nudge(retriever, dataset: EmbeddingQAFinetuneDataset, move=..., gammas=...):
