@@ -238,7 +238,7 @@ def run(self: Migration,
     with tqdm(total=len(left), desc='migrating', unit='node', disable=not show_progress) as bar:
         for some in (left[i:i+batch] for i in range(0, len(left), batch)):
             made = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in some})
-            for part in made.parts: part.vectors
+            made.embed()
             done = done + some
             _write_json(dict(model=fingerprint(self.new), done=done), self.output_path/_PROGRESS)
             bar.update(len(some))
@@ -251,6 +251,6 @@ def retriever(self: Migration) -> _MixedRetriever:
     old, done = self.models[0], self.state['done']
     texts = [self.old.corpus[node_id] for node_id in done or self.order[:256]]
     adapter = self.adapter or align(old, self.new, texts)
-    for part in self.old.parts: part.model = _aligned(old, self.new, adapter)
+    aligned = self.old.asked_by(_aligned(old, self.new, adapter))
     new = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in done}) if done else None
-    return _MixedRetriever(self.old, new)
+    return _MixedRetriever(aligned, new)

@@ -47,7 +47,7 @@ def _window_scores(
     by_words: bool, # by BM25, without embedding anything
 ): # yields n float arrays (windows,)
     "For each query the score of every window: its cosine, or by the words they share."
-    texts = retriever.index[0]
+    texts = retriever.texts
     if by_words: return BM25Retriever({str(i): text for i, text in enumerate(texts)}).node_scores(queries)
     return (retriever.vectors @ query for query in encode(retriever.model, queries, 'query'))
 
@@ -63,7 +63,7 @@ def _near_windows(
     "Every judgement of `dataset` with the best window of its node, and the windows of the node that come close to it."
     judged, pairs, choices = {node_id for ids in dataset.relevant_docs.values() for node_id in ids}, [], []
     retriever = DenseRetriever(model, {i: text for i, text in dataset.corpus.items() if i in judged}, window=window, show_progress=show_progress)
-    texts = retriever.index[0]
+    texts = retriever.texts
     for (query_id, query), scores in zip(dataset.queries.items(), _window_scores(retriever, list(dataset.queries.values()), by_words)):
         for node_id in dict.fromkeys(dataset.relevant_docs[query_id]):
             span = retriever.spans[node_id]
@@ -99,9 +99,10 @@ class _JudgedModel:
         judged: list[set[str]], # for each question the nodes that answer it
         max_shared: float, # share of a window's runs of words that may stand in such a node
     ):
-        (texts, self.starts), self.judged, self.max_shared = retriever.index, judged, max_shared
+        texts, self.starts = retriever.texts, retriever.starts
+        self.judged, self.max_shared = judged, max_shared
         self.asked, self.vectors = encode(retriever.model, queries, 'query'), retriever.vectors
-        self.place, self.sizes = {node_id: i for i, node_id in enumerate(retriever.ids)}, np.diff([*self.starts, len(texts)])
+        self.place, self.sizes = {node_id: i for i, node_id in enumerate(retriever.ids)}, retriever.sizes
         self.answers = ['\n'.join(retriever.corpus[node_id] for node_id in ids) for ids in judged]
         self.table, first = _shingle_table(texts), {text: i for i, text in reversed(list(enumerate(texts)))}
         self.repeats = np.array([first[text] != i for i, text in enumerate(texts)])
@@ -192,7 +193,7 @@ def _mine_pairs(
     **settings, # for `_nearest_allowed`
 ) -> list[_MinedPair]:
     "The pairs with their hard negatives."
-    judged, texts = _judged_by_text(pairs), retriever.index[0]
+    judged, texts = _judged_by_text(pairs), retriever.texts
     model = _JudgedModel(retriever, list(judged), list(judged.values()), max_shared)
     query = {text: i for i, text in enumerate(judged)}
     rows = [(query[p.query], texts.index(p.positive, retriever.spans[p.node_id].start)) for p in pairs]
@@ -234,8 +235,8 @@ def _random_scores(
     seed: int = 42, # of the draw
 ) -> np.ndarray: # (n_pairs,) float32
     "For each pair the cosine of its question and one window, drawn from all nodes but its own."
-    rng, judged, (texts, starts) = np.random.default_rng(seed), _judged_by_text(pairs), retriever.index
-    node = np.repeat(retriever.ids, np.diff([*starts, len(texts)]))
+    rng, judged = np.random.default_rng(seed), _judged_by_text(pairs)
+    node = np.repeat(retriever.ids, retriever.sizes)
     drawn = [rng.choice(np.flatnonzero(~np.isin(node, list(judged[pair.query])))) for pair in pairs]
     return np.sum(encode(retriever.model, [pair.query for pair in pairs], 'query')*retriever.vectors[drawn], axis=1)
 

@@ -38,6 +38,7 @@ class _JudgedModel:
     """What the miner asks of a model; its texts are the numbers of questions and windows, and a pair that may not be scores −inf."""
     answers: Any
     repeats: Any
+    starts: Any
     judged: Any
     max_shared: Any
     asked: Any
@@ -45,7 +46,6 @@ class _JudgedModel:
     place: Any
     sizes: Any
     table: Any
-    starts: Any
     device = 'cpu'
 
     def __init__(self, retriever: DenseRetriever, queries: list[str], judged: list[set[str]], max_shared: float):

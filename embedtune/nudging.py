@@ -6,7 +6,7 @@
 __all__ = ['nudge']
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #6ea34c4d
-import copy, random
+import random
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError
 from .embedding import encode
 from .evaluation import evaluate
-from .retrieval import MeanRetriever
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #7ea41eee
 def _nudge_m(
@@ -62,10 +61,9 @@ def _nudged(
     "The retriever with the vectors of answering windows moved."
     if missing := {node_id for ids in dataset.relevant_docs.values() for node_id in ids} - set(retriever.ids):
         raise EmbedtuneError(f'nudge: expected questions on the corpus of the retriever, got one on "{min(missing)}", which is not in it')
-    if isinstance(retriever, MeanRetriever): return MeanRetriever([_nudged(part, dataset, gamma, move) for part in retriever.parts], retriever.name)
-    moved = copy.copy(retriever)
-    moved.vectors = move(retriever.vectors, _pulls(retriever, dataset), gamma).astype(np.float32)
-    return moved
+    def moved(part):
+        part.vectors = move(part.vectors, _pulls(part, dataset), gamma).astype(np.float32)
+    return retriever.changed(moved)
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #99fc3321
 def _split_questions(

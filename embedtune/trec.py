@@ -8,7 +8,7 @@ __all__ = ['save_qrels', 'save_run', 'load_qrels', 'load_run', 'evaluation_of']
 # %% ../nbs/2_search/16_trec.ipynb #7bb6f5ab
 import numpy as np
 
-from .dataset import EmbeddingQAFinetuneDataset
+from .dataset import EmbeddingQAFinetuneDataset, _check_written_by
 from .core import EmbedtuneError, _check_count, _write_text
 from .evaluation import _KEPT, Evaluation, _average_precision, _hit, _precision, _ranks_of, _recall, _reciprocal_rank
 
@@ -302,12 +302,19 @@ def evaluation_of(
     n_corpus: int,       # nodes that were searched
     min_grade: int = 1,  # grade from which a node is relevant
     seconds: float = 0., # wall time of the search, where it is known
+    written_by: str | dict[str, str] | None = None, # who wrote the queries, as a dataset says it; None: unknown
 ) -> Evaluation:
     "The ranks of all relevant nodes in the run; as deep as its longest list."
     _check_run(run)
     _check_qrels(qrels)
-    relevant = {query_id: ids for query_id, judged in qrels.items() if (ids := _relevant_nodes(judged, min_grade))}
-    if not run.keys() & relevant.keys(): raise EmbedtuneError(f'the run answers no query that has a node of grade {min_grade} or more; are run and qrels of the same collection?')
+    relevant = {query_id: _relevant_nodes(judged, min_grade) for query_id, judged in qrels.items()}
+    relevant = {query_id: ids for query_id, ids in relevant.items() if ids}
+    if not run.keys() & relevant.keys():
+        raise EmbedtuneError(f'the run answers no query that has a node of grade {min_grade} or more; '
+                             'are run and qrels of the same collection?')
+    if written_by is not None: _check_written_by(written_by, relevant)
     found = {query_id: [i for i, _ in run.get(query_id, [])] for query_id in relevant}
     ranks = {query_id: _ranks_of(found[query_id], ids) for query_id, ids in relevant.items()}
-    return Evaluation(name, ranks, n_corpus, seconds, max(map(len, run.values())), {query_id: ids[:_KEPT] for query_id, ids in found.items()})
+    depth = max(map(len, run.values()))
+    first = {query_id: ids[:_KEPT] for query_id, ids in found.items()}
+    return Evaluation(name, ranks, n_corpus, seconds, depth, first, written_by)

@@ -317,7 +317,7 @@ def _plot_intervals(
         low, high = middle(bootstrap_means(values, labels, 2000))
         x, mean = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width, values.mean(0)
         ax.bar(x, mean, width, yerr=np.maximum([mean - low, high - mean], 0), capsize=3, label=e.name, color=str(np.linspace(.95, .55, len(evaluations))[i]), edgecolor='.2', hatch=_HATCHES[i % len(_HATCHES)])
-    ax.set(ylim=(0, 1), ylabel=f'mean over {len(labels):,} questions')
+    ax.set(ylim=(0, 1), ylabel=f'mean over {len(labels):,} questions\n{evaluations[0].whose}')
     ax.set_xticks(range(len(metrics)), metrics)
     ax.legend(ncols=3, frameon=False, loc='lower center', bbox_to_anchor=(.5, 1))
     return ax
@@ -333,7 +333,8 @@ def plot_differences(
     ax = ax or _plt_axes((7, .6 + .32*len(rows)))
     for y, (_, d) in enumerate(rows): ax.errorbar(100*d.mean, y, xerr=[[100*max(0, d.mean - d.low)], [100*max(0, d.high - d.mean)]], marker='o', color='.2', capsize=3)
     ax.axvline(0, color='.6', linestyle='--')
-    ax.set(xlabel='gain (points), with its 95 % interval')
+    whose = ' / '.join(dict.fromkeys(v.whose for v in verdicts))
+    ax.set(xlabel=f'gain (points), with its 95 % interval\non questions {whose}')
     ax.set_yticks(range(len(rows)), [name for name, _ in rows])
     ax.invert_yaxis()
     return ax
@@ -367,7 +368,8 @@ def _plot_ranks(
     points, counts = np.unique(np.where(np.isfinite(ranks), ranks, last), axis=0, return_counts=True)
     ax.scatter(*points.T, s=12*counts**.5, color='.3', alpha=.6)
     ax.axline((1, 1), (10, 10), color='.6', linestyle='--')
-    ax.set(xscale='log', yscale='log', xlabel=f'rank of the answer, {before.name}', ylabel=f'rank of the answer, {after.name}')
+    ax.set(xscale='log', xlabel=f'rank of the answer, {before.name}\n(questions {before.whose})')
+    ax.set(yscale='log', ylabel=f'rank of the answer, {after.name}')
     return ax
 
 # %% ../nbs/2_search/15_verdict.ipynb #82f9b831
@@ -454,7 +456,7 @@ def _plot_gain(
         mean = 100*gains[part].mean()
         ax.errorbar(words[part].mean(), mean, yerr=[[max(0, mean - low)], [max(0, high - mean)]], marker='o', color='.2', capsize=3)
     ax.axhline(0, color='.6', linestyle='--')
-    ax.set(xlabel='words of the question', ylabel=f'gain in {metric} (points)')
+    ax.set(xlabel=f'words of the question\n(questions {before.whose})', ylabel=f'gain in {metric} (points)')
     return ax
 
 # %% ../nbs/2_search/15_verdict.ipynb #2a95fdf0
@@ -481,6 +483,6 @@ def _plot_scores(
     edges = np.histogram_bin_edges(pairs, 30)
     for column, label, style in ((0, 'best relevant node', dict(color='.75')), (1, 'best other node', dict(facecolor='none', edgecolor='.1', hatch='///'))):
         ax.hist(pairs[:, column], edges, label=label, **style)
-    ax.set(xlabel=f'score, {retriever.name}', ylabel='questions')
+    ax.set(xlabel=f'score, {retriever.name}', ylabel=f'questions {dataset.whose}')
     ax.legend(frameon=False)
     return ax
