@@ -35,10 +35,10 @@ def _nodes_of(
 ): # list of `Node`
     "The nodes of the documents on the command line."
     from embedtune.documents import load_documents
-    from embedtune.embedding import load_model
+    from embedtune.precision import load_model
     from embedtune.nodes import split_nodes
     overlap = getattr(args, 'chunk_overlap', 0)
-    return split_nodes(load_documents(args.documents), load_model(args.model).tokenizer, chunk_size=args.chunk_size, chunk_overlap=overlap)
+    return split_nodes(load_documents(args.documents), load_model(args.model, bare=True).tokenizer, chunk_size=args.chunk_size, chunk_overlap=overlap)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #8e6596bd
 def _nodes_command(
@@ -91,7 +91,8 @@ def _adapter_command(
     "Tune an adapter over a model, also one behind an API; stored vectors stay as they are."
     from embedtune.adapter import EmbeddingAdapterFinetuneEngine
     from embedtune.dataset import EmbeddingQAFinetuneDataset
-    from embedtune.embedding import OpenAIEmbedding, load_model
+    from embedtune.embedding import OpenAIEmbedding
+    from embedtune.precision import load_model
     from embedtune.layers import LinearLayer, LowRank, Scale, TwoLayerNN
     kinds = {'linear': LinearLayer, 'low-rank': LowRank, 'scale': Scale, 'two-layer': TwoLayerNN}
     model = OpenAIEmbedding(args.openai_embeddings, max_usd=args.max_usd, max_requests=args.max_requests) if args.openai_embeddings else load_model(args.model)
@@ -108,16 +109,16 @@ def _evaluate_command(
     "Compare BM25 and models on the questions of a dataset."
     from embedtune.dataset import EmbeddingQAFinetuneDataset
     from embedtune.leakage import require_no_leakage
-    from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
+    from embedtune.embedding import CachedEmbedding, OpenAIEmbedding
     from embedtune.evaluation import compare, evaluate, to_markdown
-    from embedtune.precision import half_precision
+    from embedtune.precision import load_model
     from embedtune.ladders import _file_name
     from embedtune.retrieval import BM25Retriever
     from embedtune.search import _RETRIEVER, load_retriever
     dataset = EmbeddingQAFinetuneDataset.from_json(args.dataset)
     if args.train_dataset: require_no_leakage(EmbeddingQAFinetuneDataset.from_json(args.train_dataset), dataset, args.allow_leakage)
     candidates = {'BM25': lambda: BM25Retriever(dataset.corpus)}
-    candidates |= {model: lambda model=model: CachedEmbedding(half_precision(load_model(model))) for model in args.models}
+    candidates |= {model: lambda model=model: load_model(model) for model in args.models}
     candidates |= {f'{model} as shipped': lambda model=model: load_retriever(model, dataset.corpus) for model in args.models if (Path(model)/_RETRIEVER).is_file()}
     if args.openai_embeddings: candidates[args.openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(args.openai_embeddings))
     evaluations = [evaluate(make(), dataset, name=name, show_progress=True) for name, make in candidates.items()]

@@ -11,7 +11,7 @@ import copy
 from .dataset import EmbeddingQAFinetuneDataset
 from .samples import DataUnavailable, arxiv_abstracts
 from .core import EmbedtuneError
-from .embedding import load_model
+from .precision import _bare, load_model
 from .evaluation import evaluate
 from .queries import report_questions
 
@@ -22,7 +22,8 @@ def merge(
     alpha: float = 0.8, # share of the tuned model's weights; 0: the base, 1: the tuned model
 ): # a SentenceTransformer
     "A model whose weights are alpha × those of `tuned` + (1 − alpha) × those of `base`; `EmbedtuneError` where they do not match."
-    base, tuned = (load_model(model) if not hasattr(model, 'state_dict') else model for model in (base, tuned))
+    loaded = lambda model: _bare(model) if hasattr(model, 'state_dict') else load_model(model, bare=True)
+    base, tuned = loaded(base), loaded(tuned)
     old, new = base.state_dict(), tuned.state_dict()
     if not 0 <= alpha <= 1: raise EmbedtuneError(f'merge: alpha is a share from 0 (the base) to 1 (the tuned model), not {alpha!r}')
     strange = next((name for name in old.keys() | new.keys() if name not in old or name not in new or old[name].shape != new[name].shape), None)

@@ -14,9 +14,9 @@ import numpy as np
 
 from .core import EmbedtuneError, _read_json, _write_json
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import CachedEmbedding, EmbeddingModel, load_model
+from .embedding import EmbeddingModel
 from .evaluation import evaluate
-from .precision import half_precision
+from .precision import load_model
 from .retrieval import BM25Retriever, DenseRetriever, HybridRetriever, Retriever, Search
 
 # %% ../nbs/2_search/14_search.ipynb #b50a557f
@@ -113,4 +113,4 @@ def load_retriever(
 ) -> Retriever:
     "The retriever that was saved with a model, over a corpus; its vectors are cached. `EmbedtuneError` if none was saved."
     settings = load_search(path)
-    return settings.retriever(CachedEmbedding(half_precision(load_model(path, device=device), bf16)), corpus, name)
+    return settings.retriever(load_model(path, device=device, bf16=bf16), corpus, name)
