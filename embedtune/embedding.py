@@ -57,9 +57,13 @@ def _check_vectors(
 ) -> np.ndarray: # float32 (n, d)
     "`vectors` as float32; `EmbedtuneError` unless there are `n` of one length, all finite."
     try: vectors = np.asarray(vectors, dtype=np.float32)
-    except (TypeError, ValueError): raise EmbedtuneError(f'{who}: expected {n} vectors of one length, got some that differ in length or are no numbers') from None
-    if vectors.ndim != 2 or len(vectors) != n: raise EmbedtuneError(f'{who}: expected an array of shape ({n}, d), got {vectors.shape}')
-    if not np.isfinite(vectors).all(): raise EmbedtuneError(f'{who}: expected finite numbers, got NaN or infinity')
+    except (TypeError, ValueError):
+        raise EmbedtuneError(f'{who}: expected {n} vectors of one length, got some that differ in length or '
+                             'are no numbers') from None
+    if vectors.ndim != 2 or len(vectors) != n:
+        raise EmbedtuneError(f'{who}: expected an array of shape ({n}, d), got {vectors.shape}')
+    if not np.isfinite(vectors).all():
+        raise EmbedtuneError(f'{who}: expected finite numbers, got NaN or infinity')
     return vectors
 
 # %% ../nbs/2_search/10_embedding.ipynb #fe1e85e8
@@ -71,7 +75,8 @@ def encode(
     show_progress: bool = False, # show a bar, if the model has one
 ) -> np.ndarray: # float32 (n, d), every row of length 1
     "The unit vectors of `texts`, whichever kind of model it is."
-    if role not in ('query', 'document'): raise EmbedtuneError(f"encode: expected the role 'query' or 'document', got {role!r}")
+    if role not in ('query', 'document'):
+        raise EmbedtuneError(f"encode: expected the role 'query' or 'document', got {role!r}")
     if not (texts := list(texts)): return np.zeros((0, 0), np.float32)
     method = getattr(model, f'encode_{role}')
     if hasattr(model, 'embed'): vectors = model.embed(texts, role, batch_size=batch_size, show_progress=show_progress)
@@ -114,10 +119,13 @@ def _check_model_folder(
 ) -> None:
     "Raises `EmbedtuneError` unless `folder` looks like a model with its weights as safetensors."
     if not any((folder/name).is_file() for name in ('modules.json', 'config.json')):
-        raise EmbedtuneError(f'{folder} is no embedding model: expected a folder with a modules.json or config.json, as SentenceTransformer.save writes it')
+        raise EmbedtuneError(f'{folder} is no embedding model: expected a folder with a modules.json or '
+                             'config.json, as SentenceTransformer.save writes it')
     for weights in folder.rglob('pytorch_model*.bin'):
         if not any(weights.parent.glob('*.safetensors')):
-            raise EmbedtuneError(f'{weights} is a pickle, which can run code when loaded: expected model.safetensors; save the model again with a current sentence-transformers')
+            raise EmbedtuneError(f'{weights} is a pickle, which can run code when loaded: expected '
+                                 'model.safetensors; save the model again with a current '
+                                 'sentence-transformers')
 
 # %% ../nbs/2_search/10_embedding.ipynb #fced03e4
 def _load_transformer(
@@ -131,7 +139,8 @@ def _load_transformer(
     elif name in (DEFAULT_MODEL, DEFAULT_MODEL.split('/')[1]): folder = bundled_model('embedding')
     elif folder.is_absolute() or folder.exists():
         got = 'a file' if folder.exists() else 'no such folder'
-        raise EmbedtuneError(f'cannot load the embedding model "{name}": expected a folder with a model, got {got}')
+        raise EmbedtuneError(f'cannot load the embedding model "{name}": expected a folder with a model, got '
+                             f'{got}')
     local = folder.is_dir()
     offline = local or not _hub_answers(name)
     options = dict(device=device, local_files_only=offline, model_kwargs={'use_safetensors': True})
@@ -142,7 +151,8 @@ def _load_transformer(
         if not local:
             expected = 'a folder with a model, or an id that the hub (if it can be reached) or its cache on this machine knows'
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise EmbedtuneError(f'cannot load the embedding model "{name}": expected {expected}; {said}') from None
+        raise EmbedtuneError(f'cannot load the embedding model "{name}": expected {expected}; '
+                             f'{said}') from None
 
 # %% ../nbs/2_search/10_embedding.ipynb #e1cfd93a
 def _tokenizer_settings(
@@ -173,7 +183,9 @@ def fingerprint(
     "A name for exactly this model: models of one fingerprint give the same vectors, wherever they were loaded from."
     if not _is_sentence_transformer(model):
         own = getattr(model, 'fingerprint', None)
-        if not own: raise EmbedtuneError(f'{type(model).__name__} has no fingerprint: give it an attribute `fingerprint`, a text that changes whenever its vectors do')
+        if not own:
+            raise EmbedtuneError(f'{type(model).__name__} has no fingerprint: give it an attribute '
+                                 '`fingerprint`, a text that changes whenever its vectors do')
         return str(own)
     import torch
     digest = hashlib.sha256(json.dumps(_model_settings(model), sort_keys=True, default=str).encode())
@@ -264,7 +276,8 @@ def connect(self: OpenAIEmbedding):
     "The `openai` client, made for the first request; `EmbedtuneError` if OpenAI is meant and there is no key."
     import openai
     if not self._key and self.host == 'api.openai.com':
-        raise EmbedtuneError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or give the base_url of another server')
+        raise EmbedtuneError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or give the '
+                             'base_url of another server')
     if self._client is None: self._client = openai.OpenAI(base_url=self.base_url, api_key=self._key or 'none', **self._options)
     return self._client
 
@@ -297,13 +310,16 @@ def request(
     try:
         reply = self.connect().embeddings.create(model=self.model, input=[text or ' ' for text in texts], **options)
         used = getattr(getattr(reply, 'usage', None), 'prompt_tokens', None) or tokens
-    except (openai.OpenAIError, UnicodeError, json.JSONDecodeError) as error: raise self.explain(error) from None
+    except (openai.OpenAIError, UnicodeError, json.JSONDecodeError) as error:
+        raise self.explain(error) from None
     finally: self.usage.settle(held, used)
     try: found = {item.index: item.embedding for item in reply.data}
     except (AttributeError, TypeError):
-        raise EmbedtuneError(f"{self.name} answered, but not in the OpenAI protocol: check that the base URL is the API's (it often ends in /v1)") from None
+        raise EmbedtuneError(f"{self.name} answered, but not in the OpenAI protocol: check that the base URL "
+                             "is the API's (it often ends in /v1)") from None
     if len(reply.data) != len(texts) or set(found) != set(range(len(texts))):
-        raise EmbedtuneError(f'{self.name}: expected {len(texts)} vectors numbered from 0, got {len(reply.data)} numbered {sorted(found, key=str)[:5]}')
+        raise EmbedtuneError(f'{self.name}: expected {len(texts)} vectors numbered from 0, got '
+                             f'{len(reply.data)} numbered {sorted(found, key=str)[:5]}')
     return [found[i] for i in range(len(texts))]
 
 # %% ../nbs/2_search/10_embedding.ipynb #6f9e875a
@@ -349,7 +365,10 @@ def find(
 ) -> list[int]: # n positions in `vectors`
     "Where the texts are; `EmbedtuneError` if some are not there."
     missing = [text for text in texts if text not in self.rows]
-    if missing: raise EmbedtuneError(f'{self.name}: expected texts with a vector, got {len(missing)} of {len(texts)} without, such as {missing[0][:60]!r}; embed them with the same model and add them')
+    if missing:
+        raise EmbedtuneError(f'{self.name}: expected texts with a vector, got {len(missing)} of {len(texts)} '
+                             f'without, such as {missing[0][:60]!r}; embed them with the same model and add '
+                             'them')
     return [self.rows[text] for text in texts]
 
 # %% ../nbs/2_search/10_embedding.ipynb #4ae75e46
@@ -368,7 +387,8 @@ def load(
             table = pd.read_parquet(path, columns=['text', 'vector'])
             texts, vectors = table['text'].tolist(), np.stack(table['vector'])
     except (OSError, ValueError, KeyError) as error:
-        raise EmbedtuneError(f'{path}: expected .npz with texts and vectors, or .parquet with the columns text and vector, got {" ".join(str(error).split())[:120]}') from None
+        raise EmbedtuneError(f'{path}: expected .npz with texts and vectors, or .parquet with the columns '
+                             f'text and vector, got {" ".join(str(error).split())[:120]}') from None
     return cls(texts, vectors, path.stem)
 
 # %% ../nbs/2_search/10_embedding.ipynb #1803fd1c
@@ -392,11 +412,14 @@ def open(self: VectorCache):
     try:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=60)) as db, db:
-            db.execute('CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, dim INTEGER NOT NULL, vector BLOB NOT NULL)')
+            db.execute('CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, dim INTEGER NOT NULL, '
+                       'vector BLOB NOT NULL)')
             yield db
-    except (sqlite3.OperationalError, OSError) as error: raise EmbedtuneError(f'vector cache {self.path} cannot be used: {error}') from None
+    except (sqlite3.OperationalError, OSError) as error:
+        raise EmbedtuneError(f'vector cache {self.path} cannot be used: {error}') from None
     except sqlite3.DatabaseError as error:
-        raise EmbedtuneError(f'vector cache {self.path} is damaged ({error}): delete the file, its vectors will be computed anew') from None
+        raise EmbedtuneError(f'vector cache {self.path} is damaged ({error}): delete the file, its vectors '
+                             'will be computed anew') from None
 
 # %% ../nbs/2_search/10_embedding.ipynb #e11d61f8
 @patch
@@ -412,7 +435,8 @@ def get(
             rows = db.execute(f'SELECT key, dim, vector FROM vectors WHERE key IN ({",".join("?"*len(some))})', some)
             found |= {key: (dim, blob) for key, dim, blob in rows}
     if any(len(blob) != 4*dim for dim, blob in found.values()):
-        raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short): delete the file, its vectors will be computed anew')
+        raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short): delete the file, '
+                             'its vectors will be computed anew')
     return [np.frombuffer(found[key][1], '<f4') if key in found else None for key in keys]
 
 # %% ../nbs/2_search/10_embedding.ipynb #bfdca347

@@ -54,7 +54,8 @@ def save_index(
 ):
     "Write the vectors, texts and stamp of a retriever."
     path = Path(path)
-    if path.exists() and not _may_hold_index(path): raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    if path.exists() and not _may_hold_index(path):
+        raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
     made = _stamp(retriever)
     path.mkdir(parents=True, exist_ok=True)
     (path/_STAMP).unlink(missing_ok=True)
@@ -69,7 +70,9 @@ def _read_stamp(
     path, # folder of an index
 ) -> dict:
     "The stamp of an index; `EmbedtuneError` if there is none."
-    if not (Path(path)/_STAMP).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no whole index: expected a folder with {_STAMP}, as save_index writes it')
+    if not (Path(path)/_STAMP).is_file():
+        raise EmbedtuneError(f'{str(path)!r} holds no whole index: expected a folder with {_STAMP}, as '
+                             'save_index writes it')
     return _read_json(Path(path)/_STAMP, ['model', 'nodes', 'parts'], [])
 
 # %% ../nbs/6_serving/51_index.ipynb #4ee416db
@@ -80,7 +83,10 @@ def _check_stamp(
 ):
     "Raise `EmbedtuneError` if another model made the vectors."
     asks = _document_fingerprint(model)
-    if asks != made['model']: raise EmbedtuneError(f'the index in {str(path)!r} was made by a model with the fingerprint {made["model"][:12]}…, got one with {asks[:12]}…; open it with that model, or see embedtune.migrate')
+    if asks != made['model']:
+        raise EmbedtuneError(f'the index in {str(path)!r} was made by a model with the fingerprint '
+                             f'{made["model"][:12]}…, got one with {asks[:12]}…; open it with that model, or '
+                             'see embedtune.migrate')
 
 # %% ../nbs/6_serving/51_index.ipynb #00b22727
 def _open_part(
@@ -117,7 +123,9 @@ def open_index(
 def _require_lancedb():
     "The module `lancedb`; `EmbedtuneError` without the extra."
     try: import lancedb, lancedb.index
-    except ImportError: raise EmbedtuneError('an index of LanceDB needs the package lancedb: pip install "embedtune[lancedb]"') from None
+    except ImportError:
+        raise EmbedtuneError('an index of LanceDB needs the package lancedb: pip install '
+                             '"embedtune[lancedb]"') from None
     return lancedb
 
 # %% ../nbs/6_serving/51_index.ipynb #09dde522

@@ -77,8 +77,10 @@ def align(
     kind: str = 'procrustes', # or 'ridge', 'mlp'
 ) -> BaseAdapter: # from the new model's vectors to the old one's room
     "A map for the new model's questions, learned from texts that both models embed."
-    if kind not in ('procrustes', 'ridge', 'mlp'): raise EmbedtuneError(f"align: kind is 'procrustes', 'ridge' or 'mlp', not {kind!r}")
-    if len(texts) < 2: raise EmbedtuneError(f'align: expected two texts or more, better some hundred, got {len(texts)}')
+    if kind not in ('procrustes', 'ridge', 'mlp'):
+        raise EmbedtuneError(f"align: kind is 'procrustes', 'ridge' or 'mlp', not {kind!r}")
+    if len(texts) < 2:
+        raise EmbedtuneError(f'align: expected two texts or more, better some hundred, got {len(texts)}')
     theirs, ours = encode(new, texts), encode(old, texts)
     d_new, d_old = theirs.shape[1], ours.shape[1]
     if kind == 'mlp':
@@ -219,8 +221,11 @@ class Migration:
         self.old, self.models, self.output_path, self.search = open_index(path, old), (old, new), Path(output_path), search
         self.new, self.adapter = CachedEmbedding(new, VectorCache(self.output_path/'vectors.sqlite')), adapter
         self.order = list(order or self.old.ids)
-        if sorted(self.order) != sorted(self.old.ids): raise EmbedtuneError(f'migrate: order must name each of the {len(self.old.ids)} nodes once, got {len(self.order)} names')
-        if (self.output_path/_PROGRESS).is_file() and self.state['model'] != fingerprint(new): raise EmbedtuneError(f'{str(output_path)!r} is a migration to another model; choose a new folder')
+        if sorted(self.order) != sorted(self.old.ids):
+            raise EmbedtuneError(f'migrate: order must name each of the {len(self.old.ids)} nodes once, got '
+                                 f'{len(self.order)} names')
+        if (self.output_path/_PROGRESS).is_file() and self.state['model'] != fingerprint(new):
+            raise EmbedtuneError(f'{str(output_path)!r} is a migration to another model; choose a new folder')
     @property
     def state(self): return _read_json(self.output_path/_PROGRESS, ['model', 'done'], []) if (self.output_path/_PROGRESS).is_file() else dict(done=[])
 

@@ -76,10 +76,12 @@ def _check_corpus(
     corpus: dict[str, str], # {node id: text}, as it was given
 ) -> dict[str, str]:
     "A copy of `corpus`; `EmbedtuneError` unless it is a dict of texts with at least one."
-    if not isinstance(corpus, dict): raise EmbedtuneError(f'expected a corpus as a dict of node id to text, got {type(corpus).__name__}')
+    if not isinstance(corpus, dict):
+        raise EmbedtuneError(f'expected a corpus as a dict of node id to text, got {type(corpus).__name__}')
     if not corpus: raise EmbedtuneError('expected a corpus of at least one node, got an empty one')
     bad = next((node_id for node_id, text in corpus.items() if not isinstance(text, str)), None)
-    if bad is not None: raise EmbedtuneError(f'node "{bad}": expected a text, got {type(corpus[bad]).__name__}')
+    if bad is not None:
+        raise EmbedtuneError(f'node "{bad}": expected a text, got {type(corpus[bad]).__name__}')
     return dict(corpus)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #96bb99f4
@@ -88,7 +90,8 @@ def _check_search(
     k: int, # nodes a query
 ) -> list[str]: # n texts
     "The queries as a list; `EmbedtuneError` for a bare string, or a `k` under 1."
-    if isinstance(queries, str): raise EmbedtuneError(f'search: expected a list of queries, got one text; pass [{queries[:30]!r}]')
+    if isinstance(queries, str):
+        raise EmbedtuneError(f'search: expected a list of queries, got one text; pass [{queries[:30]!r}]')
     if k < 1: raise EmbedtuneError(f'search: expected k of 1 or more, got {k}')
     return list(queries)
 
@@ -138,9 +141,14 @@ def _window_size(
     tokenizer, limit = getattr(model, 'tokenizer', None), _reads(model)
     if window is None or (window == 'auto' and tokenizer is None): return None
     if window == 'auto': return min(128, limit or 128)
-    if not isinstance(window, (int, np.integer)) or window < 1: raise EmbedtuneError(f"window: expected 'auto', None or a number of tokens, got {window!r}")
-    if tokenizer is None: raise EmbedtuneError(f'window: {type(model).__name__} has no tokenizer to count {window} tokens with; pass window=None')
-    if limit and window > limit: raise EmbedtuneError(f'window: the model reads {limit} tokens of a text, got {window}; pass window={limit} or less')
+    if not isinstance(window, (int, np.integer)) or window < 1:
+        raise EmbedtuneError(f"window: expected 'auto', None or a number of tokens, got {window!r}")
+    if tokenizer is None:
+        raise EmbedtuneError(f'window: {type(model).__name__} has no tokenizer to count {window} tokens '
+                             'with; pass window=None')
+    if limit and window > limit:
+        raise EmbedtuneError(f'window: the model reads {limit} tokens of a text, got {window}; pass '
+                             f'window={limit} or less')
     return int(window)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #db18a5b5
@@ -148,7 +156,8 @@ def _check_context(
     context: float, # weight of the mean over a node's windows
 ) -> float:
     "The weight; `EmbedtuneError` unless it is a finite number of 0 or more."
-    if isinstance(context, bool) or not isinstance(context, (int, float, np.number)) or not 0 <= context < np.inf: raise EmbedtuneError(f'context: expected a weight of 0 or more, got {context!r}')
+    if isinstance(context, bool) or not isinstance(context, (int, float, np.number)) or not 0 <= context < np.inf:
+        raise EmbedtuneError(f'context: expected a weight of 0 or more, got {context!r}')
     return float(context)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #519b962d
@@ -206,7 +215,8 @@ def windows_of(
     node_id: str, # in the corpus
 ) -> list[_Window]: # at least one
     "The windows of a node, each of which has one vector."
-    if node_id not in self.corpus: raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
+    if node_id not in self.corpus:
+        raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
     text = self.corpus[node_id]
     found = windows(text, self.model.tokenizer, self.window, self.stride) if self.window else []
     return found or [_Window(0, len(text), text)]
@@ -240,7 +250,8 @@ def node_scores(
     "For each query the score of every node: the cosine of its best window, or what `context` makes of all."
     asked = encode(self.model, queries, 'query')
     if len(asked) and asked.shape[1] != self.vectors.shape[1]:
-        raise EmbedtuneError(f'expected query vectors as long as those of the corpus, {self.vectors.shape[1]}, got {asked.shape[1]}')
+        raise EmbedtuneError('expected query vectors as long as those of the corpus, '
+                             f'{self.vectors.shape[1]}, got {asked.shape[1]}')
     block = self.block or max(64, 2**23//len(self.vectors))
     for i in range(0, len(asked), block):
         yield from _pool_windows(asked[i:i+block] @ self.vectors.T, self.sizes, self.context)
@@ -265,7 +276,8 @@ def best_windows(
     "The text of each node's window that is nearest to its query."
     texts, best = self.texts, []
     for vector, node_id in zip(encode(self.model, queries, 'query'), node_ids, strict=True):
-        if node_id not in self.spans: raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
+        if node_id not in self.spans:
+            raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
         own = self.spans[node_id]
         best.append(texts[own][int((self.vectors[own] @ vector).argmax())])
     return best
@@ -279,7 +291,8 @@ class MeanRetriever(_ByVectors):
         name: str = None, # what tables call it; None: as the first
     ):
         if not parts or any(part.ids != parts[0].ids for part in parts):
-            raise EmbedtuneError('mean: expected one or more retrievers over one corpus, got none or different node ids')
+            raise EmbedtuneError('mean: expected one or more retrievers over one corpus, got none or '
+                                 'different node ids')
         self.parts, self.name = list(parts), name or parts[0].name
         self.ids, self.corpus = parts[0].ids, parts[0].corpus
     def __repr__(self): return f'MeanRetriever({self.parts!r})'
@@ -361,7 +374,8 @@ class HybridRetriever:
     ):
         self.retrievers, self.method, self.depth = list(retrievers), method, depth
         self.weights = [1.0]*len(self.retrievers) if weights is None else list(weights)
-        if method not in ('zscore', 'rrf'): raise EmbedtuneError(f"hybrid: expected the method 'zscore' or 'rrf', got {method!r}")
+        if method not in ('zscore', 'rrf'):
+            raise EmbedtuneError(f"hybrid: expected the method 'zscore' or 'rrf', got {method!r}")
         if not self.retrievers: raise EmbedtuneError('hybrid: expected at least one retriever, got none')
         if len(self.weights) != len(self.retrievers):
             raise EmbedtuneError(f'hybrid: expected {len(self.retrievers)} weights, got {len(self.weights)}')
@@ -417,10 +431,15 @@ class Search:
         if self.sizes is not None: object.__setattr__(self, 'sizes', tuple(self.sizes))
         check_whole = lambda n: isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1
         if not all(map(check_whole, self.sizes or ())):
-            raise EmbedtuneError(f'sizes: expected numbers of tokens such as (128, 64), or () for one vector a node, got {self.sizes!r}')
-        if not 0 < self.stride <= 1: raise EmbedtuneError(f'stride: expected a share of the window above 0, up to 1, got {self.stride!r}')
-        if not 0 <= self.bm25_weight < np.inf: raise EmbedtuneError(f'bm25_weight: expected a weight of 0 or more, got {self.bm25_weight!r}')
-        if not check_whole(self.depth): raise EmbedtuneError(f'depth: expected a number of nodes from 1 on, got {self.depth!r}')
+            raise EmbedtuneError('sizes: expected numbers of tokens such as (128, 64), or () for one vector '
+                                 f'a node, got {self.sizes!r}')
+        if not 0 < self.stride <= 1:
+            raise EmbedtuneError('stride: expected a share of the window above 0, up to 1, got '
+                                 f'{self.stride!r}')
+        if not 0 <= self.bm25_weight < np.inf:
+            raise EmbedtuneError(f'bm25_weight: expected a weight of 0 or more, got {self.bm25_weight!r}')
+        if not check_whole(self.depth):
+            raise EmbedtuneError(f'depth: expected a number of nodes from 1 on, got {self.depth!r}')
         _check_context(self.context)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #cab257a2

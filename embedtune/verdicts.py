@@ -22,8 +22,10 @@ def clusters_of(
 ) -> dict[str, int]: # query id -> number of its cluster
     "The questions that stand or fall together: those that share a relevant node, or a document of one."
     from scipy.cluster.hierarchy import DisjointSet
-    if by not in ('node', 'document'): raise EmbedtuneError(f"clusters: expected by='node' or by='document', got {by!r}")
-    if by == 'document' and not dataset.doc_ids: raise EmbedtuneError("clusters: by='document' needs doc_ids, which this dataset lacks; use by='node'")
+    if by not in ('node', 'document'):
+        raise EmbedtuneError(f"clusters: expected by='node' or by='document', got {by!r}")
+    if by == 'document' and not dataset.doc_ids:
+        raise EmbedtuneError("clusters: by='document' needs doc_ids, which this dataset lacks; use by='node'")
     of = (lambda node_id: dataset.doc_ids.get(node_id, node_id)) if by == 'document' else (lambda node_id: node_id)
     keys = {query_id: [('key', of(node_id)) for node_id in node_ids] for query_id, node_ids in dataset.relevant_docs.items() if query_id in dataset.queries}
     joined = DisjointSet(key for found in keys.values() for key in found)
@@ -140,8 +142,13 @@ def _paired_values(
     "Every metric of every question; `EmbedtuneError` if the evaluations are not of the same questions and corpus."
     first, *others = evaluations
     for other in others:
-        if other.ranks.keys() != first.ranks.keys(): raise EmbedtuneError(f'compare: "{first.name}" and "{other.name}" must answer the same questions; {len(first.ranks.keys() ^ other.ranks.keys())} are in one of them only')
-        if other.n_corpus != first.n_corpus: raise EmbedtuneError(f'compare: "{first.name}" searched {first.n_corpus} nodes, "{other.name}" {other.n_corpus}; evaluate both over the same corpus')
+        if other.ranks.keys() != first.ranks.keys():
+            raise EmbedtuneError(f'compare: "{first.name}" and "{other.name}" must answer the same '
+                                 f'questions; {len(first.ranks.keys() ^ other.ranks.keys())} are in one of '
+                                 'them only')
+        if other.n_corpus != first.n_corpus:
+            raise EmbedtuneError(f'compare: "{first.name}" searched {first.n_corpus} nodes, "{other.name}" '
+                                 f'{other.n_corpus}; evaluate both over the same corpus')
     aligned = [first, *(_asked(e, first.ranks) for e in others)]
     named = [name.split('@') for name in metrics]
     return [np.stack([e.per_query(measure, int(k)) for measure, k in named], 1) for e in aligned]
@@ -155,7 +162,9 @@ def _labels_of(
     "The cluster of each question of an evaluation; `EmbedtuneError` if the dataset lacks one."
     if dataset is None: return np.arange(len(evaluation.ranks))
     clusters = clusters_of(dataset, by)
-    if missing := [i for i in evaluation.ranks if i not in clusters]: raise EmbedtuneError(f'compare: query "{missing[0]}" of "{evaluation.name}" is not in the dataset; pass the dataset that was evaluated')
+    if missing := [i for i in evaluation.ranks if i not in clusters]:
+        raise EmbedtuneError(f'compare: query "{missing[0]}" of "{evaluation.name}" is not in the dataset; '
+                             'pass the dataset that was evaluated')
     return np.array([clusters[i] for i in evaluation.ranks])
 
 # %% ../nbs/2_search/15_verdict.ipynb #03240b76
