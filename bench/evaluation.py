@@ -33,10 +33,10 @@ class Stored:
 def against_library():
     """790 questions on the windows of Uber's report as so many nodes: seconds of `InformationRetrievalEvaluator` and ours on the same vectors, all metrics, and the largest difference."""
     import numpy as np
-    from embedtune import CachedEmbedding, DenseRetriever, EmbeddingQAFinetuneDataset, evaluate, load_model
+    from embedtune import DenseRetriever, EmbeddingQAFinetuneDataset, evaluate, load_model
     from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
     from sentence_transformers.util import cos_sim
-    val, model = datasets()[1], CachedEmbedding(load_model())
+    val, model = datasets()[1], load_model()
     source = DenseRetriever(model, val.corpus)
     seen = {window.text: f'{node_id} {i}' for node_id in val.corpus for i, window in enumerate(source.windows_of(node_id))}
     corpus = {name: text for text, name in seen.items()} # each text once: of equal scores every tool has an order of its own

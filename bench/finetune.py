@@ -91,9 +91,9 @@ def plain(seed):
     from embedtune import load_model
     from embedtune.negatives import _near_windows, _training_columns
     train, _ = datasets()
-    pairs, result = _near_windows(load_model(device='cpu'), train, by_words=True)[0], {}
+    pairs, result = _near_windows(load_model(device='cpu', bare=True), train, by_words=True)[0], {}
     for name, rows in dict(windows=pairs, nodes=[pair._replace(positive=train.corpus[pair.node_id]) for pair in pairs]).items():
-        rows, model = rows[:256], load_model(device='cpu')
+        rows, model = rows[:256], load_model(device='cpu', bare=True)
         args = SentenceTransformerTrainingArguments(output_dir=tempfile.mkdtemp(), per_device_train_batch_size=64, num_train_epochs=1, save_strategy='no', report_to='none', disable_tqdm=True, use_cpu=True)
         trainer = SentenceTransformerTrainer(model=model, args=args, train_dataset=Dataset.from_dict(_training_columns(rows)), loss=MultipleNegativesRankingLoss(model))
         result[name] = len(rows)/trainer.train().metrics['train_runtime']
@@ -128,12 +128,12 @@ def probe(folder):
 
 def reading(folder):
     """Page hit@5 of the 100 reading questions by question: base with windows, tuned, tuned with BM25."""
-    from embedtune import CachedEmbedding, evaluate, load_model
+    from embedtune import evaluate, load_model
     from embedtune.queries import report_questions
     from embedtune.search import load_retriever
     dataset = report_questions('uber')
     retriever = load_retriever(folder, dataset.corpus)
-    found = dict(base=CachedEmbedding(load_model()), dense=getattr(retriever, 'retrievers', [retriever])[0], hybrid=retriever)
+    found = dict(base=load_model(), dense=getattr(retriever, 'retrievers', [retriever])[0], hybrid=retriever)
     return {name: evaluate(r, dataset).per_query('hit_rate', 5).tolist() for name, r in found.items()}
 
 

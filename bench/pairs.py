@@ -185,13 +185,12 @@ def gain(folder='runs/bench_pairs', seeds=(42, 43)):
     """Tuned on the local LLM's questions about the Lyft report, against tuned on the published ones."""
     from embedtune import EmbeddingQAFinetuneDataset, evaluate, load_model
     from embedtune.samples import published_qa, ten_k
-    from embedtune.embedding import CachedEmbedding
     from embedtune.pipeline import _prepare
     from embedtune.queries import report_questions
     from embedtune.retrieval import BM25Retriever
     folder, (train, val), human = Path(folder), map(EmbeddingQAFinetuneDataset.from_json, published_qa()), report_questions('uber')
     ours = _prepare(ten_k()[0], folder/'train_dataset.json', **HOW)
-    models = {'base': [CachedEmbedding(load_model())]}
+    models = {'base': [load_model()]}
     for name, dataset in (('published', train), ('local', ours)): models[name] = [tune(dataset, folder/f'{name}-{seed}', seed) for seed in seeds]
     on_val, on_human = ({name: [evaluate(model, dataset) for model in group] for name, group in models.items()} for dataset in (val, human))
     yield (f'val_dataset.json, share of the published gain ({len(ours.queries)} questions, {len(seeds)} seeds)', '70 % of both',

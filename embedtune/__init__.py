@@ -15,7 +15,7 @@ _chapter = {
     'ChatLLM': 'llm', 'local_llm': 'llm', 'ReplayLLM': 'journal', 'filter_questions': 'filters',
     'generate_qa_embedding_pairs': 'pairs', 'plan_pairs': 'pairs',
     'from_queries': 'queries', 'report_questions': 'queries', 'mine_hard_negatives': 'negatives',
-    'CachedEmbedding': 'embedding', 'OpenAIEmbedding': 'embedding', 'load_model': 'embedding',
+    'CachedEmbedding': 'embedding', 'OpenAIEmbedding': 'embedding', 'load_model': 'precision',
     'Search': 'retrieval', 'Retriever': 'retrieval', 'BM25Retriever': 'retrieval',
     'DenseRetriever': 'retrieval',
     'HybridRetriever': 'retrieval', 'load_retriever': 'search',

@@ -22,7 +22,7 @@ from .queries import report_questions as report_questions
 from .negatives import mine_hard_negatives as mine_hard_negatives
 from .embedding import CachedEmbedding as CachedEmbedding
 from .embedding import OpenAIEmbedding as OpenAIEmbedding
-from .embedding import load_model as load_model
+from .precision import load_model as load_model
 from .retrieval import Search as Search
 from .retrieval import Retriever as Retriever
 from .retrieval import BM25Retriever as BM25Retriever

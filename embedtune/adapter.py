@@ -16,7 +16,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _check_count, _check_number, _versions
 from .embedding import CachedEmbedding, EmbeddingModel, _EmbeddingPlan, encode, fingerprint
 from .layers import BaseAdapter, LinearLayer, load_adapter, _save_adapter
-from .retrieval import Search
+from .retrieval import Search, _pool_windows
 from .card import _loaded_from, _model_card, _save_card
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #78e5ea5f
@@ -31,19 +31,6 @@ def _corpus_loss(
     import torch
     return (torch.logaddexp(scores, others) - scores)[relevant].mean()
 
-# %% ../nbs/5_black_box/41_adapter.ipynb #fbdc107f
-def _pooled(
-    scores, # torch float (n, windows)
-    sizes, # torch int (nodes,): windows of each node
-    context: float, # weight of the mean over the windows, beside the best one
-): # torch float (n, nodes)
-    "`retrieval.pool_windows` in torch, with gradients."
-    import torch
-    rows = scores.T.contiguous()
-    best = torch.segment_reduce(rows, 'max', lengths=sizes)
-    if context: best = (best + context*torch.segment_reduce(rows, 'mean', lengths=sizes))/(1 + context)
-    return best.T
-
 # %% ../nbs/5_black_box/41_adapter.ipynb #02f10305
 class _CorpusVectors:
     "The vectors of a corpus in torch, as a dense retriever searches them."
@@ -55,7 +42,8 @@ class _CorpusVectors:
         queries, # torch float (n, d)
     ): # torch float (n, nodes)
         "The score of every node for each query, as `DenseRetriever.node_scores` has it."
-        return sum(_pooled(queries @ vectors.T, sizes, context) for vectors, sizes, context in self.parts)/len(self.parts)
+        scores = [_pool_windows(queries @ vectors.T, sizes, context) for vectors, sizes, context in self.parts]
+        return sum(scores)/len(scores)
     def mapped(self, change):
         "The corpus with every vector changed."
         return _CorpusVectors([(change(vectors), sizes, context) for vectors, sizes, context in self.parts])
@@ -79,7 +67,8 @@ def _corpus_vectors(
 ) -> _CorpusVectors:
     "The vectors that a retriever searches."
     import torch
-    return _CorpusVectors([(torch.tensor(part.vectors), torch.tensor(np.diff(part.index[1], append=len(part.vectors))), part.context) for part in retriever.parts])
+    as_torch = lambda part: (torch.tensor(part.vectors), torch.tensor(part.sizes), part.context)
+    return _CorpusVectors([as_torch(part) for part in retriever.by_size()])
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #3ab9dccb
 class _TrainingVectors:
@@ -104,8 +93,7 @@ def training_vectors(
     for node_id, text in dataset.corpus.items(): twins.setdefault(text, []).append(place[node_id])
     answers = [sorted({i for node_id in dataset.relevant_docs[query_id] for i in twins[dataset.corpus[node_id]]}) for query_id in dataset.queries]
     texts = list(dataset.queries.values())
-    retriever = search.dense(model, dataset.corpus)
-    for part in retriever.parts: part.show_progress = show_progress
+    retriever = search.dense(model, dataset.corpus, show_progress=show_progress)
     return _TrainingVectors(torch.tensor(encode(model, texts, 'query')), _corpus_vectors(retriever), answers, texts)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #d9a6c257

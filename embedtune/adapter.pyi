@@ -12,10 +12,6 @@ def _corpus_loss(scores, relevant, scale: float=20.0):
     """The mean over all answers of −log softmax(scale × scores), each answer beside all nodes that are none."""
     ...
 
-def _pooled(scores, sizes, context: float):
-    """`retrieval.pool_windows` in torch, with gradients."""
-    ...
-
 class _CorpusVectors:
     """The vectors of a corpus in torch, as a dense retriever searches them."""
     parts: Any

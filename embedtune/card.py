@@ -12,8 +12,9 @@ from pathlib import Path
 
 from .core import _write_text
 from .dataset import _UNKNOWN
-from .embedding import CachedEmbedding, DEFAULT_MODEL, EmbeddingModel, OpenAIEmbedding, _is_sentence_transformer
+from .embedding import DEFAULT_MODEL, EmbeddingModel, OpenAIEmbedding, _is_sentence_transformer
 from .evaluation import _COMPARED, Evaluation, compare, to_markdown
+from .precision import _bare
 from .retrieval import Search, _reads
 from .samples import _embedding_folder
 
@@ -38,7 +39,7 @@ def _loaded_from(
     model: EmbeddingModel, # any
 ) -> str:
     "The id or the folder that a SentenceTransformer was loaded from; what any other model calls itself."
-    inner = model.model if isinstance(model, CachedEmbedding) else model
+    inner = _bare(model)
     if not _is_sentence_transformer(inner): return getattr(inner, 'name', type(inner).__name__)
     path = getattr(getattr(inner.transformers_model, 'config', None), '_name_or_path', '') or type(inner).__name__
     return DEFAULT_MODEL if path == str(_embedding_folder()) else path
@@ -128,7 +129,7 @@ print(model.similarity(model.encode_query(['When does the library open?']), docu
     other='''Beside the model that the documents' vectors are from (`pip install embedtune`):
 
 ```python
-from embedtune.embedding import {loader}
+from embedtune import {loader}
 from embedtune.retrieval import Search
 from embedtune.{module} import {kind}
 
@@ -180,7 +181,7 @@ def _base_code(
     model: EmbeddingModel, # that base, perhaps with more around it
 ) -> str:
     "Python that makes the base model again, as far as a card can know."
-    model = model.model if isinstance(model, CachedEmbedding) else model
+    model = _bare(model)
     if isinstance(model, OpenAIEmbedding): return f'OpenAIEmbedding({model.model!r})'
     return f'load_model({_public_name(base)!r})' if _is_sentence_transformer(model) else f'...  # the model itself: {_public_name(base)}'
 

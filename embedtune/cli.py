@@ -101,9 +101,9 @@ def _nodes_of(
 ): # list of `Node`
     "The nodes of documents."
     from embedtune.documents import load_documents
-    from embedtune.embedding import load_model
+    from embedtune.precision import load_model
     from embedtune.nodes import split_nodes
-    tokenizer = load_model(model).tokenizer
+    tokenizer = load_model(model, bare=True).tokenizer
     return split_nodes(load_documents(documents), tokenizer, chunk_size=chunk_size, chunk_overlap=chunk_overlap)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #8e6596bd
@@ -209,7 +209,8 @@ def _adapter_command(
 ):
     "Tune an adapter over a model, also one behind an API; stored vectors stay as they are."
     from embedtune.adapter import EmbeddingAdapterFinetuneEngine
-    from embedtune.embedding import OpenAIEmbedding, load_model
+    from embedtune.embedding import OpenAIEmbedding
+    from embedtune.precision import load_model
     from embedtune.layers import LinearLayer, LowRank, Scale, TwoLayerNN
     kinds = {'linear': LinearLayer, 'low-rank': LowRank, 'scale': Scale, 'two-layer': TwoLayerNN}
     limits = dict(max_usd=max_usd, max_requests=max_requests)
@@ -229,12 +230,12 @@ def _candidates(
     openai_embeddings: str | None, # an OpenAI embedding model
 ) -> dict: # name -> function that makes a retriever or a model
     "What is compared: BM25, each model, and a tuned one also as it is shipped."
-    from embedtune.embedding import CachedEmbedding, OpenAIEmbedding, load_model
-    from embedtune.precision import half_precision
+    from embedtune.embedding import CachedEmbedding, OpenAIEmbedding
+    from embedtune.precision import load_model
     from embedtune.retrieval import BM25Retriever
     from embedtune.search import _RETRIEVER, load_retriever
     found = {'BM25': lambda: BM25Retriever(corpus)}
-    for model in models: found[model] = lambda model=model: CachedEmbedding(half_precision(load_model(model)))
+    for model in models: found[model] = lambda model=model: load_model(model)
     shipped = [model for model in models if (Path(model)/_RETRIEVER).is_file()]
     for model in shipped: found[f'{model} as shipped'] = lambda model=model: load_retriever(model, corpus)
     if openai_embeddings: found[openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(openai_embeddings))

@@ -47,7 +47,7 @@ def _check_model_folder(folder: Path) -> None:
     """Raises `EmbedtuneError` unless `folder` looks like a model with its weights as safetensors."""
     ...
 
-def load_model(model=..., device: str | None=None):
+def _load_transformer(model=..., device: str | None=None):
     """The embedding model of that name, from safetensors only; `EmbedtuneError` if there is none."""
     ...
 

@@ -122,10 +122,12 @@ def per_query(
     k: int,        # results looked at
 ) -> np.ndarray:   # (n_queries,) float64
     "A measure of every query, in the order of `ranks`; `EmbedtuneError` if the search did not go as deep as `k`."
-    if measure not in _MEASURES: raise EmbedtuneError(f'measure must be one of {", ".join(_MEASURES)}, got {measure!r}')
+    if measure not in _MEASURES:
+        raise EmbedtuneError(f'measure must be one of {", ".join(_MEASURES)}, got {measure!r}')
     _check_count(k, 'k')
     if k > self.depth and self.depth < self.n_corpus:
-        raise EmbedtuneError(f'{measure}@{k} needs ranks down to {k}, the search of "{self.name}" went to {self.depth}; evaluate with depth={k}')
+        raise EmbedtuneError(f'{measure}@{k} needs ranks down to {k}, the search of "{self.name}" went to '
+                             f'{self.depth}; evaluate with depth={k}')
     if not self.ranks: raise EmbedtuneError(f'evaluation "{self.name}" holds no query')
     values = np.empty(len(self.ranks))
     for rows, ranks in self.sorted_ranks(): values[rows] = _MEASURES[measure](ranks, k)
@@ -169,7 +171,8 @@ def as_retriever(
     if offers('search'): return candidate
     if offers('encode_query', 'encode_document'): return search.retriever(candidate, corpus, show_progress=show_progress)
     got = repr(candidate) if isinstance(candidate, (str, type)) else f'an object of type {type(candidate).__name__}'
-    raise EmbedtuneError(f'expected a retriever (.search) or a model (.encode_query and .encode_document), got {got}; load_model makes a model of a name')
+    raise EmbedtuneError('expected a retriever (.search) or a model (.encode_query and .encode_document), '
+                         f'got {got}; load_model makes a model of a name')
 
 # %% ../nbs/2_search/13_evaluation.ipynb #636dc8c2
 def _check_known(
@@ -178,7 +181,9 @@ def _check_known(
 ):
     "Raise `EmbedtuneError` if an id is not of the dataset's corpus."
     stray = next((doc_id for ids in found for doc_id in ids if doc_id not in dataset.corpus), None)
-    if stray is not None: raise EmbedtuneError(f'the retriever found "{stray}", which is not in the corpus of the dataset; build it from dataset.corpus')
+    if stray is not None:
+        raise EmbedtuneError(f'the retriever found "{stray}", which is not in the corpus of the dataset; '
+                             'build it from dataset.corpus')
 
 # %% ../nbs/2_search/13_evaluation.ipynb #2b7b851c
 def _ranks_by_search(
@@ -188,7 +193,8 @@ def _ranks_by_search(
 ) -> tuple[list, list]: # for each query the ranks of its answers, and the ids of its first `_KEPT` results
     "What a search finds, and where the answers stand in it."
     found = retriever.search(list(dataset.queries.values()), min(depth, len(dataset.corpus))).ids
-    if len(found) != len(dataset.queries): raise EmbedtuneError(f'expected results for {len(dataset.queries)} questions, got {len(found)}')
+    if len(found) != len(dataset.queries):
+        raise EmbedtuneError(f'expected results for {len(dataset.queries)} questions, got {len(found)}')
     _check_known(found, dataset)
     return [_ranks_of(ids, dataset.relevant_docs[query_id]) for query_id, ids in zip(dataset.queries, found)], [ids[:_KEPT] for ids in found]
 
@@ -262,7 +268,8 @@ def from_json(
     "The evaluation in a JSON file; `EmbedtuneError` if it is none."
     content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'), ('depth', 'found', 'written_by'))
     try: content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks] for query_id, ranks in content['ranks'].items()}
-    except (AttributeError, TypeError, ValueError): raise EmbedtuneError(f'{path}: ranks must map query ids to lists of ranks or null') from None
+    except (AttributeError, TypeError, ValueError):
+        raise EmbedtuneError(f'{path}: ranks must map query ids to lists of ranks or null') from None
     if content.get('written_by') is not None: _check_written_by(content['written_by'], content['ranks'])
     return cls(**content)
 

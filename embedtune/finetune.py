@@ -20,9 +20,9 @@ from fastcore.basics import patch
 from .dataset import EmbeddingQAFinetuneDataset
 from .leakage import require_no_leakage
 from .core import EmbedtuneError, _check_number, _versions, _writing
-from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, load_model, _quiet_transformers
+from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _quiet_transformers
 from .evaluation import Evaluation, evaluate
-from .precision import half_precision, _plain_attention, _wants_bf16
+from .precision import half_precision, load_model, _plain_attention, _wants_bf16
 from .negatives import _fill_negatives, mine_hard_negatives, _near_windows, _training_columns
 from .nodes import token_lengths
 from .retrieval import Search, _reads, _window_size
@@ -257,7 +257,7 @@ def _learning_model(
     engine, # a `SentenceTransformersFinetuneEngine`
 ): # a SentenceTransformer
     "The base model with the run's prompts."
-    model = load_model(engine.model_id, device=engine.device)
+    model = load_model(engine.model_id, device=engine.device, bare=True)
     model.prompts |= engine.settings.prompts or {}
     return model
 
@@ -539,7 +539,7 @@ def _finished_model(
     if (best := checkpoints/'best.safetensors').exists(): model.load_state_dict(load_file(best))
     if engine.settings.lora: _fold_lora(model)
     if engine.settings.alpha == 1: return model.eval()
-    return merge(load_model(engine.model_id, device=engine.device), model, engine.settings.alpha)
+    return merge(load_model(engine.model_id, device=engine.device, bare=True), model, engine.settings.alpha)
 
 # %% ../nbs/4_tuning/35_finetune.ipynb #72ba704d
 def _frozen_count(
@@ -627,7 +627,7 @@ def _finetuned_folder(
 @patch
 def get_finetuned_model(self: SentenceTransformersFinetuneEngine):
     "The tuned model of `model_output_path`, a `SentenceTransformer`."
-    return load_model(_finetuned_folder(self), device=self.device)
+    return load_model(_finetuned_folder(self), device=self.device, bare=True)
 
 # %% ../nbs/4_tuning/35_finetune.ipynb #a8910abe
 @patch

@@ -25,8 +25,27 @@ def _stamp(
     retriever, # a `DenseRetriever`, or a `MeanRetriever` of such
 ) -> dict:
     "What made the vectors: the model as it embeds documents, windows, and how they count."
-    parts = retriever.parts
-    return dict(model=_document_fingerprint(parts[0].model), nodes=len(retriever.ids), parts=[dict(window=part.window, stride=part.stride, context=part.context, vectors=len(part.vectors)) for part in parts])
+    def made(part): return dict(window=part.window, stride=part.stride, context=part.context, vectors=len(part.vectors))
+    parts = [made(part) for part in retriever.by_size()]
+    return dict(model=_document_fingerprint(retriever.model), nodes=len(retriever.ids), parts=parts)
+
+# %% ../nbs/6_serving/51_index.ipynb #c69fb3d1
+def _may_hold_index(
+    path: Path, # that exists
+) -> bool:
+    "Whether an index may be written there: an empty folder, or one that holds an index."
+    if not path.is_dir(): return False
+    return not any(path.iterdir()) or any(path.glob('vectors-*.npy'))
+
+# %% ../nbs/6_serving/51_index.ipynb #08224b6c
+def _windows_table(
+    part: DenseRetriever, # one size of windows
+) -> np.ndarray: # int (windows, 3): position of its node, and where it starts and ends there
+    "Where each window stands."
+    rows = []
+    for node, node_id in enumerate(part.ids):
+        rows += [(node, w.start, w.end) for w in part.windows_of(node_id)]
+    return np.array(rows, np.int64)
 
 # %% ../nbs/6_serving/51_index.ipynb #ec589329
 def save_index(
@@ -34,14 +53,15 @@ def save_index(
     path, # a new folder, or one that holds an index
 ):
     "Write the vectors, texts and stamp of a retriever."
-    path, parts = Path(path), retriever.parts
-    if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not any(path.glob('vectors-*.npy')))): raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    path = Path(path)
+    if path.exists() and not _may_hold_index(path):
+        raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
     made = _stamp(retriever)
     path.mkdir(parents=True, exist_ok=True)
     (path/_STAMP).unlink(missing_ok=True)
-    for i, part in enumerate(parts):
+    for i, part in enumerate(retriever.by_size()):
         np.save(path/f'vectors-{i}.npy', part.vectors)
-        np.save(path/f'windows-{i}.npy', np.array([(node, w.start, w.end) for node, node_id in enumerate(part.ids) for w in part.windows_of(node_id)], np.int64))
+        np.save(path/f'windows-{i}.npy', _windows_table(part))
     _write_json(retriever.corpus, path/'corpus.json')
     _write_json(made, path/_STAMP)
 
@@ -50,7 +70,9 @@ def _read_stamp(
     path, # folder of an index
 ) -> dict:
     "The stamp of an index; `EmbedtuneError` if there is none."
-    if not (Path(path)/_STAMP).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no whole index: expected a folder with {_STAMP}, as save_index writes it')
+    if not (Path(path)/_STAMP).is_file():
+        raise EmbedtuneError(f'{str(path)!r} holds no whole index: expected a folder with {_STAMP}, as '
+                             'save_index writes it')
     return _read_json(Path(path)/_STAMP, ['model', 'nodes', 'parts'], [])
 
 # %% ../nbs/6_serving/51_index.ipynb #4ee416db
@@ -61,7 +83,10 @@ def _check_stamp(
 ):
     "Raise `EmbedtuneError` if another model made the vectors."
     asks = _document_fingerprint(model)
-    if asks != made['model']: raise EmbedtuneError(f'the index in {str(path)!r} was made by a model with the fingerprint {made["model"][:12]}…, got one with {asks[:12]}…; open it with that model, or see embedtune.migrate')
+    if asks != made['model']:
+        raise EmbedtuneError(f'the index in {str(path)!r} was made by a model with the fingerprint '
+                             f'{made["model"][:12]}…, got one with {asks[:12]}…; open it with that model, or '
+                             'see embedtune.migrate')
 
 # %% ../nbs/6_serving/51_index.ipynb #00b22727
 def _open_part(
@@ -73,10 +98,14 @@ def _open_part(
 ) -> DenseRetriever:
     "One size of windows, its vectors left on disk until they are needed."
     vectors, windows = np.load(path/f'vectors-{i}.npy', mmap_mode='r'), np.load(path/f'windows-{i}.npy')
-    if not len(vectors) == len(windows) == settings['vectors']: raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {settings["vectors"]} vectors and windows, got {len(vectors)} and {len(windows)}; make it anew')
-    part, texts = DenseRetriever(model, corpus, settings['window'], settings['stride'], settings['context']), list(corpus.values())
-    part.vectors, part.index = vectors, ([texts[node][start:end] for node, start, end in windows], np.flatnonzero(np.diff(windows[:, 0], prepend=-1)))
-    return part
+    expected = settings['vectors']
+    if not len(vectors) == len(windows) == expected:
+        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {expected} vectors and windows, '
+                             f'got {len(vectors)} and {len(windows)}; make it anew')
+    part = DenseRetriever(model, corpus, settings['window'], settings['stride'], settings['context'])
+    nodes = list(corpus.values())
+    texts = [nodes[node][start:end] for node, start, end in windows]
+    return part.restore(vectors, texts, np.flatnonzero(np.diff(windows[:, 0], prepend=-1)))
 
 # %% ../nbs/6_serving/51_index.ipynb #fffcf1c6
 def open_index(
@@ -94,7 +123,9 @@ def open_index(
 def _require_lancedb():
     "The module `lancedb`; `EmbedtuneError` without the extra."
     try: import lancedb, lancedb.index
-    except ImportError: raise EmbedtuneError('an index of LanceDB needs the package lancedb: pip install "embedtune[lancedb]"') from None
+    except ImportError:
+        raise EmbedtuneError('an index of LanceDB needs the package lancedb: pip install '
+                             '"embedtune[lancedb]"') from None
     return lancedb
 
 # %% ../nbs/6_serving/51_index.ipynb #09dde522
@@ -159,6 +190,13 @@ def search(self: LanceRetriever,
     found = [self.nearest(vector, k) for vector in encode(self.model, _check_search(queries, k), 'query')]
     most = max(map(len, found), default=0)
     return Hits([list(best) for best in found], np.array([[*best.values()] + [-np.inf]*(most - len(best)) for best in found], np.float32).reshape(len(found), most))
+
+# %% ../nbs/6_serving/51_index.ipynb #e368e000
+@patch(as_prop=True)
+def ids(self: LanceRetriever) -> list[str]:
+    "The ids of the nodes in the table, each once."
+    found = self.table.search().select(['node']).limit(self.table.count_rows()).to_arrow()
+    return list(dict.fromkeys(found['node'].to_pylist()))
 
 # %% ../nbs/6_serving/51_index.ipynb #3af0a382
 def _recall_at(

@@ -12,6 +12,14 @@ def _stamp(retriever) -> dict:
     """What made the vectors: the model as it embeds documents, windows, and how they count."""
     ...
 
+def _may_hold_index(path: Path) -> bool:
+    """Whether an index may be written there: an empty folder, or one that holds an index."""
+    ...
+
+def _windows_table(part: DenseRetriever) -> np.ndarray:
+    """Where each window stands."""
+    ...
+
 def save_index(retriever, path):
     """Write the vectors, texts and stamp of a retriever."""
     ...
@@ -61,6 +69,11 @@ class LanceRetriever:
 
     def search(self, queries: list[str], k: int) -> Hits:
         """The nodes nearest to each query; a query with fewer than others is filled up with no node at −inf."""
+        ...
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the nodes in the table, each once."""
         ...
 
 def _recall_at(found: list[list[str]], exact: list[list[str]], k: int=10) -> float:

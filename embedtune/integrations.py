@@ -15,7 +15,9 @@ def to_llama_index(
 ): # a `BaseEmbedding`
     "The model for LlamaIndex; `EmbedtuneError` without the package."
     try: from llama_index.core.embeddings import BaseEmbedding
-    except ImportError: raise EmbedtuneError('to_llama_index needs the package llama-index-core: pip install "embedtune[llama-index]"') from None
+    except ImportError:
+        raise EmbedtuneError('to_llama_index needs the package llama-index-core: pip install '
+                             '"embedtune[llama-index]"') from None
     class EmbedtuneEmbedding(BaseEmbedding):
         @property
         def embedtune_model(self): return model
@@ -31,7 +33,9 @@ def to_langchain(
 ): # an `Embeddings`
     "The model for LangChain; `EmbedtuneError` without the package."
     try: from langchain_core.embeddings import Embeddings
-    except ImportError: raise EmbedtuneError('to_langchain needs the package langchain-core: pip install "embedtune[langchain]"') from None
+    except ImportError:
+        raise EmbedtuneError('to_langchain needs the package langchain-core: pip install '
+                             '"embedtune[langchain]"') from None
     class EmbedtuneEmbeddings(Embeddings):
         def embed_query(self, text): return encode(model, [text], 'query')[0].tolist()
         def embed_documents(self, texts): return encode(model, texts).tolist()

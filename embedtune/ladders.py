@@ -20,10 +20,10 @@ from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _read_json, _sha256_of, _write_json
 from .leakage import require_no_leakage
-from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint, load_model
+from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint
 from .evaluation import Evaluation, evaluate
 from .finetune import SentenceTransformersFinetuneEngine
-from .precision import half_precision
+from .precision import half_precision, load_model
 from .layers import LinearLayer, LowRank
 from .merging import merge
 from .nudging import nudge
@@ -55,7 +55,7 @@ class _Job:
     @cached_property
     def store(self): return self.cache or VectorCache(self.out/'vectors.sqlite')
     @cached_property
-    def base(self): return self.cached(load_model(self.model) if self.weights else self.model)
+    def base(self): return self.cached(load_model(self.model, bare=True) if self.weights else self.model)
     def cached(self, model): return CachedEmbedding(half_precision(model) if self.weights else model,
             self.store)
 
@@ -176,7 +176,7 @@ def tuned(self: _Job,
 ):
     "A tuned model over the corpus that is judged."
     settings = load_search(folder)
-    return (settings if bm25 else replace(settings, bm25_weight=0)).retriever(self.cached(load_model(folder)),
+    return (settings if bm25 else replace(settings, bm25_weight=0)).retriever(self.cached(load_model(folder, bare=True)),
         self.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #78940d1c

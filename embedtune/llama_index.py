@@ -15,7 +15,8 @@ from fastcore.basics import patch
 from .adapter import AdapterEmbeddingModel as AdaptedModel, EmbeddingAdapterFinetuneEngine as AdapterEngine
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _counted
-from .embedding import DEFAULT_MODEL, _check_vectors, _is_sentence_transformer, _known_fingerprint, load_model, _unit
+from .embedding import DEFAULT_MODEL, _check_vectors, _is_sentence_transformer, _known_fingerprint, _unit
+from .precision import load_model
 from .finetune import SentenceTransformersFinetuneEngine as FinetuneEngine
 from .integrations import to_llama_index
 from .layers import BaseAdapter, LinearLayer, TwoLayerNN, load_adapter, _with_weights

@@ -9,7 +9,7 @@ __all__ = ['merge']
 import copy
 
 from .core import EmbedtuneError
-from .embedding import load_model
+from .precision import _bare, load_model
 
 # %% ../nbs/4_tuning/33_merge.ipynb #ec007c37
 def _mismatch(
@@ -29,7 +29,9 @@ def merge(
     "A model of alpha × the weights of `tuned` + (1 − alpha) × those of `base`, which must match."
     if not 0 <= alpha <= 1:
         raise EmbedtuneError(f'merge: alpha is a share: 0 is the base, 1 the tuned model; got {alpha!r}')
-    base, tuned = (model if hasattr(model, 'state_dict') else load_model(model) for model in (base, tuned))
+    def loaded(model): return _bare(model) if hasattr(model, 'state_dict') else load_model(model, bare=True)
+    base = loaded(base)
+    tuned = loaded(tuned)
     old, new = base.state_dict(), tuned.state_dict()
     if strange := _mismatch(old, new):
         raise EmbedtuneError(f'merge: the models differ in {strange}; the tuned one must come from this base')

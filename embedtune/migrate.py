@@ -77,8 +77,10 @@ def align(
     kind: str = 'procrustes', # or 'ridge', 'mlp'
 ) -> BaseAdapter: # from the new model's vectors to the old one's room
     "A map for the new model's questions, learned from texts that both models embed."
-    if kind not in ('procrustes', 'ridge', 'mlp'): raise EmbedtuneError(f"align: kind is 'procrustes', 'ridge' or 'mlp', not {kind!r}")
-    if len(texts) < 2: raise EmbedtuneError(f'align: expected two texts or more, better some hundred, got {len(texts)}')
+    if kind not in ('procrustes', 'ridge', 'mlp'):
+        raise EmbedtuneError(f"align: kind is 'procrustes', 'ridge' or 'mlp', not {kind!r}")
+    if len(texts) < 2:
+        raise EmbedtuneError(f'align: expected two texts or more, better some hundred, got {len(texts)}')
     theirs, ours = encode(new, texts), encode(old, texts)
     d_new, d_old = theirs.shape[1], ours.shape[1]
     if kind == 'mlp':
@@ -219,8 +221,11 @@ class Migration:
         self.old, self.models, self.output_path, self.search = open_index(path, old), (old, new), Path(output_path), search
         self.new, self.adapter = CachedEmbedding(new, VectorCache(self.output_path/'vectors.sqlite')), adapter
         self.order = list(order or self.old.ids)
-        if sorted(self.order) != sorted(self.old.ids): raise EmbedtuneError(f'migrate: order must name each of the {len(self.old.ids)} nodes once, got {len(self.order)} names')
-        if (self.output_path/_PROGRESS).is_file() and self.state['model'] != fingerprint(new): raise EmbedtuneError(f'{str(output_path)!r} is a migration to another model; choose a new folder')
+        if sorted(self.order) != sorted(self.old.ids):
+            raise EmbedtuneError(f'migrate: order must name each of the {len(self.old.ids)} nodes once, got '
+                                 f'{len(self.order)} names')
+        if (self.output_path/_PROGRESS).is_file() and self.state['model'] != fingerprint(new):
+            raise EmbedtuneError(f'{str(output_path)!r} is a migration to another model; choose a new folder')
     @property
     def state(self): return _read_json(self.output_path/_PROGRESS, ['model', 'done'], []) if (self.output_path/_PROGRESS).is_file() else dict(done=[])
 
@@ -238,7 +243,7 @@ def run(self: Migration,
     with tqdm(total=len(left), desc='migrating', unit='node', disable=not show_progress) as bar:
         for some in (left[i:i+batch] for i in range(0, len(left), batch)):
             made = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in some})
-            for part in made.parts: part.vectors
+            made.embed()
             done = done + some
             _write_json(dict(model=fingerprint(self.new), done=done), self.output_path/_PROGRESS)
             bar.update(len(some))
@@ -251,6 +256,6 @@ def retriever(self: Migration) -> _MixedRetriever:
     old, done = self.models[0], self.state['done']
     texts = [self.old.corpus[node_id] for node_id in done or self.order[:256]]
     adapter = self.adapter or align(old, self.new, texts)
-    for part in self.old.parts: part.model = _aligned(old, self.new, adapter)
+    aligned = self.old.asked_by(_aligned(old, self.new, adapter))
     new = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in done}) if done else None
-    return _MixedRetriever(self.old, new)
+    return _MixedRetriever(aligned, new)

@@ -48,7 +48,7 @@ def _window_scores(
 ): # yields n float arrays (windows,)
     "For each query the score of every window: its cosine, or by the words they share."
     if not by_words: return (retriever.vectors @ query for query in encode(retriever.model, queries, 'query'))
-    windows = {str(i): text for i, text in enumerate(retriever.index[0])}
+    windows = {str(i): text for i, text in enumerate(retriever.texts)}
     return BM25Retriever(windows).node_scores(queries)
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #4c217a45
@@ -62,7 +62,7 @@ def _near_best(
     span = retriever.spans[node_id]
     own = scores[span]
     lowest = own.max() - margin*abs(own.max())
-    windows = retriever.index[0][span]
+    windows = retriever.texts[span]
     return windows[int(own.argmax())], [text for text, score in zip(windows, own) if score >= lowest]
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #7c1f5f1e
@@ -149,7 +149,8 @@ class _JudgedModel:
         max_shared: float, # share of a window's runs of words that may stand in such a node
     ):
         self.judged, self.max_shared, self.vectors = judged, max_shared, retriever.vectors
-        texts, self.starts = retriever.index
+        texts = retriever.texts
+        self.starts = retriever.starts
         self.asked = encode(retriever.model, queries, 'query')
         self.place = {node_id: i for i, node_id in enumerate(retriever.ids)}
         self.sizes = np.diff([*self.starts, len(texts)])
@@ -249,7 +250,7 @@ def _mine_pairs(
     **settings, # for `_nearest_allowed`
 ) -> list[_MinedPair]:
     "The pairs with their hard negatives."
-    judged, texts = _judged_by_text(pairs), retriever.index[0]
+    judged, texts = _judged_by_text(pairs), retriever.texts
     model = _JudgedModel(retriever, list(judged), list(judged.values()), max_shared)
     query = {text: i for i, text in enumerate(judged)}
     window = [texts.index(p.positive, retriever.spans[p.node_id].start) for p in pairs]

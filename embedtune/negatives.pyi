@@ -52,6 +52,7 @@ def _runs_of_nodes(table, sizes: np.ndarray):
 
 class _JudgedModel:
     """A model for the miner: its texts are numbers of questions and windows; what may not be scores −inf."""
+    starts: Any
     asked: Any
     place: Any
     sizes: Any
@@ -61,7 +62,6 @@ class _JudgedModel:
     judged: Any
     max_shared: Any
     vectors: Any
-    starts: Any
     device = 'cpu'
 
     def __init__(self, retriever: DenseRetriever, queries: list[str], judged: list[set[str]], max_shared: float):

@@ -6,7 +6,7 @@
 __all__ = ['nudge']
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #6ea34c4d
-import copy, random
+import random
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError
 from .embedding import encode
 from .evaluation import evaluate
-from .retrieval import MeanRetriever
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #7ea41eee
 def _nudge_m(
@@ -77,12 +76,8 @@ def _nudged(
 ):
     "The retriever with the vectors of answering windows moved."
     _check_known(retriever, dataset)
-    if isinstance(retriever, MeanRetriever):
-        parts = [_nudged(part, dataset, gamma, move) for part in retriever.parts]
-        return MeanRetriever(parts, retriever.name)
-    moved = copy.copy(retriever)
-    moved.vectors = move(retriever.vectors, _pulls(retriever, dataset), gamma).astype(np.float32)
-    return moved
+    def moved(part): part.vectors = move(part.vectors, _pulls(part, dataset), gamma).astype(np.float32)
+    return retriever.changed(moved)
 
 # %% ../nbs/5_black_box/42_nudge.ipynb #99fc3321
 def _split_questions(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from .core import EmbedtuneError, _counted
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import CachedEmbedding, load_model
+from .precision import load_model
 from .journal import ReplayLLM, _batch_chat
 from .llm import BudgetReached, LLMError, _estimate_tokens, local_llm, _longest_answer
 from .questions import _QUESTION_SCHEMA, Style, _fill, _find_style, _parse_questions, _style_messages
@@ -293,7 +293,7 @@ def _default_retriever(
     show_progress: bool = True,  # a bar while the nodes are embedded
 ) -> DenseRetriever:
     "Search among the nodes with the default model; its vectors are kept, and finetuning and evaluation take them from there."
-    return DenseRetriever(CachedEmbedding(load_model()),
+    return DenseRetriever(load_model(),
         {node.id: node.text for node in nodes if node.text.strip()}, show_progress=show_progress)
 
 # %% ../nbs/3_questions/27_pairs.ipynb #a94ef2b2

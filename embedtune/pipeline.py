@@ -20,9 +20,9 @@ from .core import EmbedtuneError, _check_number, _read_json, _sha256_of, _versio
 from .leakage import require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import first_available, sample_documents, ten_k
-from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, VectorCache, load_model
+from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import Evaluation, compare, plot_comparison
-from .precision import half_precision
+from .precision import load_model
 from .finetune import MANIFEST, _check_output_folder, plot_loss
 from .ladders import Ladder, _file_name, _source_key, ladder
 from .llm import llm_from_spec
@@ -54,7 +54,7 @@ def _prepare(
         chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
     retriever = (
-        DenseRetriever(CachedEmbedding(half_precision(base)), corpus, show_progress=show_progress)
+        DenseRetriever(base, corpus, show_progress=show_progress)
         if searched and corpus else False)
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         return generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node, max_questions=questions, retriever=retriever,

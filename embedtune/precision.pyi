@@ -50,3 +50,11 @@ class HalfPrecision:
 def half_precision(model, bf16: bool | None=None):
     """The model in bfloat16, if it is a SentenceTransformer and that is wanted."""
     ...
+
+def load_model(model=..., device: str | None=None, bare: bool=False, bf16: bool | None=None):
+    """The embedding model of that name, cached and as fast as it gets here; `EmbedtuneError` if there is none."""
+    ...
+
+def _bare(model):
+    """The model without its cache and half precision."""
+    ...

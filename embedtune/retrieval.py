@@ -6,6 +6,7 @@
 __all__ = ['Hits', 'Retriever', 'DenseRetriever', 'MeanRetriever', 'BM25Retriever', 'zscores', 'HybridRetriever', 'Search']
 
 # %% ../nbs/2_search/12_retrieval.ipynb #9e588ff0
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -75,10 +76,12 @@ def _check_corpus(
     corpus: dict[str, str], # {node id: text}, as it was given
 ) -> dict[str, str]:
     "A copy of `corpus`; `EmbedtuneError` unless it is a dict of texts with at least one."
-    if not isinstance(corpus, dict): raise EmbedtuneError(f'expected a corpus as a dict of node id to text, got {type(corpus).__name__}')
+    if not isinstance(corpus, dict):
+        raise EmbedtuneError(f'expected a corpus as a dict of node id to text, got {type(corpus).__name__}')
     if not corpus: raise EmbedtuneError('expected a corpus of at least one node, got an empty one')
     bad = next((node_id for node_id, text in corpus.items() if not isinstance(text, str)), None)
-    if bad is not None: raise EmbedtuneError(f'node "{bad}": expected a text, got {type(corpus[bad]).__name__}')
+    if bad is not None:
+        raise EmbedtuneError(f'node "{bad}": expected a text, got {type(corpus[bad]).__name__}')
     return dict(corpus)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #96bb99f4
@@ -87,22 +90,36 @@ def _check_search(
     k: int, # nodes a query
 ) -> list[str]: # n texts
     "The queries as a list; `EmbedtuneError` for a bare string, or a `k` under 1."
-    if isinstance(queries, str): raise EmbedtuneError(f'search: expected a list of queries, got one text; pass [{queries[:30]!r}]')
+    if isinstance(queries, str):
+        raise EmbedtuneError(f'search: expected a list of queries, got one text; pass [{queries[:30]!r}]')
     if k < 1: raise EmbedtuneError(f'search: expected k of 1 or more, got {k}')
     return list(queries)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #2b6e7e02
+def _by_node(
+    scores, # float (n, windows): of n queries, the windows of a node side by side; NumPy, or torch with gradients
+    sizes, # int (nodes,), of the same library: windows of each node
+    kind: str, # 'max' or 'mean'
+): # (n, nodes)
+    "The largest score of each node's windows, or their mean."
+    if not isinstance(scores, np.ndarray):
+        import torch
+        return torch.segment_reduce(scores.T.contiguous(), kind, lengths=sizes).T
+    starts = np.cumsum(sizes) - sizes
+    if kind == 'max': return np.maximum.reduceat(scores, starts, axis=1)
+    return np.add.reduceat(scores, starts, axis=1)/sizes.astype(scores.dtype)
+
+# %% ../nbs/2_search/12_retrieval.ipynb #6db0db3c
 def _pool_windows(
-    scores: np.ndarray, # float (n, windows): cosines of n queries, the windows of a node side by side
-    starts, # int (nodes,): position of each node's first window
+    scores, # float (n, windows): cosines of n queries, the windows of a node side by side; NumPy or torch
+    sizes, # int (nodes,), of the same library: windows of each node
     context: float = 0., # weight of the mean over a node's windows, beside 1 for its best
-) -> np.ndarray: # (n, nodes)
+): # (n, nodes)
     "The score of each node: its best window's, or the weighted mean of that and of all its windows."
-    if len(starts) == scores.shape[1]: return scores # one window each
-    best = np.maximum.reduceat(scores, starts, axis=1)
+    if len(sizes) == scores.shape[1]: return scores # one window each
+    best = _by_node(scores, sizes, 'max')
     if not context: return best
-    sizes = np.diff(starts, append=scores.shape[1]).astype(scores.dtype)
-    return (best + context*np.add.reduceat(scores, starts, axis=1)/sizes)/(1 + context)
+    return (best + context*_by_node(scores, sizes, 'mean'))/(1 + context)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #7fbf66cc
 def _reads(
@@ -124,9 +141,14 @@ def _window_size(
     tokenizer, limit = getattr(model, 'tokenizer', None), _reads(model)
     if window is None or (window == 'auto' and tokenizer is None): return None
     if window == 'auto': return min(128, limit or 128)
-    if not isinstance(window, (int, np.integer)) or window < 1: raise EmbedtuneError(f"window: expected 'auto', None or a number of tokens, got {window!r}")
-    if tokenizer is None: raise EmbedtuneError(f'window: {type(model).__name__} has no tokenizer to count {window} tokens with; pass window=None')
-    if limit and window > limit: raise EmbedtuneError(f'window: the model reads {limit} tokens of a text, got {window}; pass window={limit} or less')
+    if not isinstance(window, (int, np.integer)) or window < 1:
+        raise EmbedtuneError(f"window: expected 'auto', None or a number of tokens, got {window!r}")
+    if tokenizer is None:
+        raise EmbedtuneError(f'window: {type(model).__name__} has no tokenizer to count {window} tokens '
+                             'with; pass window=None')
+    if limit and window > limit:
+        raise EmbedtuneError(f'window: the model reads {limit} tokens of a text, got {window}; pass '
+                             f'window={limit} or less')
     return int(window)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #db18a5b5
@@ -134,11 +156,24 @@ def _check_context(
     context: float, # weight of the mean over a node's windows
 ) -> float:
     "The weight; `EmbedtuneError` unless it is a finite number of 0 or more."
-    if isinstance(context, bool) or not isinstance(context, (int, float, np.number)) or not 0 <= context < np.inf: raise EmbedtuneError(f'context: expected a weight of 0 or more, got {context!r}')
+    if isinstance(context, bool) or not isinstance(context, (int, float, np.number)) or not 0 <= context < np.inf:
+        raise EmbedtuneError(f'context: expected a weight of 0 or more, got {context!r}')
     return float(context)
 
+# %% ../nbs/2_search/12_retrieval.ipynb #519b962d
+class _ByVectors:
+    "What `DenseRetriever` and `MeanRetriever` share: `by_size` gives a `DenseRetriever` for each size of windows."
+    def embed(self):
+        for part in self.by_size(): part.vectors
+        return self
+    def changed(self, change):
+        copies = [copy.copy(part) for part in self.embed().by_size()]
+        for part in copies: change(part)
+        return copies[0] if len(copies) == 1 else MeanRetriever(copies, self.name)
+    def asked_by(self, model): return self.changed(lambda part: setattr(part, 'model', model))
+
 # %% ../nbs/2_search/12_retrieval.ipynb #bf2c24c2
-class DenseRetriever:
+class DenseRetriever(_ByVectors):
     "Exact search by cosine; a node longer than the window has several vectors and scores by its best one, or by that and the mean of all."
     def __init__(
         self,
@@ -157,14 +192,21 @@ class DenseRetriever:
         self.stride = max(1, self.window*3//4) if self.window and stride is None else stride
         self.name = name or getattr(model, 'name', None) or 'dense'
     def __repr__(self): return f'DenseRetriever({self.name!r}, {len(self.ids)} nodes, window={self.window})'
-    @property
-    def parts(self): return [self] # as of a `MeanRetriever`
+    def by_size(self): return [self]
     @cached_property
     def index(self): return _window_index(self)
+    @property
+    def texts(self): return self.index[0]
+    @property
+    def starts(self): return self.index[1]
+    @property
+    def sizes(self): return np.diff(self.starts, append=len(self.texts))
     @cached_property
-    def spans(self): return {node_id: slice(start, end) for node_id, start, end in zip(self.ids, self.index[1], [*self.index[1][1:], len(self.index[0])])}
+    def spans(self):
+        ends = self.starts + self.sizes
+        return {node_id: slice(*span) for node_id, *span in zip(self.ids, self.starts, ends)}
     @cached_property
-    def vectors(self): return encode(self.model, self.index[0], 'document', show_progress=self.show_progress)
+    def vectors(self): return encode(self.model, self.texts, 'document', show_progress=self.show_progress)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #80477c89
 @patch
@@ -173,7 +215,8 @@ def windows_of(
     node_id: str, # in the corpus
 ) -> list[_Window]: # at least one
     "The windows of a node, each of which has one vector."
-    if node_id not in self.corpus: raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
+    if node_id not in self.corpus:
+        raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
     text = self.corpus[node_id]
     found = windows(text, self.model.tokenizer, self.window, self.stride) if self.window else []
     return found or [_Window(0, len(text), text)]
@@ -186,6 +229,18 @@ def _window_index(
     found = [retriever.windows_of(node_id) for node_id in retriever.ids]
     return [w.text for ws in found for w in ws], np.cumsum([0] + [len(ws) for ws in found[:-1]])
 
+# %% ../nbs/2_search/12_retrieval.ipynb #f130fede
+@patch
+def restore(
+    self: DenseRetriever,
+    vectors: np.ndarray, # float32 (windows, d), computed before
+    texts: list[str], # of the windows, node after node
+    starts: np.ndarray, # int (nodes,): position of each node's first window
+) -> DenseRetriever:
+    "The retriever itself, with vectors and windows that were computed before."
+    self.vectors, self.index = vectors, (texts, starts)
+    return self
+
 # %% ../nbs/2_search/12_retrieval.ipynb #d5814c2e
 @patch
 def node_scores(
@@ -195,10 +250,11 @@ def node_scores(
     "For each query the score of every node: the cosine of its best window, or what `context` makes of all."
     asked = encode(self.model, queries, 'query')
     if len(asked) and asked.shape[1] != self.vectors.shape[1]:
-        raise EmbedtuneError(f'expected query vectors as long as those of the corpus, {self.vectors.shape[1]}, got {asked.shape[1]}')
+        raise EmbedtuneError('expected query vectors as long as those of the corpus, '
+                             f'{self.vectors.shape[1]}, got {asked.shape[1]}')
     block = self.block or max(64, 2**23//len(self.vectors))
     for i in range(0, len(asked), block):
-        yield from _pool_windows(asked[i:i+block] @ self.vectors.T, self.index[1], self.context)
+        yield from _pool_windows(asked[i:i+block] @ self.vectors.T, self.sizes, self.context)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #7f344fb4
 @patch
@@ -218,25 +274,36 @@ def best_windows(
     node_ids: list[str], # n ids: the i-th query is compared with the i-th node
 ) -> list[str]: # n texts
     "The text of each node's window that is nearest to its query."
-    texts, best = self.index[0], []
+    texts, best = self.texts, []
     for vector, node_id in zip(encode(self.model, queries, 'query'), node_ids, strict=True):
-        if node_id not in self.spans: raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
+        if node_id not in self.spans:
+            raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
         own = self.spans[node_id]
         best.append(texts[own][int((self.vectors[own] @ vector).argmax())])
     return best
 
 # %% ../nbs/2_search/12_retrieval.ipynb #a1f0c2d4
-class MeanRetriever:
+class MeanRetriever(_ByVectors):
     "Several retrievers over one corpus that score alike, such as by windows of several sizes: a node's score is the mean of theirs."
     def __init__(
         self,
         parts: list, # `DenseRetriever`s over one corpus
         name: str = None, # what tables call it; None: as the first
     ):
-        if not parts or any(part.ids != parts[0].ids for part in parts): raise EmbedtuneError('mean: expected one or more retrievers over one corpus, got none or different node ids')
-        self.parts, self.ids, self.corpus, self.name = list(parts), parts[0].ids, parts[0].corpus, name or parts[0].name
+        if not parts or any(part.ids != parts[0].ids for part in parts):
+            raise EmbedtuneError('mean: expected one or more retrievers over one corpus, got none or '
+                                 'different node ids')
+        self.parts, self.name = list(parts), name or parts[0].name
+        self.ids, self.corpus = parts[0].ids, parts[0].corpus
     def __repr__(self): return f'MeanRetriever({self.parts!r})'
-    def node_scores(self, queries): return (np.mean(rows, axis=0) for rows in zip(*(part.node_scores(queries) for part in self.parts)))
+    def by_size(self): return self.parts
+    @property
+    def model(self): return self.parts[0].model
+    @property
+    def texts(self): return [text for part in self.parts for text in part.texts]
+    def node_scores(self, queries):
+        every = [part.node_scores(queries) for part in self.parts]
+        return (np.mean(rows, axis=0) for rows in zip(*every))
     def search(self, queries, k): return _best_hits(self.node_scores(_check_search(queries, k)), self.ids, k)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #e45286fc
@@ -307,13 +374,18 @@ class HybridRetriever:
     ):
         self.retrievers, self.method, self.depth = list(retrievers), method, depth
         self.weights = [1.0]*len(self.retrievers) if weights is None else list(weights)
-        if method not in ('zscore', 'rrf'): raise EmbedtuneError(f"hybrid: expected the method 'zscore' or 'rrf', got {method!r}")
+        if method not in ('zscore', 'rrf'):
+            raise EmbedtuneError(f"hybrid: expected the method 'zscore' or 'rrf', got {method!r}")
         if not self.retrievers: raise EmbedtuneError('hybrid: expected at least one retriever, got none')
-        if len(self.weights) != len(self.retrievers): raise EmbedtuneError(f'hybrid: expected {len(self.retrievers)} weights, got {len(self.weights)}')
+        if len(self.weights) != len(self.retrievers):
+            raise EmbedtuneError(f'hybrid: expected {len(self.retrievers)} weights, got {len(self.weights)}')
         known = [set(r.ids) for r in self.retrievers if hasattr(r, 'ids')]
-        if any(ids != known[0] for ids in known): raise EmbedtuneError('hybrid: expected retrievers over one corpus, got different node ids')
+        if any(ids != known[0] for ids in known):
+            raise EmbedtuneError('hybrid: expected retrievers over one corpus, got different node ids')
         self.name = name or ' + '.join(r.name for r in self.retrievers)
     def __repr__(self): return f'HybridRetriever({self.name!r}, weights={self.weights}, method={self.method!r})'
+    @property
+    def dense(self): return next((r for r in self.retrievers if isinstance(r, _ByVectors)), None) # the one by vectors
 
 # %% ../nbs/2_search/12_retrieval.ipynb #cbec3459
 @patch
@@ -325,7 +397,7 @@ def fuse(
     lists = []
     for ids, scores in hits:
         values = zscores(scores) if self.method == 'zscore' else _reciprocal_ranks(scores)
-        lists.append((dict(zip(ids, values)), values[-1] if self.method == 'zscore' else 0.))
+        lists.append((dict(zip(ids, values)), values[-1] if self.method == 'zscore' and len(ids) else 0.))
     found = dict.fromkeys(node_id for ids, _ in hits for node_id in ids)
     total = {node_id: float(sum(w*values.get(node_id, lacking) for w, (values, lacking) in zip(self.weights, lists))) for node_id in found}
     return dict(sorted(total.items(), key=lambda item: -item[1]))
@@ -340,7 +412,8 @@ def search(
     "The `k` best nodes of each query by the sum of all retrievers."
     queries = _check_search(queries, k)
     found = [retriever.search(queries, max(k, self.depth)) for retriever in self.retrievers]
-    fused = [self.fuse([(hits.ids[i], hits.scores[i]) for hits in found]) for i in range(len(queries))]
+    of_query = lambda hits, i: (hits.ids[i], hits.scores[i][:len(hits.ids[i])]) # a retriever may find less for some
+    fused = [self.fuse([of_query(hits, i) for hits in found]) for i in range(len(queries))]
     k = min([k, *map(len, fused)]) if fused else min(k, found[0].scores.shape[1])
     scores = np.array([list(totals.values())[:k] for totals in fused], np.float32).reshape(len(fused), k)
     return Hits([list(totals)[:k] for totals in fused], scores)
@@ -358,10 +431,15 @@ class Search:
         if self.sizes is not None: object.__setattr__(self, 'sizes', tuple(self.sizes))
         check_whole = lambda n: isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1
         if not all(map(check_whole, self.sizes or ())):
-            raise EmbedtuneError(f'sizes: expected numbers of tokens such as (128, 64), or () for one vector a node, got {self.sizes!r}')
-        if not 0 < self.stride <= 1: raise EmbedtuneError(f'stride: expected a share of the window above 0, up to 1, got {self.stride!r}')
-        if not 0 <= self.bm25_weight < np.inf: raise EmbedtuneError(f'bm25_weight: expected a weight of 0 or more, got {self.bm25_weight!r}')
-        if not check_whole(self.depth): raise EmbedtuneError(f'depth: expected a number of nodes from 1 on, got {self.depth!r}')
+            raise EmbedtuneError('sizes: expected numbers of tokens such as (128, 64), or () for one vector '
+                                 f'a node, got {self.sizes!r}')
+        if not 0 < self.stride <= 1:
+            raise EmbedtuneError('stride: expected a share of the window above 0, up to 1, got '
+                                 f'{self.stride!r}')
+        if not 0 <= self.bm25_weight < np.inf:
+            raise EmbedtuneError(f'bm25_weight: expected a weight of 0 or more, got {self.bm25_weight!r}')
+        if not check_whole(self.depth):
+            raise EmbedtuneError(f'depth: expected a number of nodes from 1 on, got {self.depth!r}')
         _check_context(self.context)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #cab257a2
@@ -400,7 +478,7 @@ def texts(
     corpus: dict[str, str], # {node id: text}: what is searched
 ) -> list[str]:
     "What `dense` has the model embed: the windows of each size."
-    return [text for part in self.dense(model, corpus).parts for text in part.index[0]]
+    return self.dense(model, corpus).texts
 
 # %% ../nbs/2_search/12_retrieval.ipynb #d3568caa
 @patch

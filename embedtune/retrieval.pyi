@@ -41,7 +41,11 @@ def _check_search(queries: list[str], k: int) -> list[str]:
     """The queries as a list; `EmbedtuneError` for a bare string, or a `k` under 1."""
     ...
 
-def _pool_windows(scores: np.ndarray, starts, context: float=0.0) -> np.ndarray:
+def _by_node(scores, sizes, kind: str):
+    """The largest score of each node's windows, or their mean."""
+    ...
+
+def _pool_windows(scores, sizes, context: float=0.0):
     """The score of each node: its best window's, or the weighted mean of that and of all its windows."""
     ...
 
@@ -57,7 +61,19 @@ def _check_context(context: float) -> float:
     """The weight; `EmbedtuneError` unless it is a finite number of 0 or more."""
     ...
 
-class DenseRetriever:
+class _ByVectors:
+    """What `DenseRetriever` and `MeanRetriever` share: `by_size` gives a `DenseRetriever` for each size of windows."""
+
+    def embed(self):
+        ...
+
+    def changed(self, change):
+        ...
+
+    def asked_by(self, model):
+        ...
+
+class DenseRetriever(_ByVectors):
     """Exact search by cosine; a node longer than the window has several vectors and scores by its best one, or by that and the mean of all."""
     context: Any
     stride: Any
@@ -75,12 +91,23 @@ class DenseRetriever:
     def __repr__(self):
         ...
 
-    @property
-    def parts(self):
+    def by_size(self):
         ...
 
     @cached_property
     def index(self):
+        ...
+
+    @property
+    def texts(self):
+        ...
+
+    @property
+    def starts(self):
+        ...
+
+    @property
+    def sizes(self):
         ...
 
     @cached_property
@@ -93,6 +120,10 @@ class DenseRetriever:
 
     def windows_of(self, node_id: str) -> list[_Window]:
         """The windows of a node, each of which has one vector."""
+        ...
+
+    def restore(self, vectors: np.ndarray, texts: list[str], starts: np.ndarray) -> DenseRetriever:
+        """The retriever itself, with vectors and windows that were computed before."""
         ...
 
     def node_scores(self, queries: list[str]):
@@ -111,17 +142,28 @@ def _window_index(retriever: DenseRetriever) -> tuple:
     """The texts of all windows, node after node, and the position of each node's first one."""
     ...
 
-class MeanRetriever:
+class MeanRetriever(_ByVectors):
     """Several retrievers over one corpus that score alike, such as by windows of several sizes: a node's score is the mean of theirs."""
     parts: Any
+    name: Any
     ids: Any
     corpus: Any
-    name: Any
 
     def __init__(self, parts: list, name: str | None=None):
         ...
 
     def __repr__(self):
+        ...
+
+    def by_size(self):
+        ...
+
+    @property
+    def model(self):
+        ...
+
+    @property
+    def texts(self):
         ...
 
     def node_scores(self, queries):
@@ -172,6 +214,10 @@ class HybridRetriever:
         ...
 
     def __repr__(self):
+        ...
+
+    @property
+    def dense(self):
         ...
 
     def fuse(self, hits: list[tuple]) -> dict[str, float]:

@@ -14,9 +14,9 @@ import numpy as np
 
 from .core import EmbedtuneError, _read_json, _write_json
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import CachedEmbedding, EmbeddingModel, load_model
+from .embedding import EmbeddingModel
 from .evaluation import evaluate
-from .precision import half_precision
+from .precision import load_model
 from .retrieval import BM25Retriever, DenseRetriever, HybridRetriever, Retriever, Search
 
 # %% ../nbs/2_search/14_search.ipynb #b50a557f
@@ -91,7 +91,8 @@ def save_search(
     path, # folder of the model
 ):
     "Write how to search with the model of a folder; `EmbedtuneError` where there is no model."
-    if not (Path(path)/'modules.json').is_file(): raise EmbedtuneError(f'{str(path)!r} holds no sentence-transformers model; save the model first')
+    if not (Path(path)/'modules.json').is_file():
+        raise EmbedtuneError(f'{str(path)!r} holds no sentence-transformers model; save the model first')
     _write_json(asdict(settings), Path(path)/_RETRIEVER)
 
 # %% ../nbs/2_search/14_search.ipynb #5e18bcda
@@ -99,7 +100,9 @@ def load_search(
     path, # folder of a model
 ) -> Search:
     "How to search with the model of a folder; `EmbedtuneError` if that was not saved."
-    if not (Path(path)/_RETRIEVER).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no {_RETRIEVER}: expected the folder of a model with its search settings (save_search)')
+    if not (Path(path)/_RETRIEVER).is_file():
+        raise EmbedtuneError(f'{str(path)!r} holds no {_RETRIEVER}: expected the folder of a model with its '
+                             'search settings (save_search)')
     names = [field.name for field in fields(Search)]
     return Search(**_read_json(Path(path)/_RETRIEVER, names, []))
 
@@ -113,4 +116,4 @@ def load_retriever(
 ) -> Retriever:
     "The retriever that was saved with a model, over a corpus; its vectors are cached. `EmbedtuneError` if none was saved."
     settings = load_search(path)
-    return settings.retriever(CachedEmbedding(half_precision(load_model(path, device=device), bf16)), corpus, name)
+    return settings.retriever(load_model(path, device=device, bf16=bf16), corpus, name)

@@ -28,7 +28,9 @@ class EmbeddingServer:
     def url(self): return f'http://{self.host}:{self.port}/v1'
     def __enter__(self):
         try: self.server = ThreadingHTTPServer((self.host, self.port), _handler(self))
-        except OSError as error: raise EmbedtuneError(f'cannot listen at {self.host}:{self.port}: {error.strerror}; choose another port') from None
+        except OSError as error:
+            raise EmbedtuneError(f'cannot listen at {self.host}:{self.port}: {error.strerror}; choose '
+                                 'another port') from None
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self

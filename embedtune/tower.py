@@ -15,8 +15,8 @@ from fastcore.basics import patch
 from .adapter import _default_settings, _document_fingerprint, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _check_count, _check_number, _read_json, _versions, _write_json
-from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, load_model, _quiet_transformers
-from .precision import half_precision
+from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _quiet_transformers
+from .precision import half_precision, load_model
 from .merging import merge
 from .retrieval import Search
 from .card import _model_card, _save_card
@@ -141,7 +141,7 @@ def _tower_card(
 @patch
 def finetune(self: QueryTowerFinetuneEngine):
     "Embed what is not cached yet, tune a copy of the model, average it with the base, and write it to `model_output_path`."
-    base = load_model(self.model_id, device=self.device)
+    base = load_model(self.model_id, device=self.device, bare=True)
     data = training_vectors(CachedEmbedding(half_precision(base), self.cache), self.dataset, self.search, self.show_progress_bar)
     import torch
     torch.manual_seed(self.settings['seed'])
@@ -165,13 +165,13 @@ def from_model_path(
     if not (Path(path)/_TOWER).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no query tower: expected a folder with {_TOWER}, as QueryTowerFinetuneEngine writes it')
     over = _read_json(Path(path)/_TOWER, ['base'], ['epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha', 'questions'])['base']
     if over != _document_fingerprint(base): raise EmbedtuneError(f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, got one with {_document_fingerprint(base)[:12]}…; pass that model, or tune a tower anew')
-    return cls(base, CachedEmbedding(load_model(path, device=device), getattr(base, 'cache', None)))
+    return cls(base, CachedEmbedding(load_model(path, device=device, bare=True), getattr(base, 'cache', None)))
 
 # %% ../nbs/5_black_box/43_tower.ipynb #49a535f5
 @patch
 def get_finetuned_model(self: QueryTowerFinetuneEngine) -> TowerEmbeddingModel:
     "The tower of `model_output_path` beside its base."
-    return TowerEmbeddingModel.from_model_path(self.model_output_path, CachedEmbedding(load_model(self.model_id, device=self.device), self.cache), self.device)
+    return TowerEmbeddingModel.from_model_path(self.model_output_path, CachedEmbedding(load_model(self.model_id, device=self.device, bare=True), self.cache), self.device)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #da9cb78b
 @patch

@@ -8,7 +8,7 @@ __all__ = ['save_qrels', 'save_run', 'load_qrels', 'load_run', 'evaluation_of']
 # %% ../nbs/2_search/16_trec.ipynb #7bb6f5ab
 import numpy as np
 
-from .dataset import EmbeddingQAFinetuneDataset
+from .dataset import EmbeddingQAFinetuneDataset, _check_written_by
 from .core import EmbedtuneError, _check_count, _write_text
 from .evaluation import _KEPT, Evaluation, _average_precision, _hit, _precision, _ranks_of, _recall, _reciprocal_rank
 
@@ -22,25 +22,42 @@ def _check_qrels(
     qrels: _Qrels,  # anything that should be judgements
 ):
     "Raise `EmbedtuneError` naming the first entry of `qrels` that is no grade of a node for a query."
-    if not isinstance(qrels, dict) or not qrels: raise EmbedtuneError(f'qrels must map query ids to judgements, got {"none" if qrels == {} else type(qrels).__name__}')
+    if not isinstance(qrels, dict) or not qrels:
+        raise EmbedtuneError('qrels must map query ids to judgements, got '
+                             f'{"none" if qrels == {} else type(qrels).__name__}')
     for query_id, judged in qrels.items():
-        if not isinstance(judged, dict) or not judged: raise EmbedtuneError(f'qrels["{query_id}"] must map node ids to grades, got {judged!r}; leave out a query that nothing was judged for')
+        if not isinstance(judged, dict) or not judged:
+            raise EmbedtuneError(f'qrels["{query_id}"] must map node ids to grades, got {judged!r}; leave '
+                                 'out a query that nothing was judged for')
         for node_id, grade in judged.items():
-            if not isinstance(grade, (int, np.integer)): raise EmbedtuneError(f'qrels["{query_id}"]["{node_id}"] must be a whole number, got {grade!r}')
+            if not isinstance(grade, (int, np.integer)):
+                raise EmbedtuneError(f'qrels["{query_id}"]["{node_id}"] must be a whole number, got '
+                                     f'{grade!r}')
 
 # %% ../nbs/2_search/16_trec.ipynb #98ae551f
 def _check_run(
     run: _RankedRun,  # anything that should be a run
 ):
     "Raise `EmbedtuneError` naming the first query whose results are no list of (node id, score), each node once, scores falling."
-    if not isinstance(run, dict) or not run: raise EmbedtuneError(f'a run must map query ids to lists of (node id, score), got {"none" if run == {} else type(run).__name__}')
+    if not isinstance(run, dict) or not run:
+        raise EmbedtuneError('a run must map query ids to lists of (node id, score), got '
+                             f'{"none" if run == {} else type(run).__name__}')
     for query_id, hits in run.items():
-        if isinstance(hits, dict): raise EmbedtuneError(f'run["{query_id}"] must be a list of (node id, score), got a dict; ranked(run["{query_id}"]) makes one')
+        if isinstance(hits, dict):
+            raise EmbedtuneError(f'run["{query_id}"] must be a list of (node id, score), got a dict; '
+                                 f'ranked(run["{query_id}"]) makes one')
         try: ids, values = [i for i, _ in hits], np.array([score for _, score in hits], float)
-        except (TypeError, ValueError): raise EmbedtuneError(f'run["{query_id}"] must be a list of (node id, score), got {hits!r:.60}') from None
-        if len(set(ids)) < len(ids): raise EmbedtuneError(f'run["{query_id}"] holds node "{next(i for i in ids if ids.count(i) > 1)}" twice')
-        if not (abs(values) <= _LARGEST).all(): raise EmbedtuneError(f'run["{query_id}"] has a score that is no finite number of 32 bits')
-        if (np.diff(values) > 0).any(): raise EmbedtuneError(f'run["{query_id}"] must be best first, but its scores rise at rank {np.argmax(np.diff(values) > 0) + 2}; distances need a minus sign')
+        except (TypeError, ValueError):
+            raise EmbedtuneError(f'run["{query_id}"] must be a list of (node id, score), got '
+                                 f'{hits!r:.60}') from None
+        if len(set(ids)) < len(ids):
+            raise EmbedtuneError(f'run["{query_id}"] holds node "{next(i for i in ids if ids.count(i) > 1)}" '
+                                 'twice')
+        if not (abs(values) <= _LARGEST).all():
+            raise EmbedtuneError(f'run["{query_id}"] has a score that is no finite number of 32 bits')
+        if (np.diff(values) > 0).any():
+            raise EmbedtuneError(f'run["{query_id}"] must be best first, but its scores rise at rank '
+                                 f'{np.argmax(np.diff(values) > 0) + 2}; distances need a minus sign')
 
 # %% ../nbs/2_search/16_trec.ipynb #e171b8af
 def _qrels_of(
@@ -70,7 +87,10 @@ def _dataset_from(
     "The judgements as a dataset, validated; `EmbedtuneError` if they name a query or node that is not there, or no node reaches `min_grade`."
     _check_qrels(qrels)
     relevant_docs = {query_id: ids for query_id, judged in qrels.items() if (ids := _relevant_nodes(judged, min_grade))}
-    if not relevant_docs: raise EmbedtuneError(f'no node has grade {min_grade} or more, the highest is {max(max(judged.values()) for judged in qrels.values())}; pass a smaller min_grade')
+    if not relevant_docs:
+        raise EmbedtuneError(f'no node has grade {min_grade} or more, the highest is '
+                             f'{max(max(judged.values()) for judged in qrels.values())}; pass a smaller '
+                             'min_grade')
     judged = {i: text for i, text in queries.items() if i in relevant_docs}
     dataset = EmbeddingQAFinetuneDataset(judged, dict(corpus), relevant_docs, written_by=written_by)
     dataset.validate()
@@ -86,7 +106,8 @@ def _run_of(
     _check_count(k, 'k')
     queries = getattr(queries, 'queries', queries)
     found = retriever.search(list(queries.values()), k)
-    if len(found.ids) != len(queries): raise EmbedtuneError(f'expected results for {len(queries)} queries, got {len(found.ids)}')
+    if len(found.ids) != len(queries):
+        raise EmbedtuneError(f'expected results for {len(queries)} queries, got {len(found.ids)}')
     return {query_id: [(i, float(score)) for i, score in zip(ids, scores)] for query_id, ids, scores in zip(queries, found.ids, found.scores)}
 
 # %% ../nbs/2_search/16_trec.ipynb #6796334d
@@ -115,9 +136,11 @@ def _check_ids(
 ):
     "Raise `EmbedtuneError` naming the first id that a TREC file cannot hold."
     for i in ids:
-        if not isinstance(i, str): raise EmbedtuneError(f'the {kind} id {i!r} must be a string, got {type(i).__name__}')
+        if not isinstance(i, str):
+            raise EmbedtuneError(f'the {kind} id {i!r} must be a string, got {type(i).__name__}')
         if len(i.split()) != 1 or i != i.strip():
-            raise EmbedtuneError(f'the {kind} id {i!r} is empty or has white space, which ends a column of a TREC file; rename it, for instance {"_".join(i.split()) or kind + "1"!r}')
+            raise EmbedtuneError(f'the {kind} id {i!r} is empty or has white space, which ends a column of a '
+                                 f'TREC file; rename it, for instance {"_".join(i.split()) or kind + "1"!r}')
 
 # %% ../nbs/2_search/16_trec.ipynb #ff8ca4ca
 def save_qrels(
@@ -160,7 +183,8 @@ def _trec_lines(
                 fields = line.split()
                 if not fields: continue
                 if len(fields) != len(columns):
-                    raise EmbedtuneError(f'{path}, line {number}: expected {len(columns)} columns ({" ".join(columns)}), got {len(fields)}: {line.strip()!r:.80}')
+                    raise EmbedtuneError(f'{path}, line {number}: expected {len(columns)} columns '
+                                         f'({" ".join(columns)}), got {len(fields)}: {line.strip()!r:.80}')
                 empty = False
                 yield f'{path}, line {number}', fields
         if empty: raise EmbedtuneError(f'{path} is empty; expected lines of {" ".join(columns)}')
@@ -178,7 +202,9 @@ def _add_once(
 ):
     "Add the value of a node for a query; `EmbedtuneError` if it has one."
     nodes = entries.setdefault(query_id, {})
-    if node_id in nodes: raise EmbedtuneError(f'{place}: node "{node_id}" of query "{query_id}" was there before; delete one of the lines')
+    if node_id in nodes:
+        raise EmbedtuneError(f'{place}: node "{node_id}" of query "{query_id}" was there before; delete one '
+                             'of the lines')
     nodes[node_id] = value
 
 # %% ../nbs/2_search/16_trec.ipynb #a23f04d4
@@ -189,7 +215,8 @@ def load_qrels(
     qrels = {}
     for place, (query_id, _, node_id, grade) in _trec_lines(path, ('query', '0', 'node', 'grade')):
         try: value = int(grade)
-        except ValueError: raise EmbedtuneError(f'{place}: the grade must be a whole number, got {grade!r}') from None
+        except ValueError:
+            raise EmbedtuneError(f'{place}: the grade must be a whole number, got {grade!r}') from None
         _add_once(qrels, query_id, node_id, value, place)
     return qrels
 
@@ -202,7 +229,8 @@ def load_run(
     for place, (query_id, _, node_id, _, score, _) in _trec_lines(path, ('query', 'Q0', 'node', 'rank', 'score', 'tag')):
         try: value = float(score)
         except ValueError: value = np.nan
-        if not abs(value) <= _LARGEST: raise EmbedtuneError(f'{place}: the score must be a finite number, got {score!r}')
+        if not abs(value) <= _LARGEST:
+            raise EmbedtuneError(f'{place}: the score must be a finite number, got {score!r}')
         _add_once(scores, query_id, node_id, value, place)
     return {query_id: _ranked(nodes) for query_id, nodes in scores.items()}
 
@@ -252,7 +280,8 @@ def _parse_measure(
     "The two parts of a measure's name; `EmbedtuneError` if there is no such measure."
     kind, _, k = str(name).partition('@')
     if kind not in _RANKED | _GRADED or not k.isdecimal() or int(k) < 1:
-        raise EmbedtuneError(f'expected a measure such as nDCG@10, one of {", ".join(_RANKED | _GRADED)} with a depth, got {name!r}')
+        raise EmbedtuneError(f'expected a measure such as nDCG@10, one of {", ".join(_RANKED | _GRADED)} '
+                             f'with a depth, got {name!r}')
     return kind, int(k)
 
 # %% ../nbs/2_search/16_trec.ipynb #929a4270
@@ -287,7 +316,9 @@ def _measure_run(
     import pandas as pd
     _check_run(run)
     _check_qrels(qrels)
-    if not run.keys() & qrels.keys(): raise EmbedtuneError(f'the run answers none of the judged queries: it has "{next(iter(run))}", judged is "{next(iter(qrels))}"; are they of the same collection?')
+    if not run.keys() & qrels.keys():
+        raise EmbedtuneError(f'the run answers none of the judged queries: it has "{next(iter(run))}", '
+                             f'judged is "{next(iter(qrels))}"; are they of the same collection?')
     if condensed: run = _condense(run, qrels)
     measures = [measures] if isinstance(measures, str) else list(measures)
     found = {query_id: [i for i, _ in run.get(query_id, [])] for query_id in qrels}
@@ -302,12 +333,19 @@ def evaluation_of(
     n_corpus: int,       # nodes that were searched
     min_grade: int = 1,  # grade from which a node is relevant
     seconds: float = 0., # wall time of the search, where it is known
+    written_by: str | dict[str, str] | None = None, # who wrote the queries, as a dataset says it; None: unknown
 ) -> Evaluation:
     "The ranks of all relevant nodes in the run; as deep as its longest list."
     _check_run(run)
     _check_qrels(qrels)
-    relevant = {query_id: ids for query_id, judged in qrels.items() if (ids := _relevant_nodes(judged, min_grade))}
-    if not run.keys() & relevant.keys(): raise EmbedtuneError(f'the run answers no query that has a node of grade {min_grade} or more; are run and qrels of the same collection?')
+    relevant = {query_id: _relevant_nodes(judged, min_grade) for query_id, judged in qrels.items()}
+    relevant = {query_id: ids for query_id, ids in relevant.items() if ids}
+    if not run.keys() & relevant.keys():
+        raise EmbedtuneError(f'the run answers no query that has a node of grade {min_grade} or more; '
+                             'are run and qrels of the same collection?')
+    if written_by is not None: _check_written_by(written_by, relevant)
     found = {query_id: [i for i, _ in run.get(query_id, [])] for query_id in relevant}
     ranks = {query_id: _ranks_of(found[query_id], ids) for query_id, ids in relevant.items()}
-    return Evaluation(name, ranks, n_corpus, seconds, max(map(len, run.values())), {query_id: ids[:_KEPT] for query_id, ids in found.items()})
+    depth = max(map(len, run.values()))
+    first = {query_id: ids[:_KEPT] for query_id, ids in found.items()}
+    return Evaluation(name, ranks, n_corpus, seconds, depth, first, written_by)

@@ -103,6 +103,6 @@ def _measure_run(run: _RankedRun, qrels: _Qrels, measures=..., min_grade: int=1,
     """The measures of every judged query, in the order of the run's lists; `.mean()` gives those of the run."""
     ...
 
-def evaluation_of(run: _RankedRun, qrels: _Qrels, name: str, n_corpus: int, min_grade: int=1, seconds: float=0.0) -> Evaluation:
+def evaluation_of(run: _RankedRun, qrels: _Qrels, name: str, n_corpus: int, min_grade: int=1, seconds: float=0.0, written_by: str | dict[str, str] | None=None) -> Evaluation:
     """The ranks of all relevant nodes in the run; as deep as its longest list."""
     ...

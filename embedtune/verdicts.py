@@ -22,8 +22,10 @@ def clusters_of(
 ) -> dict[str, int]: # query id -> number of its cluster
     "The questions that stand or fall together: those that share a relevant node, or a document of one."
     from scipy.cluster.hierarchy import DisjointSet
-    if by not in ('node', 'document'): raise EmbedtuneError(f"clusters: expected by='node' or by='document', got {by!r}")
-    if by == 'document' and not dataset.doc_ids: raise EmbedtuneError("clusters: by='document' needs doc_ids, which this dataset lacks; use by='node'")
+    if by not in ('node', 'document'):
+        raise EmbedtuneError(f"clusters: expected by='node' or by='document', got {by!r}")
+    if by == 'document' and not dataset.doc_ids:
+        raise EmbedtuneError("clusters: by='document' needs doc_ids, which this dataset lacks; use by='node'")
     of = (lambda node_id: dataset.doc_ids.get(node_id, node_id)) if by == 'document' else (lambda node_id: node_id)
     keys = {query_id: [('key', of(node_id)) for node_id in node_ids] for query_id, node_ids in dataset.relevant_docs.items() if query_id in dataset.queries}
     joined = DisjointSet(key for found in keys.values() for key in found)
@@ -140,8 +142,13 @@ def _paired_values(
     "Every metric of every question; `EmbedtuneError` if the evaluations are not of the same questions and corpus."
     first, *others = evaluations
     for other in others:
-        if other.ranks.keys() != first.ranks.keys(): raise EmbedtuneError(f'compare: "{first.name}" and "{other.name}" must answer the same questions; {len(first.ranks.keys() ^ other.ranks.keys())} are in one of them only')
-        if other.n_corpus != first.n_corpus: raise EmbedtuneError(f'compare: "{first.name}" searched {first.n_corpus} nodes, "{other.name}" {other.n_corpus}; evaluate both over the same corpus')
+        if other.ranks.keys() != first.ranks.keys():
+            raise EmbedtuneError(f'compare: "{first.name}" and "{other.name}" must answer the same '
+                                 f'questions; {len(first.ranks.keys() ^ other.ranks.keys())} are in one of '
+                                 'them only')
+        if other.n_corpus != first.n_corpus:
+            raise EmbedtuneError(f'compare: "{first.name}" searched {first.n_corpus} nodes, "{other.name}" '
+                                 f'{other.n_corpus}; evaluate both over the same corpus')
     aligned = [first, *(_asked(e, first.ranks) for e in others)]
     named = [name.split('@') for name in metrics]
     return [np.stack([e.per_query(measure, int(k)) for measure, k in named], 1) for e in aligned]
@@ -155,7 +162,9 @@ def _labels_of(
     "The cluster of each question of an evaluation; `EmbedtuneError` if the dataset lacks one."
     if dataset is None: return np.arange(len(evaluation.ranks))
     clusters = clusters_of(dataset, by)
-    if missing := [i for i in evaluation.ranks if i not in clusters]: raise EmbedtuneError(f'compare: query "{missing[0]}" of "{evaluation.name}" is not in the dataset; pass the dataset that was evaluated')
+    if missing := [i for i in evaluation.ranks if i not in clusters]:
+        raise EmbedtuneError(f'compare: query "{missing[0]}" of "{evaluation.name}" is not in the dataset; '
+                             'pass the dataset that was evaluated')
     return np.array([clusters[i] for i in evaluation.ranks])
 
 # %% ../nbs/2_search/15_verdict.ipynb #03240b76
@@ -317,7 +326,7 @@ def _plot_intervals(
         low, high = middle(bootstrap_means(values, labels, 2000))
         x, mean = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width, values.mean(0)
         ax.bar(x, mean, width, yerr=np.maximum([mean - low, high - mean], 0), capsize=3, label=e.name, color=str(np.linspace(.95, .55, len(evaluations))[i]), edgecolor='.2', hatch=_HATCHES[i % len(_HATCHES)])
-    ax.set(ylim=(0, 1), ylabel=f'mean over {len(labels):,} questions')
+    ax.set(ylim=(0, 1), ylabel=f'mean over {len(labels):,} questions\n{evaluations[0].whose}')
     ax.set_xticks(range(len(metrics)), metrics)
     ax.legend(ncols=3, frameon=False, loc='lower center', bbox_to_anchor=(.5, 1))
     return ax
@@ -333,7 +342,8 @@ def plot_differences(
     ax = ax or _plt_axes((7, .6 + .32*len(rows)))
     for y, (_, d) in enumerate(rows): ax.errorbar(100*d.mean, y, xerr=[[100*max(0, d.mean - d.low)], [100*max(0, d.high - d.mean)]], marker='o', color='.2', capsize=3)
     ax.axvline(0, color='.6', linestyle='--')
-    ax.set(xlabel='gain (points), with its 95 % interval')
+    whose = ' / '.join(dict.fromkeys(v.whose for v in verdicts))
+    ax.set(xlabel=f'gain (points), with its 95 % interval\non questions {whose}')
     ax.set_yticks(range(len(rows)), [name for name, _ in rows])
     ax.invert_yaxis()
     return ax
@@ -367,7 +377,8 @@ def _plot_ranks(
     points, counts = np.unique(np.where(np.isfinite(ranks), ranks, last), axis=0, return_counts=True)
     ax.scatter(*points.T, s=12*counts**.5, color='.3', alpha=.6)
     ax.axline((1, 1), (10, 10), color='.6', linestyle='--')
-    ax.set(xscale='log', yscale='log', xlabel=f'rank of the answer, {before.name}', ylabel=f'rank of the answer, {after.name}')
+    ax.set(xscale='log', xlabel=f'rank of the answer, {before.name}\n(questions {before.whose})')
+    ax.set(yscale='log', ylabel=f'rank of the answer, {after.name}')
     return ax
 
 # %% ../nbs/2_search/15_verdict.ipynb #82f9b831
@@ -454,7 +465,7 @@ def _plot_gain(
         mean = 100*gains[part].mean()
         ax.errorbar(words[part].mean(), mean, yerr=[[max(0, mean - low)], [max(0, high - mean)]], marker='o', color='.2', capsize=3)
     ax.axhline(0, color='.6', linestyle='--')
-    ax.set(xlabel='words of the question', ylabel=f'gain in {metric} (points)')
+    ax.set(xlabel=f'words of the question\n(questions {before.whose})', ylabel=f'gain in {metric} (points)')
     return ax
 
 # %% ../nbs/2_search/15_verdict.ipynb #2a95fdf0
@@ -481,6 +492,6 @@ def _plot_scores(
     edges = np.histogram_bin_edges(pairs, 30)
     for column, label, style in ((0, 'best relevant node', dict(color='.75')), (1, 'best other node', dict(facecolor='none', edgecolor='.1', hatch='///'))):
         ax.hist(pairs[:, column], edges, label=label, **style)
-    ax.set(xlabel=f'score, {retriever.name}', ylabel='questions')
+    ax.set(xlabel=f'score, {retriever.name}', ylabel=f'questions {dataset.whose}')
     ax.legend(frameon=False)
     return ax
