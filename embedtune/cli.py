@@ -98,8 +98,8 @@ def _adapter_command(
     engine = EmbeddingAdapterFinetuneEngine(EmbeddingQAFinetuneDataset.from_json(args.dataset), model, adapter_model=kinds[args.kind], model_output_path=args.out, seed=args.seed)
     if args.plan: return print(engine.plan())
     engine.finetune()
-    for share, ranks in engine.shares.items(): print(f'held-out questions, {share:.0%} of the way: mrr@10 {ranks.mean():.3f}')
-    print(f'adapter, {engine.adapter.share:.0%} of the way: {args.out}')
+    for alpha, ranks in engine.alphas.items(): print(f'held-out questions, {alpha:.0%} of the way: mrr@10 {ranks.mean():.3f}')
+    print(f'adapter, {engine.adapter.alpha:.0%} of the way: {args.out}')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #d5fadd4b
 def _evaluate_command(

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 from .dataset import EmbeddingQAFinetuneDataset
+from .embedding import VectorCache
 from .evaluation import Evaluation
 from .retrieval import Search
 from .verdicts import _Difference
@@ -22,6 +23,8 @@ class _Job:
     search: Search = ...
     seed: int = 42
     show_progress: bool = True
+    tuning: dict = field(default_factory=dict)
+    cache: VectorCache | None = None
 
     def __post_init__(self):
         ...
@@ -31,7 +34,7 @@ class _Job:
         ...
 
     @cached_property
-    def cache(self):
+    def store(self):
         ...
 
     @cached_property
@@ -49,8 +52,12 @@ class _Job:
         """Train a method, build its index, time its search, and evaluate it."""
         ...
 
-    def key(self) -> str:
-        """A name for everything that the figures of a job depend on."""
+    def key(self, name: str) -> str:
+        """A name for everything that the figures of a method depend on."""
+        ...
+
+    def left(self, name: str) -> bool:
+        """Whether the model that the method leaves, or goes on with, is in its folder."""
         ...
 
     def rung(self, name: str, below: dict[str, _Rung]) -> _Rung:
@@ -62,9 +69,11 @@ class _Method(NamedTuple):
     make: object
     weights: bool
     after: str | None
+    folder: str | None
+    vectors: bool
 _METHODS: dict
 
-def method(name: str, weights: bool=False, after: str | None=None):
+def method(name: str, weights: bool=False, after: str | None=None, folder: str | None=None, vectors: bool=False):
     """A decorator that makes a function a row of the ladder."""
     ...
 
@@ -179,6 +188,10 @@ class Ladder:
     def plot(self, metric: str='mrr@10'):
         """A matplotlib figure: quality with 95 % intervals of every method, and beside it what it costs."""
         ...
+
+def _source_key(model):
+    """What identifies `model`: the hashes of a folder's files, the id, or the fingerprint."""
+    ...
 
 def _file_name(name: str, squeeze: bool=True) -> str:
     """The name in small letters, digits and hyphens, so that it can be part of a path."""

@@ -21,7 +21,7 @@ class BaseAdapter:
     "A map of vectors. A subclass is a dataclass with `in_features`, `out_features`, `start(rng)`, the first weights by name, and `apply(x, w)`, a formula for arrays of NumPy and of torch. `square(dim)` makes one that keeps the length of vectors."
     facts = {} # what was saved beside the settings
     learning_rate = 1e-3 # that suits it, for Adam
-    share = 1. # of what it learned that it adds to its input; 0: the identity
+    alpha = 1. # of what it learned that it adds to its input; 0: the identity
     def __post_init__(self): self.weights = {name: np.asarray(weight, np.float32) for name, weight in self.start(np.random.default_rng(0)).items()}
     @classmethod
     def square(cls, dim): return cls(dim, dim)
@@ -34,7 +34,7 @@ class BaseAdapter:
         vectors = np.asarray(vectors, np.float32)
         if vectors.ndim != 2 or vectors.shape[1] != self.in_features: raise EmbedtuneError(f'{type(self).__name__}: expected vectors of shape (n, {self.in_features}), got {vectors.shape}')
         return _unit(self.formula(vectors, self.weights))
-    def formula(self, x, w): return self.apply(x, w) if self.share == 1 else x + self.share*(self.apply(x, w) - x)
+    def formula(self, x, w): return self.apply(x, w) if self.alpha == 1 else x + self.alpha*(self.apply(x, w) - x)
 
 # %% ../nbs/5_black_box/40_layers.ipynb #48d3a2c4
 def _identity(
@@ -122,7 +122,7 @@ def _save_adapter(
     part = Path(path)/(_WEIGHTS + '.part')
     save_file({name: np.ascontiguousarray(weight) for name, weight in adapter.weights.items()}, part)
     os.replace(part, Path(path)/_WEIGHTS)
-    _write_json(dict(kind=type(adapter).__name__, settings=asdict(adapter), share=adapter.share, facts=facts), Path(path)/_ADAPTER)
+    _write_json(dict(kind=type(adapter).__name__, settings=asdict(adapter), alpha=adapter.alpha, facts=facts), Path(path)/_ADAPTER)
 
 # %% ../nbs/5_black_box/40_layers.ipynb #3f934746
 def _adapter_kinds(
@@ -157,13 +157,14 @@ def load_adapter(
     path = Path(path)
     if (path/'pytorch_model.bin').is_file() and not (path/_ADAPTER).is_file(): return _load_llama_index(path, adapter_cls)
     if not (path/_ADAPTER).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no adapter: expected a folder with {_ADAPTER} and {_WEIGHTS}, as save_adapter writes it')
-    said = _read_json(path/_ADAPTER, ['kind', 'settings', 'share', 'facts'], [])
+    said = _read_json(path/_ADAPTER, ['kind', 'settings', 'facts'], ['alpha', 'share']) # 'share' in old folders
     kind = adapter_cls or _adapter_kinds().get(said['kind'])
     if kind is None: raise EmbedtuneError(f'{path/_ADAPTER}: unknown kind of adapter {said["kind"]!r}; define or import its class first, or pass it as adapter_cls')
     try: weights = load_file(path/_WEIGHTS)
     except (OSError, SafetensorError) as error: raise EmbedtuneError(f'{path/_WEIGHTS} cannot be read: {str(error).splitlines()[0]}') from None
     adapter = _with_weights(kind, said['settings'], weights, path/_ADAPTER)
-    adapter.share, adapter.facts = said['share'], said['facts']
+    adapter.alpha = said['alpha'] if 'alpha' in said else said.get('share', 1.)
+    adapter.facts = said['facts']
     return adapter
 
 # %% ../nbs/5_black_box/40_layers.ipynb #394d8e3d

@@ -23,7 +23,8 @@ from .samples import first_available, sample_documents, ten_k
 from .embedding import DEFAULT_MODEL, CachedEmbedding, OpenAIEmbedding, VectorCache, load_model
 from .evaluation import Evaluation, compare, plot_comparison
 from .precision import half_precision
-from .finetune import MANIFEST, _check_output_folder, plot_loss
+from .engine import MANIFEST, _check_output_folder
+from .finetune import plot_loss
 from .ladders import Ladder, _file_name, _source_key, ladder
 from .llm import llm_from_spec
 from .nodes import split_nodes

@@ -2,42 +2,13 @@
 """The whole job: documents in, a tuned model and an honest table out."""
 from typing import Any
 from dataclasses import dataclass
-from dataclasses import field
 from pathlib import Path
 from .dataset import EmbeddingQAFinetuneDataset
 from .evaluation import Evaluation
-
-def _source_key(model):
-    """What identifies `model` without loading it: the hashes of a folder's files, else the id itself."""
-    ...
-
-@dataclass
-class _Steps:
-    """The finished steps of a run, kept in `run.json`."""
-    out: Path
-    settings: dict = field(default_factory=dict)
-    done: dict = field(default_factory=dict)
-
-    def __post_init__(self):
-        ...
-
-    def hashes(self, files):
-        ...
-
-    def save(self, **more):
-        ...
-
-    def step(self, name, inputs, files, make):
-        """Call `make`, unless the same `inputs` gave these `files` before."""
-        ...
+from .ladders import Ladder
 
 def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
-    ...
-_ROWS: Any
-
-def _candidate(name, dataset, model, tuned, show_progress=False):
-    """What stands behind a row of the table: two neighbors differ in one thing, the weights or BM25."""
     ...
 
 def _save_plots(evaluations, history, out):
@@ -60,30 +31,40 @@ class Run:
     def __post_init__(self):
         ...
 
-    def prepare_step(self, side, paths):
-        """Step 1: the questions of one side, in `<side>_dataset.json`, and a card that says what they are, in `<side>_dataset.md`."""
+    @property
+    def settings(self):
         ...
 
-    def leakage_step(self, train, val):
-        """Between the steps: what val has in common with train, in `leakage.json`; `DatasetError` if that is too much and not allowed."""
+    def save(self, **more):
+        """Write `run.json`: what the sides were made of, settings and versions."""
         ...
 
-    def finetune_step(self, train):
-        """Step 2: the tuned model, in `model/`."""
+    def side(self, name, paths) -> EmbeddingQAFinetuneDataset:
+        """The questions of one side, in `<name>_dataset.json`, with a card that says what they are; made, or found."""
         ...
 
-    def evaluate_step(self, name, val, tuned) -> Evaluation:
-        """Step 3: the ranks of one candidate, in `evaluations/`."""
+    def compare_sides(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset):
+        """What val has in common with train, in `leakage.json`; `DatasetError` if that is too much and not allowed."""
+        ...
+
+    def climb(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, api_model=None) -> Ladder:
+        """The ladder with the usual methods; `EmbedtuneError` if one of them does not apply."""
+        ...
+
+    def finish(self, climbed: Ladder) -> list[Evaluation]:
+        """Write the plots, the manifest `run.json` and the page `report.html`."""
         ...
 
     @property
-    def steps(self) -> Any:
+    def sides(self) -> Any:
         ...
+_MANIFEST_KEYS: Any
 
 def _two_sides(train=None, val=None):
     """The documents of both sides; with neither given, the two 10-Ks where they can be had, else the bundled sample."""
     ...
+_USUAL: Any
 
-def run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, **settings):
+def run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, **settings) -> list[Evaluation]:
     """Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."""
     ...

@@ -155,7 +155,7 @@ def _file_hashes(folder: Path, written: dict[str, str]) -> dict[str, str]:
     ...
 
 def _run_settings(folder: Path, run: dict) -> dict:
-    """Settings, versions, hashes of documents and files, and the seconds of each step."""
+    """The recommendation, settings, versions, and hashes of documents and files."""
     ...
 _PLOTS: dict
 
