@@ -49,14 +49,15 @@ def _pooled(
 class _CorpusVectors:
     "The vectors of a corpus in torch, as a dense retriever searches them."
     def __init__(self,
-        parts, # a tuple for each size of windows: vectors (windows, d), windows of each node (nodes,), context
+        parts, # for each size of windows: vectors (windows, d), windows of each node (nodes,), context
     ): self.parts = parts
     def __len__(self): return len(self.parts[0][1])
     def scores(self,
         queries, # torch float (n, d)
     ): # torch float (n, nodes)
         "The score of every node for each query, as `DenseRetriever.node_scores` has it."
-        return sum(_pooled(queries @ vectors.T, sizes, context) for vectors, sizes, context in self.parts)/len(self.parts)
+        scores = [_pooled(queries @ vectors.T, sizes, context) for vectors, sizes, context in self.parts]
+        return sum(scores)/len(scores)
     def mapped(self, change):
         "The corpus with every vector changed."
         return _CorpusVectors([(change(vectors), sizes, context) for vectors, sizes, context in self.parts])
@@ -253,7 +254,8 @@ def _folds(
     "The questions in `n` parts; those on one node stay together."
     nodes = [min(some) for some in answers]
     order = {node: i for i, node in enumerate(np.random.default_rng(seed).permutation(sorted(set(nodes))))}
-    return [np.array([row for row, node in enumerate(nodes) if order[node] % n == fold], int) for fold in range(n)]
+    fold_of = np.array([order[node] % n for node in nodes], int)
+    return [np.flatnonzero(fold_of == fold) for fold in range(n)]
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #59b953a6
 _ALPHAS = (0., .25, .5, .75, 1.)
@@ -266,7 +268,9 @@ def _moved_by(
 ): # function of vectors (n, d)
     "What an adapter that goes so much of the way does to vectors."
     import torch
-    def moved(vectors): return torch.nn.functional.normalize(vectors + alpha*(adapter.apply(vectors, weights) - vectors))
+    def moved(vectors):
+        way = adapter.apply(vectors, weights) - vectors
+        return torch.nn.functional.normalize(vectors + alpha*way)
     return moved
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #412fd3dd
@@ -319,7 +323,9 @@ class AdapterEmbeddingModel(_WrappedEmbedding):
         vectors = encode(self.base, texts, role, batch_size, show_progress)
         return self.adapter(vectors) if len(vectors) and (role == 'query' or self.both_sides) else vectors
     @property
-    def name(self): return f'{getattr(self.base, "name", type(self.base).__name__)} + {type(self.adapter).__name__}'
+    def name(self):
+        base = getattr(self.base, 'name', type(self.base).__name__)
+        return f'{base} + {type(self.adapter).__name__}'
     def __repr__(self): return f'AdapterEmbeddingModel({self.base!r}, {self.adapter!r})'
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #7e4ef387
@@ -342,7 +348,7 @@ def fingerprint(self: AdapterEmbeddingModel) -> str:
 def _document_fingerprint(
     model: EmbeddingModel, # with a `fingerprint`
 ) -> str:
-    "A name for the vectors that a model gives documents: an adapter of the question's side leaves it as it was."
+    "A name for the vectors that a model gives documents; an adapter of questions leaves it as it was."
     return getattr(model, 'document_fingerprint', None) or fingerprint(model)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #88a423bf
@@ -358,8 +364,9 @@ def from_model_path(
     over = adapter.facts.get('base') or None
     own = _document_fingerprint(embed_model) if over else None
     if over != own:
-        raise EmbedtuneError(f'the adapter in {str(path)!r} was trained over a model with the fingerprint {over[:12]}…, '
-                             f'got one with {own[:12]}…; pass that model, or train the adapter anew')
+        raise EmbedtuneError(
+            f'the adapter in {str(path)!r} was trained over a model with the fingerprint {over[:12]}…, '
+            f'got one with {own[:12]}…; pass that model, or train the adapter anew')
     return cls(embed_model, adapter, adapter.facts.get('both_sides', False))
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #c08b087c
@@ -372,14 +379,14 @@ class EmbeddingAdapterFinetuneEngine(_FinetuneEngine):
         embed_model: EmbeddingModel, # with a `fingerprint`, so that its vectors can be cached
         batch_size: int = 64, # questions
         epochs: int = 10, # passes over the questions
-        adapter_model=None, # a `BaseAdapter`, or a kind of such, made as long as the vectors; None: a `LinearLayer`
+        adapter_model=None, # a `BaseAdapter`, or a kind of such; None: a `LinearLayer`
         dim: int = None, # length of the vectors; None: found out
         model_output_path='exp_adapter', # folder that the adapter is written to
         bias: bool = False, # of the `LinearLayer`
         learning_rate: float = None, # at the start; it falls to 0; None: what suits the adapter's kind
         scale: float = 20., # of the cosines in the loss: 1 / temperature
         start: str = 'identity', # of a `LinearLayer`, or of one found in one step: 'ridge' or 'procrustes'
-        both_sides: bool = False, # map stored vectors as well; the index must then be mapped anew, but nothing embedded
+        both_sides: bool = False, # map stored vectors as well; the index must then be mapped anew
         shrink: bool = True, # choose on held-out questions how far the adapter goes
         unjudged: bool = False, # compare with nodes that have no questions as well
         max_nodes: int = 20_000, # that a batch is compared with; of a larger corpus so many are drawn
@@ -435,8 +442,9 @@ def _adapter_card(self: EmbeddingAdapterFinetuneEngine) -> str: # Markdown
     "The model card of the adapter that was trained."
     facts, alpha = self.facts, self.adapter.alpha
     measured = [f'{float(each):.0%}: {mrr:.3f}' for each, mrr in facts['held_out_mrr'].items()]
+    base_stays = '' if alpha else ', so vectors stay as the base gives them'
     told = {'adapter': type(self.adapter).__name__,
-            'alpha': f'{alpha:.0%} of the way' + ('' if alpha else ', so vectors stay as the base gives them'),
+            'alpha': f'{alpha:.0%} of the way{base_stays}',
             'MRR@10 on held-out training questions, by alpha': ', '.join(measured) or 'not measured'}
     settings = self.settings | dict(unjudged=self.unjudged)
     made = self._made(_loaded_from(self.embed_model), facts['base'], 'corpus_loss', settings, **told)

@@ -143,7 +143,7 @@ class AdapterEmbeddingModel(_WrappedEmbedding):
         ...
 
 def _document_fingerprint(model: EmbeddingModel) -> str:
-    """A name for the vectors that a model gives documents: an adapter of the question's side leaves it as it was."""
+    """A name for the vectors that a model gives documents; an adapter of questions leaves it as it was."""
     ...
 
 class EmbeddingAdapterFinetuneEngine(_FinetuneEngine):

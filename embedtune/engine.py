@@ -61,7 +61,7 @@ class _FinetuneEngine:
     def __init__(self,
         dataset: EmbeddingQAFinetuneDataset, # what to train on
         model_output_path, # folder that is written to
-        val_dataset: EmbeddingQAFinetuneDataset = None, # is measured; may hold no answer or question of `dataset`
+        val_dataset: EmbeddingQAFinetuneDataset = None, # may hold no answer or question of `dataset`
         search: Search = None, # how to search with it; None: training decides
         cache=None, # a `VectorCache`; None: this user's common one
         device=None, # torch device; None: the best there is
@@ -101,7 +101,8 @@ def _check_leakage(self: _FinetuneEngine,
 def _finetuned_folder(self: _FinetuneEngine) -> Path:
     "The folder of what was tuned; `EmbedtuneError` before there is one."
     if (self.model_output_path/self._manifest).exists(): return self.model_output_path
-    raise EmbedtuneError(f'no finetuned {self._kind} in {str(self.model_output_path)!r}: call finetune() first')
+    path = str(self.model_output_path)
+    raise EmbedtuneError(f'no finetuned {self._kind} in {path!r}: call finetune() first')
 
 # %% ../nbs/4_tuning/35_engine.ipynb #ba0dfa60
 @patch
@@ -183,4 +184,5 @@ def _check_sound(self: _FinetuneEngine,
 ):
     "Raise `EmbedtuneError` where a loss, or what was learned, is no number."
     if sound and self._is_sound(): return
-    raise EmbedtuneError(f'the loss became NaN or infinite and no {self._kind} was written; try a lower learning_rate')
+    raise EmbedtuneError(f'the loss became NaN or infinite and no {self._kind} was written; '
+                         'try a lower learning_rate')

@@ -36,17 +36,17 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         model_id=DEFAULT_MODEL, # id of the hub, or a folder with a sentence-transformers model
         model_output_path='exp_finetune', # folder that the tuned model is written to
         batch_size: int = 64, # questions in a batch of each process
-        val_dataset: EmbeddingQAFinetuneDataset = None, # evaluated before training and after each epoch; may hold no answer or question of `dataset`
-        loss=None, # function from the model to a loss; with a parameter `known` it gets the known answers, and row numbers as labels; None: `JudgedRankingLoss`
+        val_dataset: EmbeddingQAFinetuneDataset = None, # evaluated after each epoch
+        loss=None, # function of the model, or of model and `known`, to a loss; None: `JudgedRankingLoss`
         epochs: int = 3, # passes over the questions
         show_progress_bar: bool = True,
-        teacher=None, # function of a list of (question, text) to a score from 0 to 1 each, such as a CrossEncoder's `predict`; needs `num_hard_negatives`
+        teacher=None, # function of a list of (question, text) to scores from 0 to 1
         callbacks=(), # further `TrainerCallback`s
         log_dir=None, # folder for TensorBoard, which must be installed
-        push_to_hub: str = None, # id of a repository that the model is uploaded to; None: nothing leaves this machine
+        push_to_hub: str = None, # id of a repository; None: nothing leaves this machine
         device=None, # torch device; None: the best there is
         allow_leakage: bool = False, # take a `val_dataset` that shares answers or questions with `dataset`
-        augment=None, # function (texts of a row, numpy Generator) -> as many texts, for each epoch anew, such as `Fillers(.5)`
+        augment=None, # function (texts of a row, numpy Generator) -> as many texts, such as `Fillers(.5)`
         **settings, # see `FinetuneSettings`
     ):
         self.model_id = model_id
@@ -58,7 +58,8 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         self.augment = augment
         self.settings = _read_settings(settings | dict(batch_size=batch_size, epochs=epochs))
         self.evaluations = []
-        super().__init__(dataset, model_output_path, val_dataset, None, None, device, show_progress_bar, allow_leakage)
+        super().__init__(dataset, model_output_path, val_dataset, device=device, allow_leakage=allow_leakage,
+                         show_progress_bar=show_progress_bar)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #fe06c969
 @patch
@@ -68,9 +69,11 @@ def _check_loss(self: SentenceTransformersFinetuneEngine):
         raise EmbedtuneError('loss is a function of the model, such as lambda model: '
                              'MultipleNegativesRankingLoss(model), not a finished loss')
     if self.loss and (self.teacher or self.settings.dims):
-        raise EmbedtuneError("teacher and dims belong to the engine's own loss; pass loss=None, or put them into your loss")
+        raise EmbedtuneError("teacher and dims belong to the engine's own loss; "
+                             'pass loss=None, or put them into your loss')
     if self.teacher and not self.settings.num_hard_negatives:
-        raise EmbedtuneError('a teacher compares the positive with hard negatives; pass num_hard_negatives=1 or more')
+        raise EmbedtuneError('a teacher compares the positive with hard negatives; '
+                             'pass num_hard_negatives=1 or more')
     if self.augment is None or callable(self.augment): return
     raise EmbedtuneError('augment is a function of texts and a random generator, such as Fillers(.5), '
                          f'not {self.augment!r}')
@@ -116,14 +119,16 @@ def _defaults(self: SentenceTransformersFinetuneEngine) -> dict: # name -> value
 @patch
 def _pairs(self: SentenceTransformersFinetuneEngine,
     model, # the base model, a SentenceTransformer
-) -> tuple: # list of `_TrainingPair` or `_MinedPair`, and for each the windows that its positive is chosen from
+) -> tuple: # list of pairs, and for each the windows that its positive is chosen from
     "The pairs of the run."
     s, show = self.settings, self.show_progress_bar
     embedder = CachedEmbedding(half_precision(model, s.bf16))
     if not s.num_hard_negatives:
         margin, by_words = 0 if s.fast else .1, s.positives == 'words'
-        return _near_windows(embedder, self.dataset, s.window, margin=margin, by_words=by_words, show_progress=show)
-    mined = mine_hard_negatives(self.dataset, embedder, s.num_hard_negatives, window=s.window, show_progress=show)
+        return _near_windows(embedder, self.dataset, s.window, margin=margin, by_words=by_words,
+                             show_progress=show)
+    mined = mine_hard_negatives(self.dataset, embedder, s.num_hard_negatives, window=s.window,
+                                show_progress=show)
     return _fill_negatives(mined, s.num_hard_negatives, s.seed), [[pair.positive] for pair in mined]
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #ad913986
@@ -131,7 +136,7 @@ def _search_of(
     model, # a SentenceTransformer
     settings: FinetuneSettings, # `window`, and whether it is to be `fast`
 ) -> Search:
-    "How the tuned model will be searched: by the window that it is trained on, and by half of it unless it is to be fast."
+    "How the tuned model will be searched: by the window that it is trained on, and by half of it."
     size = _window_size(model, settings.window)
     if size is None: return Search(())
     return Search((size,) if settings.fast or size < 2 else (size, size//2))
@@ -174,7 +179,7 @@ def _after_epoch(self: SentenceTransformersFinetuneEngine,
     checkpoints, # Path
     epoch: int, # 1, 2, …; 0: before training
 ) -> bool: # whether early stopping wants the training to end
-    "Evaluate the model on `val_dataset`, if there is one, and keep its weights if early stopping is on and it is the best so far."
+    "Evaluate the model on `val_dataset`, if there is one; keep the best weights if early stopping is on."
     if self.val_dataset is None: return False
     model_now, patience = half_precision(model, self.settings.bf16), self.settings.early_stopping
     search = _search_of(model, self.settings)
@@ -250,7 +255,7 @@ def _finished_model(self: SentenceTransformersFinetuneEngine,
     model, # the SentenceTransformer that has learned
     checkpoints, # Path
 ): # a SentenceTransformer
-    "The model as it is written: of the best epoch if early stopping looked for it, the adapter folded in, merged with the base."
+    "The model as it is written: of the best epoch, the low-rank adapter folded in, merged with the base."
     from safetensors.torch import load_file
     from embedtune.merging import merge
     if (best := checkpoints/'best.safetensors').exists(): model.load_state_dict(load_file(best))
@@ -274,7 +279,7 @@ def _write(self: SentenceTransformersFinetuneEngine,
 # %% ../nbs/4_tuning/39_finetune.ipynb #1ccc7979
 @patch
 def finetune(self: SentenceTransformersFinetuneEngine):
-    "Train, going on after the last whole epoch of an interrupted run, and write the model to `model_output_path`."
+    "Train, going on after the last whole epoch of an interrupted run, and write the model."
     model = self._learning_model()
     _check_room(self.augment, self.settings.window, model)
     manifest = self._manifest_of_run(model)
@@ -316,9 +321,11 @@ def plot_loss(
     if ax is None: ax = plt.subplots(figsize=(6, 3))[1]
     table = pd.DataFrame(history)
     mean = table.loss.rolling(max(3, len(table)//20), min_periods=1).mean()
-    ax.plot(table.step, table.loss, color='0.7', lw=1, marker='.' if len(table) < 50 else None, label='each step')
+    marker = '.' if len(table) < 50 else None
+    ax.plot(table.step, table.loss, color='0.7', lw=1, marker=marker, label='each step')
     ax.plot(table.step, mean, color='black', lw=2, label='running mean')
-    for step in table[table.epoch.apply(float.is_integer)].step[:-1]: ax.axvline(step, color='0.85', lw=1, ls=':')
+    ends = table[table.epoch.apply(float.is_integer)].step[:-1]
+    for step in ends: ax.axvline(step, color='0.85', lw=1, ls=':')
     ax.set(xlabel='step (dotted: end of an epoch)', ylabel='training loss (nats)', ylim=(0, None))
     ax.legend(frameon=False)
     return ax

@@ -61,7 +61,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
     def _after_epoch(self, model, checkpoints, epoch: int) -> bool:
-        """Evaluate the model on `val_dataset`, if there is one, and keep its weights if early stopping is on and it is the best so far."""
+        """Evaluate the model on `val_dataset`, if there is one; keep the best weights if early stopping is on."""
         ...
 
     @property
@@ -83,7 +83,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
     def _finished_model(self, model, checkpoints):
-        """The model as it is written: of the best epoch if early stopping looked for it, the adapter folded in, merged with the base."""
+        """The model as it is written: of the best epoch, the low-rank adapter folded in, merged with the base."""
         ...
 
     def _write(self, model, checkpoints, manifest: dict):
@@ -91,7 +91,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
     def finetune(self):
-        """Train, going on after the last whole epoch of an interrupted run, and write the model to `model_output_path`."""
+        """Train, going on after the last whole epoch of an interrupted run, and write the model."""
         ...
 
     def _load(self):
@@ -107,7 +107,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
 def _search_of(model, settings: FinetuneSettings) -> Search:
-    """How the tuned model will be searched: by the window that it is trained on, and by half of it unless it is to be fast."""
+    """How the tuned model will be searched: by the window that it is trained on, and by half of it."""
     ...
 
 def _losses(log: list[dict]) -> list[dict]:

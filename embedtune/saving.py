@@ -57,22 +57,29 @@ def _save_weights(
 ):
     "Write the weights, whole or not at all."
     from safetensors.torch import save_file
-    weights = {name: weight.detach().cpu().contiguous().clone() for name, weight in model.state_dict().items()}
+    whole = lambda weight: weight.detach().cpu().contiguous().clone()
+    weights = {name: whole(weight) for name, weight in model.state_dict().items()}
     save_file(weights, path.with_suffix('.new'))
     path.with_suffix('.new').rename(path)
+
+# %% ../nbs/4_tuning/38_saving.ipynb #998886e2
+def _code_content(
+    code, # a code object
+) -> str:
+    "What a function does: its bytecode, names and constants, and those of the functions in it."
+    inner = lambda constant: _code_content(constant) if hasattr(constant, 'co_code') else repr(constant)
+    return repr((code.co_code, code.co_names, [inner(constant) for constant in code.co_consts]))
 
 # %% ../nbs/4_tuning/38_saving.ipynb #3c97b04a
 def _code_name(
     function, # a class, a function, or a dataclass that is called
 ) -> str:
-    "What tells one loss, teacher or augment from another: a name; for a function its code, for a dataclass its fields."
+    "What tells one loss or teacher from another: a name, a function's code, a dataclass's fields."
     if is_dataclass(function) and not isinstance(function, type): return repr(function)
     name = getattr(function, '__name__', type(function).__name__)
     code = getattr(function, '__code__', None)
     if code is None: return name
-    constants = [constant for constant in code.co_consts if not hasattr(constant, 'co_code')]
-    content = repr((code.co_code, code.co_names, constants))
-    return f'{name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}'
+    return f'{name}-{hashlib.sha256(_code_content(code).encode()).hexdigest()[:8]}'
 
 # %% ../nbs/4_tuning/38_saving.ipynb #38cd54b4
 def _checkpoint_folder(
@@ -107,4 +114,5 @@ def _upload(
         HfApi().upload_folder(folder_path=str(path), repo_id=repo_id)
     except Exception as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise EmbedtuneError(f'cannot upload to {repo_id!r}: {said[:200]}; the model is whole in {str(path)!r}') from None
+        message = f'cannot upload to {repo_id!r}: {said[:200]}; the model is whole in {str(path)!r}'
+        raise EmbedtuneError(message) from None

@@ -17,8 +17,12 @@ def _save_weights(model, path):
     """Write the weights, whole or not at all."""
     ...
 
+def _code_content(code) -> str:
+    """What a function does: its bytecode, names and constants, and those of the functions in it."""
+    ...
+
 def _code_name(function) -> str:
-    """What tells one loss, teacher or augment from another: a name; for a function its code, for a dataclass its fields."""
+    """What tells one loss or teacher from another: a name, a function's code, a dataclass's fields."""
     ...
 
 def _checkpoint_folder(output, manifest: dict, tidy: bool=True):

@@ -79,8 +79,9 @@ def _tune_queries(
     rate = lambda step: min((step + 1)/max(1, steps/10), 1 - step/steps)
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    shuffled = (some for _ in range(epochs) for some in np.array_split(rng.permutation(len(data.texts)), batches))
-    for some in tqdm(shuffled, 'query tower', steps, unit='step', disable=not show_progress):
+    n = len(data.texts)
+    shuffled = (some for _ in range(epochs) for some in np.array_split(rng.permutation(n), batches))
+    for some in tqdm(shuffled, 'query tower', total=steps, unit='step', disable=not show_progress):
         corpus, relevant = data.batch(some, max_nodes, rng)
         asked = _query_vectors(model, [data.texts[i] for i in some]).cpu()
         loss = _corpus_loss(corpus.scores(asked), relevant, scale)
@@ -139,7 +140,7 @@ def _tower_card(self: QueryTowerFinetuneEngine,
 # %% ../nbs/5_black_box/43_tower.ipynb #f45cada9
 @patch
 def finetune(self: QueryTowerFinetuneEngine):
-    "Embed what is not cached yet, tune a copy of the model, average it with the base, and write it to `model_output_path`."
+    "Embed what is not cached yet, tune a copy of the model, average it with the base, and write it."
     import torch
     base = load_model(self.model_id, device=self.device)
     cached = CachedEmbedding(half_precision(base), self.cache)
@@ -159,13 +160,14 @@ def _write(self: QueryTowerFinetuneEngine,
 ):
     "Write the tower, what it was made from, and its card."
     with _quiet_transformers(): tower.save_pretrained(str(self.model_output_path), create_model_card=False)
-    made = dict(unjudged=self.unjudged, alpha=self.alpha, base=fingerprint(base), questions=len(self.dataset.queries))
-    said = self.settings | made
+    said = self.settings | dict(
+        unjudged=self.unjudged, alpha=self.alpha, base=fingerprint(base), questions=len(self.dataset.queries))
     _write_json(said, self.model_output_path/_TOWER)
     _save_card(self._tower_card(said, base), self.model_output_path)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #0b25a145
-_TOLD = ('epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha', 'questions')
+_TOLD = ('epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha',
+         'questions') # in tower.json, beside the base
 
 @patch(cls_method=True)
 def from_model_path(
@@ -180,8 +182,9 @@ def from_model_path(
                              'as QueryTowerFinetuneEngine writes it')
     over, own = _read_json(Path(path)/_TOWER, ['base'], _TOLD)['base'], _document_fingerprint(base)
     if over != own:
-        raise EmbedtuneError(f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, '
-                             f'got one with {own[:12]}…; pass that model, or tune a tower anew')
+        raise EmbedtuneError(
+            f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, '
+            f'got one with {own[:12]}…; pass that model, or tune a tower anew')
     return cls(base, CachedEmbedding(load_model(path, device=device), getattr(base, 'cache', None)))
 
 # %% ../nbs/5_black_box/43_tower.ipynb #49a535f5

@@ -63,7 +63,7 @@ class QueryTowerFinetuneEngine(_FinetuneEngine):
         ...
 
     def finetune(self):
-        """Embed what is not cached yet, tune a copy of the model, average it with the base, and write it to `model_output_path`."""
+        """Embed what is not cached yet, tune a copy of the model, average it with the base, and write it."""
         ...
 
     def _write(self, base, tower):
