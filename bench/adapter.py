@@ -52,7 +52,7 @@ def adapter(name, seed):
     ten = time.perf_counter() - start
     start = time.perf_counter()
     engine.finetune()
-    return dict(dense=scores(engine.search.dense(engine.get_finetuned_model(), val.corpus), val), share=engine.adapter.share, ten_epochs=ten, seconds=time.perf_counter() - start)
+    return dict(dense=scores(engine.search.dense(engine.get_finetuned_model(), val.corpus), val), alpha=engine.adapter.alpha, ten_epochs=ten, seconds=time.perf_counter() - start)
 
 
 def tower(seed):
@@ -186,7 +186,7 @@ def rows(seeds, vectors, model):
     for name in KINDS:
         runs = [RUNS.child('adapter', name, seed) for seed in seeds]
         goal, their = ('.93 / .77', f'{theirs[0]:.3f} / {theirs[1]:.3f}') if name == 'linear' else ('–', '–')
-        yield f'{name}, no re-embedding: hit@5 / MRR@10', their, goal, f'{quality(runs, "dense")} (share {spread([run["result"]["share"] for run in runs], ".2f")})'
+        yield f'{name}, no re-embedding: hit@5 / MRR@10', their, goal, f'{quality(runs, "dense")} (alpha {spread([run["result"]["alpha"] for run in runs], ".2f")})'
         if name == 'linear': seconds, whole = (np.mean([run['result'][key] for run in runs]) for key in ('ten_epochs', 'seconds'))
     towers = [RUNS.child('tower', seed) for seed in seeds]
     yield 'query tower, no re-embedding: hit@5 / MRR@10', 'none', '.94 / .79', f'{quality(towers, "dense")} ({np.mean([run["result"]["seconds"] for run in towers]):.0f} s from cached vectors)'

@@ -41,10 +41,10 @@ def matmul_rate():
 
 def operations(engine):
     """Floating-point operations of a run's steps: 2 for each weight and token forward, 4 backward, and the products of attention; frozen layers forward once."""
-    from embedtune.finetune import _frozen_count, _learning_model
     from embedtune.negatives import _near_windows
     from embedtune.nodes import token_lengths
-    model, s = _learning_model(engine), engine.settings
+    from embedtune.trainer import _frozen_count
+    model, s = engine._learning_model(), engine.settings
     pairs, config = _near_windows(model, engine.dataset, s.window, by_words=True)[0], model.transformers_model.config
     tokens = token_lengths([pair.query for pair in pairs] + [pair.positive for pair in pairs], model.tokenizer) + 2
     d, f = config.hidden_size, config.intermediate_size

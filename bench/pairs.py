@@ -175,7 +175,7 @@ def tune(dataset, folder, seed):
     """The model tuned on a dataset; one that is there already, from the same questions, is loaded."""
     from embedtune import SentenceTransformersFinetuneEngine
     from embedtune.embedding import CachedEmbedding
-    from embedtune.finetune import MANIFEST
+    from embedtune.engine import MANIFEST
     engine, manifest = SentenceTransformersFinetuneEngine(dataset, model_output_path=folder, seed=seed), folder/MANIFEST
     if not manifest.exists() or json.loads(manifest.read_text())['dataset_fingerprint'] != dataset.fingerprint: engine.finetune()
     return CachedEmbedding(engine.get_finetuned_model())

@@ -6,18 +6,19 @@
 __all__ = ['training_vectors', 'closed_form', 'AdapterEmbeddingModel', 'EmbeddingAdapterFinetuneEngine']
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #7e436d16
-import hashlib, inspect, math
-from pathlib import Path
+import hashlib, math
 
 import numpy as np
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _check_count, _check_number, _versions
-from .embedding import CachedEmbedding, EmbeddingModel, _EmbeddingPlan, encode, fingerprint
-from .layers import BaseAdapter, LinearLayer, load_adapter, _save_adapter
+from .core import EmbedtuneError
+from .embedding import (
+    CachedEmbedding, EmbeddingModel, _EmbeddingPlan, _WrappedEmbedding, encode, fingerprint)
+from .engine import _check_usual, _FinetuneEngine
+from .layers import _ADAPTER, BaseAdapter, LinearLayer, load_adapter, _save_adapter
 from .retrieval import Search, _pool_windows
-from .card import _loaded_from, _model_card, _save_card
+from .card import _loaded_from, _save_card
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #78e5ea5f
 def _corpus_loss(
@@ -26,16 +27,16 @@ def _corpus_loss(
     scale: float = 20., # of the scores: 1 / temperature
 ): # a torch scalar
     "The mean over all answers of −log softmax(scale × scores), each answer beside all nodes that are none."
+    import torch
     scores = scale*scores
     others = scores.masked_fill(relevant, -math.inf).logsumexp(1, keepdim=True)
-    import torch
     return (torch.logaddexp(scores, others) - scores)[relevant].mean()
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #02f10305
 class _CorpusVectors:
     "The vectors of a corpus in torch, as a dense retriever searches them."
     def __init__(self,
-        parts, # a tuple for each size of windows: vectors (windows, d), windows of each node (nodes,), context
+        parts, # for each size of windows: vectors (windows, d), windows of each node (nodes,), context
     ): self.parts = parts
     def __len__(self): return len(self.parts[0][1])
     def scores(self,
@@ -89,12 +90,16 @@ def training_vectors(
 ) -> _TrainingVectors:
     "Everything that the dataset has, embedded."
     import torch
-    place, twins = {node_id: i for i, node_id in enumerate(dataset.corpus)}, {}
-    for node_id, text in dataset.corpus.items(): twins.setdefault(text, []).append(place[node_id])
-    answers = [sorted({i for node_id in dataset.relevant_docs[query_id] for i in twins[dataset.corpus[node_id]]}) for query_id in dataset.queries]
+    twins = {} # text -> positions of the nodes that have it
+    for i, text in enumerate(dataset.corpus.values()): twins.setdefault(text, []).append(i)
+    def answers_of(query_id):
+        found = [twins[dataset.corpus[node_id]] for node_id in dataset.relevant_docs[query_id]]
+        return sorted(set().union(*found))
+    answers = [answers_of(query_id) for query_id in dataset.queries]
     texts = list(dataset.queries.values())
     retriever = search.dense(model, dataset.corpus, show_progress=show_progress)
-    return _TrainingVectors(torch.tensor(encode(model, texts, 'query')), _corpus_vectors(retriever), answers, texts)
+    queries = torch.tensor(encode(model, texts, 'query'))
+    return _TrainingVectors(queries, _corpus_vectors(retriever), answers, texts)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #d9a6c257
 @patch
@@ -105,11 +110,16 @@ def only(self: _TrainingVectors,
     "Some questions, beside the nodes that answer one of them; `EmbedtuneError` if all nodes answer all."
     import torch
     rows = range(len(self.answers)) if rows is None else rows
-    nodes = range(len(self.corpus)) if unjudged else sorted({node for row in rows for node in self.answers[row]})
-    rows, place = [row for row in rows if len(self.answers[row]) < len(nodes)], {node: i for i, node in enumerate(nodes)}
-    if not rows: raise EmbedtuneError('training needs questions on two nodes or more, each the negative of the other; add documents or split smaller')
+    judged = sorted({node for row in rows for node in self.answers[row]})
+    nodes = range(len(self.corpus)) if unjudged else judged
+    place = {node: i for i, node in enumerate(nodes)}
+    rows = [row for row in rows if len(self.answers[row]) < len(nodes)]
+    if not rows:
+        raise EmbedtuneError('training needs questions on two nodes or more, each the negative of the other; '
+                             'add documents or split smaller')
+    answers = [[place[node] for node in self.answers[row]] for row in rows]
     texts = self.texts and [self.texts[row] for row in rows]
-    return _TrainingVectors(self.queries[rows], self.corpus.take(torch.tensor(nodes)), [[place[node] for node in self.answers[row]] for row in rows], texts)
+    return _TrainingVectors(self.queries[rows], self.corpus.take(torch.tensor(nodes)), answers, texts)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #b60cda81
 @patch
@@ -120,7 +130,8 @@ def batch(self: _TrainingVectors,
 ) -> tuple: # `_CorpusVectors`, and torch bool (n, nodes)
     "The nodes that some questions are compared with, and which of them are answers."
     import torch
-    answers, corpus, nodes = [self.answers[i] for i in rows], self.corpus, np.arange(len(self.corpus))
+    answers = [self.answers[i] for i in rows]
+    corpus, nodes = self.corpus, np.arange(len(self.corpus))
     if len(nodes) > max_nodes:
         nodes = np.union1d(np.concatenate(answers), rng.choice(len(nodes), max_nodes, replace=False))
         corpus = corpus.take(torch.tensor(nodes))
@@ -144,8 +155,7 @@ def _fit(
     import torch
     from tqdm.auto import tqdm
     rng, history = np.random.default_rng(seed), []
-    first = adapter.weights if start == 'identity' else adapter.weights | {'linear.weight': closed_form(*data.pairs(), start)}
-    weights = {name: torch.tensor(weight, requires_grad=True) for name, weight in first.items()}
+    weights = _first_weights(adapter, data, start)
     batches = math.ceil(len(data.answers)/batch_size)
     optimizer = torch.optim.Adam(weights.values(), learning_rate or adapter.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step/(epochs*batches))
@@ -153,10 +163,26 @@ def _fit(
     for epoch in tqdm(range(epochs), 'adapter', unit='epoch', disable=not show_progress):
         for some in np.array_split(rng.permutation(len(data.answers)), batches):
             corpus, relevant = data.batch(some, max_nodes, rng)
-            loss = _corpus_loss((corpus.mapped(change) if both_sides else corpus).scores(change(data.queries[some])), relevant, scale)
-            optimizer.zero_grad(); loss.backward(); optimizer.step(); schedule.step()
+            searched = corpus.mapped(change) if both_sides else corpus
+            loss = _corpus_loss(searched.scores(change(data.queries[some])), relevant, scale)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
             history.append(dict(step=len(history) + 1, epoch=(len(history) + 1)/batches, loss=loss.item()))
     return {name: weight.detach().numpy() for name, weight in weights.items()}, history
+
+# %% ../nbs/5_black_box/41_adapter.ipynb #346155ca
+def _first_weights(
+    adapter: BaseAdapter,
+    data: _TrainingVectors, # questions, and the nodes that they are compared with
+    start: str = 'identity', # of a `LinearLayer`; or 'ridge' or 'procrustes': see `closed_form`
+) -> dict: # name -> torch float tensor that learns
+    "The weights that training begins with."
+    import torch
+    first = adapter.weights
+    if start != 'identity': first = first | {'linear.weight': closed_form(*data.pairs(), start)}
+    return {name: torch.tensor(weight, requires_grad=True) for name, weight in first.items()}
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #a8af2dc4
 def _nearest_turn(
@@ -174,7 +200,8 @@ def closed_form(
     penalty: float = 1., # on the distance from the identity
 ) -> np.ndarray: # float32 (d, d): the weight of a `LinearLayer`
     "The matrix W with the least Σ‖W q − a‖² + penalty · n · ‖W − 1‖²; of all, or of all turns."
-    if kind not in ('ridge', 'procrustes'): raise EmbedtuneError(f"closed form: expected 'ridge' or 'procrustes', got {kind!r}")
+    if kind not in ('ridge', 'procrustes'):
+        raise EmbedtuneError(f"closed form: expected 'ridge' or 'procrustes', got {kind!r}")
     pull = penalty*len(questions)*np.eye(questions.shape[1])
     goal = answers.T.astype(float) @ questions + pull
     if kind == 'procrustes': return _nearest_turn(goal).astype(np.float32)
@@ -211,62 +238,79 @@ def _folds(
     "The questions in `n` parts; those on one node stay together."
     nodes = [min(some) for some in answers]
     order = {node: i for i, node in enumerate(np.random.default_rng(seed).permutation(sorted(set(nodes))))}
-    return [np.array([row for row, node in enumerate(nodes) if order[node] % n == fold], int) for fold in range(n)]
+    fold_of = np.array([order[node] % n for node in nodes], int)
+    return [np.flatnonzero(fold_of == fold) for fold in range(n)]
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #59b953a6
-_SHARES = (0., .25, .5, .75, 1.)
+_ALPHAS = (0., .25, .5, .75, 1.)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #dc5e489b
-def _share_curve(
+def _moved_by(
+    adapter: BaseAdapter,
+    weights: dict, # name -> torch tensor, learned
+    alpha: float, # of the way from the base (0) to what was learned (1)
+): # function of vectors (n, d)
+    "What an adapter that goes so much of the way does to vectors."
+    import torch
+    def moved(vectors):
+        way = adapter.apply(vectors, weights) - vectors
+        return torch.nn.functional.normalize(vectors + alpha*way)
+    return moved
+
+# %% ../nbs/5_black_box/41_adapter.ipynb #412fd3dd
+def _alpha_curve(
     adapter: BaseAdapter, # its weights are the start of every fold
     data: _TrainingVectors, # all questions and the whole corpus
-    shares=_SHARES, # of the way from the base (0) to what was learned (1)
+    alphas=_ALPHAS, # of the way from the base (0) to what was learned (1)
     n_folds: int = 4, # parts, each held out once
     unjudged: bool = False, # compare with nodes that have no questions as well
     **settings, # as in `_fit`
-) -> dict: # share -> float (n,), reciprocal rank of every question when it was held out
+) -> dict: # alpha -> float (n,), reciprocal rank of every question when it was held out
     "How well adapters do that go so much of the way."
     import torch
-    ranks = {share: np.zeros(len(data.answers)) for share in shares}
+    ranks = {alpha: np.zeros(len(data.answers)) for alpha in alphas}
     for held_out in _folds(data.answers, n_folds):
         rest = np.setdiff1d(np.arange(len(data.answers)), held_out)
         if len({node for row in rest for node in data.answers[row]}) < 2: continue
-        learned = {name: torch.tensor(weight) for name, weight in _fit(adapter, data.only(rest, unjudged), **settings)[0].items()}
-        for share in shares:
-            moved = lambda vectors: torch.nn.functional.normalize(vectors + share*(adapter.apply(vectors, learned) - vectors))
+        weights, _ = _fit(adapter, data.only(rest, unjudged), **settings)
+        learned = {name: torch.tensor(weight) for name, weight in weights.items()}
+        answers = [data.answers[i] for i in held_out]
+        for alpha in alphas:
+            moved = _moved_by(adapter, learned, alpha)
             corpus = data.corpus.mapped(moved) if settings.get('both_sides') else data.corpus
-            ranks[share][held_out] = _reciprocal_ranks(corpus.scores(moved(data.queries[held_out])), [data.answers[i] for i in held_out])
+            ranks[alpha][held_out] = _reciprocal_ranks(corpus.scores(moved(data.queries[held_out])), answers)
     return ranks
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #a395d1f4
-def _choose_share(
-    ranks: dict, # share -> float (n,), as from `_share_curve`; with share 0
+def _choose_alpha(
+    ranks: dict, # alpha -> float (n,), as from `_alpha_curve`; with alpha 0
 ) -> float:
-    "The best share; half of it if its gain over the base is within a standard error."
-    best = max(ranks, key=lambda share: ranks[share].mean())
+    "The best alpha; half of it if its gain over the base is within a standard error."
+    best = max(ranks, key=lambda alpha: ranks[alpha].mean())
     gain = ranks[best] - ranks[0.]
     return best if gain.mean() > gain.std()/len(gain)**.5 else best/2
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #50f36658
-class AdapterEmbeddingModel:
+class AdapterEmbeddingModel(_WrappedEmbedding):
     "A base model whose questions' vectors go through an adapter."
+    _inner = 'base'
     def __init__(
         self,
         base: EmbeddingModel,
         adapter: BaseAdapter,
         both_sides: bool = False, # map documents as well
-    ): self.base, self.adapter, self.both_sides = base, adapter, both_sides
-    def encode_query(self, texts): return self.embed(texts, 'query')
-    def encode_document(self, texts): return self.embed(texts, 'document')
+    ):
+        self.base = base
+        self.adapter = adapter
+        self.both_sides = both_sides
     def embed(self, texts, role='document', batch_size=None, show_progress=False):
         vectors = encode(self.base, texts, role, batch_size, show_progress)
         return self.adapter(vectors) if len(vectors) and (role == 'query' or self.both_sides) else vectors
     @property
-    def name(self): return f'{getattr(self.base, "name", type(self.base).__name__)} + {type(self.adapter).__name__}'
+    def name(self):
+        base = getattr(self.base, 'name', type(self.base).__name__)
+        return f'{base} + {type(self.adapter).__name__}'
     def __repr__(self): return f'AdapterEmbeddingModel({self.base!r}, {self.adapter!r})'
-    def __getattr__(self, name):
-        if name in ('base', 'adapter') or name.startswith('__'): raise AttributeError(name)
-        return getattr(self.base, name)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #7e4ef387
 @patch(as_prop=True)
@@ -278,15 +322,17 @@ def document_fingerprint(self: AdapterEmbeddingModel) -> str:
 @patch(as_prop=True)
 def fingerprint(self: AdapterEmbeddingModel) -> str:
     "A name for exactly this base and adapter."
-    digest = hashlib.sha256(f'{_document_fingerprint(self.base)} {self.adapter!r} {self.adapter.share} {self.both_sides}'.encode())
-    for name, weight in sorted(self.adapter.weights.items()): digest.update(name.encode() + weight.tobytes())
+    adapter = self.adapter
+    made = f'{_document_fingerprint(self.base)} {adapter!r} {adapter.alpha} {self.both_sides}'
+    digest = hashlib.sha256(made.encode())
+    for name, weight in sorted(adapter.weights.items()): digest.update(name.encode() + weight.tobytes())
     return digest.hexdigest()
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #fb034ec0
 def _document_fingerprint(
     model: EmbeddingModel, # with a `fingerprint`
 ) -> str:
-    "A name for the vectors that a model gives documents: an adapter of the question's side leaves it as it was."
+    "A name for the vectors that a model gives documents; an adapter of questions leaves it as it was."
     return getattr(model, 'document_fingerprint', None) or fingerprint(model)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #88a423bf
@@ -299,28 +345,32 @@ def from_model_path(
 ) -> AdapterEmbeddingModel:
     "The model of a saved adapter; `EmbedtuneError` if it was trained over another base."
     adapter = load_adapter(path, adapter_cls)
-    over = adapter.facts.get('base')
-    if over and over != _document_fingerprint(embed_model):
-        raise EmbedtuneError(f'the adapter in {str(path)!r} was trained over a model with the fingerprint {over[:12]}…, got one with {_document_fingerprint(embed_model)[:12]}…; pass that model, or train the adapter anew')
+    over = adapter.facts.get('base') or None
+    own = _document_fingerprint(embed_model) if over else None
+    if over != own:
+        raise EmbedtuneError(
+            f'the adapter in {str(path)!r} was trained over a model with the fingerprint {over[:12]}…, '
+            f'got one with {own[:12]}…; pass that model, or train the adapter anew')
     return cls(embed_model, adapter, adapter.facts.get('both_sides', False))
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #c08b087c
-class EmbeddingAdapterFinetuneEngine:
+class EmbeddingAdapterFinetuneEngine(_FinetuneEngine):
     "Trains an adapter over any embedding model and writes it to a folder; each text is embedded once."
+    _manifest, _kind = _ADAPTER, 'adapter'
     def __init__(
         self,
         dataset: EmbeddingQAFinetuneDataset, # what to train on
         embed_model: EmbeddingModel, # with a `fingerprint`, so that its vectors can be cached
         batch_size: int = 64, # questions
         epochs: int = 10, # passes over the questions
-        adapter_model=None, # a `BaseAdapter`, or a kind of such, made as long as the vectors; None: a `LinearLayer`
+        adapter_model=None, # a `BaseAdapter`, or a kind of such; None: a `LinearLayer`
         dim: int = None, # length of the vectors; None: found out
         model_output_path='exp_adapter', # folder that the adapter is written to
         bias: bool = False, # of the `LinearLayer`
         learning_rate: float = None, # at the start; it falls to 0; None: what suits the adapter's kind
         scale: float = 20., # of the cosines in the loss: 1 / temperature
         start: str = 'identity', # of a `LinearLayer`, or of one found in one step: 'ridge' or 'procrustes'
-        both_sides: bool = False, # map stored vectors as well; the index must then be mapped anew, but nothing embedded
+        both_sides: bool = False, # map stored vectors as well; the index must then be mapped anew
         shrink: bool = True, # choose on held-out questions how far the adapter goes
         unjudged: bool = False, # compare with nodes that have no questions as well
         max_nodes: int = 20_000, # that a batch is compared with; of a larger corpus so many are drawn
@@ -329,16 +379,21 @@ class EmbeddingAdapterFinetuneEngine:
         seed: int = 42,
         show_progress_bar: bool = True,
     ):
-        dataset.validate()
-        for name, value in dict(batch_size=batch_size, epochs=epochs, max_nodes=max_nodes).items(): _check_count(value, name)
-        if learning_rate is not None: _check_number('learning_rate', learning_rate, 1e-12)
-        if start not in ('identity', 'ridge', 'procrustes'): raise EmbedtuneError(f"start is 'identity', 'ridge' or 'procrustes', not {start!r}")
-        self.dataset, self.adapter_model, self.dim, self.bias, self.shrink = dataset, adapter_model, dim, bias, shrink
+        _check_usual(learning_rate, batch_size=batch_size, epochs=epochs, max_nodes=max_nodes)
+        if start not in ('identity', 'ridge', 'procrustes'):
+            raise EmbedtuneError(f"start is 'identity', 'ridge' or 'procrustes', not {start!r}")
+        cached = isinstance(embed_model, CachedEmbedding)
+        self.embed_model = embed_model if cached else CachedEmbedding(embed_model, cache)
+        self.adapter_model = adapter_model
+        self.dim = dim
+        self.bias = bias
+        self.shrink = shrink
         self.unjudged = unjudged
-        self.embed_model = embed_model if isinstance(embed_model, CachedEmbedding) else CachedEmbedding(embed_model, cache)
-        self.model_output_path, self.search = Path(model_output_path), search or Search()
-        self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale, start=start, both_sides=both_sides, max_nodes=max_nodes, seed=seed)
-        self.show_progress_bar, self.history, self.shares = show_progress_bar, [], {}
+        self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale,
+                             start=start, both_sides=both_sides, max_nodes=max_nodes, seed=seed)
+        self.alphas = {}
+        super().__init__(dataset, model_output_path, search=search or Search(), cache=cache,
+                         show_progress_bar=show_progress_bar)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #84bed839
 @patch
@@ -346,38 +401,38 @@ def make_adapter(self: EmbeddingAdapterFinetuneEngine,
     dim: int, # length of the model's vectors
 ) -> BaseAdapter:
     "The adapter to train; `EmbedtuneError` where it does not fit the vectors."
-    if self.dim not in (None, dim): raise EmbedtuneError(f'dim: the vectors of {type(self.embed_model.model).__name__} have {dim} numbers, got dim={self.dim}')
+    if self.dim not in (None, dim):
+        model = type(self.embed_model.model).__name__
+        raise EmbedtuneError(f'dim: the vectors of {model} have {dim} numbers, got dim={self.dim}')
     adapter = self.adapter_model or LinearLayer(dim, dim, bias=self.bias)
     if isinstance(adapter, type): adapter = adapter.square(dim)
-    if self.settings['start'] != 'identity' and not isinstance(adapter, LinearLayer): raise EmbedtuneError(f"start={self.settings['start']!r} is for a LinearLayer, got a {type(adapter).__name__}")
-    if adapter.in_features != dim or adapter.out_features != dim: raise EmbedtuneError(f'adapter_model: the vectors have {dim} numbers, got a {type(adapter).__name__} from {adapter.in_features} to {adapter.out_features}')
-    return adapter
+    kind = type(adapter).__name__
+    if self.settings['start'] != 'identity' and not isinstance(adapter, LinearLayer):
+        raise EmbedtuneError(f"start={self.settings['start']!r} is for a LinearLayer, got a {kind}")
+    if adapter.in_features == adapter.out_features == dim: return adapter
+    raise EmbedtuneError(f'adapter_model: the vectors have {dim} numbers, '
+                         f'got a {kind} from {adapter.in_features} to {adapter.out_features}')
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #4c80e3c2
 @patch
 def plan(self: EmbeddingAdapterFinetuneEngine) -> _EmbeddingPlan:
     "What `finetune` would have the model embed; nothing is embedded."
-    return self.embed_model.plan(self.search.texts(self.embed_model, self.dataset.corpus)) + self.embed_model.plan(self.dataset.queries.values(), 'query')
-
-# %% ../nbs/5_black_box/41_adapter.ipynb #6d4698e9
-def _default_settings(
-    engine, # class of an engine
-) -> dict: # name -> value
-    "What an engine does where it is told nothing."
-    return {name: each.default for name, each in inspect.signature(engine).parameters.items() if each.default is not each.empty}
+    texts = self.search.texts(self.embed_model, self.dataset.corpus)
+    return self.embed_model.plan(texts) + self.embed_model.plan(self.dataset.queries.values(), 'query')
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #b2083d50
-def _adapter_card(
-    engine, # an `EmbeddingAdapterFinetuneEngine` that has trained
-) -> str: # Markdown
-    "The model card of an adapter."
-    facts, dataset = engine.facts, engine.dataset
-    held_out = ', '.join(f'{float(share):.0%}: {mrr:.3f}' for share, mrr in facts['held_out_mrr'].items()) or 'not measured'
-    made = dict(base=_loaded_from(engine.embed_model), base_fingerprint=facts['base'], dataset_fingerprint=dataset.fingerprint, questions=facts['questions'], nodes=len(dataset.corpus),
-                adapter=type(engine.adapter).__name__, share_of_the_way=f'{engine.adapter.share:.0%}' + ('' if engine.adapter.share else ', so vectors stay as the base gives them'), loss='corpus_loss',
-                settings=engine.settings | dict(unjudged=engine.unjudged), versions=_versions()) | {'MRR@10 on held-out training questions, by share of the way': held_out}
-    return _model_card(engine.model_output_path.resolve().name, made, engine.embed_model, 'adapter', defaults=_default_settings(type(engine)), search=engine.search,
-                      whose=engine.dataset.whose)
+@patch
+def _adapter_card(self: EmbeddingAdapterFinetuneEngine) -> str: # Markdown
+    "The model card of the adapter that was trained."
+    facts, alpha = self.facts, self.adapter.alpha
+    measured = [f'{float(each):.0%}: {mrr:.3f}' for each, mrr in facts['held_out_mrr'].items()]
+    base_stays = '' if alpha else ', so vectors stay as the base gives them'
+    told = {'adapter': type(self.adapter).__name__,
+            'alpha': f'{alpha:.0%} of the way{base_stays}',
+            'MRR@10 on held-out training questions, by alpha': ', '.join(measured) or 'not measured'}
+    settings = self.settings | dict(unjudged=self.unjudged)
+    made = self._made(_loaded_from(self.embed_model), facts['base'], 'corpus_loss', settings, **told)
+    return self._card(made, self.embed_model, self.search)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #8233ad8d
 @patch
@@ -385,26 +440,27 @@ def finetune(self: EmbeddingAdapterFinetuneEngine):
     "Embed what is not cached yet, choose how far to go, train, and write the adapter to `model_output_path`."
     data = training_vectors(self.embed_model, self.dataset, self.search, self.show_progress_bar)
     self.adapter = self.make_adapter(data.queries.shape[1])
-    if self.shrink: self.shares = _share_curve(self.adapter, data, unjudged=self.unjudged, **self.settings)
-    weights, self.history = _fit(self.adapter, data.only(unjudged=self.unjudged), show_progress=self.show_progress_bar, **self.settings)
-    if not all(np.isfinite(weight).all() for weight in weights.values()): raise EmbedtuneError('the loss became NaN or infinite and no adapter was written; try a lower learning_rate')
-    self.adapter.weights, self.adapter.share = weights, _choose_share(self.shares) if self.shares else 1.
-    shares = {str(share): float(ranks.mean()) for share, ranks in self.shares.items()}
-    self.facts = self.settings | dict(unjudged=self.unjudged, base=_document_fingerprint(self.embed_model), questions=len(self.dataset.queries), held_out_mrr=shares)
+    if self.shrink: self.alphas = _alpha_curve(self.adapter, data, unjudged=self.unjudged, **self.settings)
+    judged = data.only(unjudged=self.unjudged)
+    weights, self.history = _fit(self.adapter, judged, show_progress=self.show_progress_bar, **self.settings)
+    self._check_sound(all(np.isfinite(weight).all() for weight in weights.values()))
+    self.adapter.weights = weights
+    self.adapter.alpha = _choose_alpha(self.alphas) if self.alphas else 1.
+    self._write()
+
+# %% ../nbs/5_black_box/41_adapter.ipynb #69718985
+@patch
+def _write(self: EmbeddingAdapterFinetuneEngine):
+    "Write the adapter, what it was made from, and its card."
+    curve = {str(alpha): float(ranks.mean()) for alpha, ranks in self.alphas.items()}
+    base = _document_fingerprint(self.embed_model)
+    self.facts = self.settings | dict(
+        unjudged=self.unjudged, base=base, questions=len(self.dataset.queries), held_out_mrr=curve)
     _save_adapter(self.adapter, self.model_output_path, **self.facts)
-    _save_card(_adapter_card(self), self.model_output_path)
+    _save_card(self._adapter_card(), self.model_output_path)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #2b234b4b
 @patch
-def get_finetuned_model(self: EmbeddingAdapterFinetuneEngine) -> AdapterEmbeddingModel:
+def _load(self: EmbeddingAdapterFinetuneEngine) -> AdapterEmbeddingModel:
     "The base model with the adapter of `model_output_path`."
-    return AdapterEmbeddingModel.from_model_path(self.model_output_path, self.embed_model)
-
-# %% ../nbs/5_black_box/41_adapter.ipynb #279525b5
-@patch
-def get_retriever(self: EmbeddingAdapterFinetuneEngine,
-    corpus: dict[str, str], # {node id: text}: what is searched
-    name: str = None, # in tables
-):
-    "The tuned model over a corpus, with the windows that it was trained with."
-    return self.search.retriever(self.get_finetuned_model(), corpus, name)
+    return AdapterEmbeddingModel.from_model_path(self._finetuned_folder(), self.embed_model)

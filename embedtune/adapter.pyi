@@ -5,6 +5,8 @@ import numpy as np
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
 from .embedding import _EmbeddingPlan
+from .embedding import _WrappedEmbedding
+from .engine import _FinetuneEngine
 from .layers import BaseAdapter
 from .retrieval import Search
 
@@ -68,6 +70,10 @@ def _fit(adapter: BaseAdapter, data: _TrainingVectors, epochs: int=10, batch_siz
     """The weights after training, and the loss of every step."""
     ...
 
+def _first_weights(adapter: BaseAdapter, data: _TrainingVectors, start: str='identity') -> dict:
+    """The weights that training begins with."""
+    ...
+
 def _nearest_turn(matrix: np.ndarray) -> np.ndarray:
     """The turn nearest to a matrix: U Vᵀ of its singular value decomposition U S Vᵀ (Schönemann 1966)."""
     ...
@@ -83,29 +89,28 @@ def _reciprocal_ranks(scores, answers: list[list[int]], k: int=10) -> np.ndarray
 def _folds(answers: list[list[int]], n: int, seed: int=42) -> list[np.ndarray]:
     """The questions in `n` parts; those on one node stay together."""
     ...
-_SHARES: Any
+_ALPHAS: Any
 
-def _share_curve(adapter: BaseAdapter, data: _TrainingVectors, shares=..., n_folds: int=4, unjudged: bool=False, **settings) -> dict:
+def _moved_by(adapter: BaseAdapter, weights: dict, alpha: float):
+    """What an adapter that goes so much of the way does to vectors."""
+    ...
+
+def _alpha_curve(adapter: BaseAdapter, data: _TrainingVectors, alphas=..., n_folds: int=4, unjudged: bool=False, **settings) -> dict:
     """How well adapters do that go so much of the way."""
     ...
 
-def _choose_share(ranks: dict) -> float:
-    """The best share; half of it if its gain over the base is within a standard error."""
+def _choose_alpha(ranks: dict) -> float:
+    """The best alpha; half of it if its gain over the base is within a standard error."""
     ...
 
-class AdapterEmbeddingModel:
+class AdapterEmbeddingModel(_WrappedEmbedding):
     """A base model whose questions' vectors go through an adapter."""
     base: Any
     adapter: Any
     both_sides: Any
+    _inner = 'base'
 
     def __init__(self, base: EmbeddingModel, adapter: BaseAdapter, both_sides: bool=False):
-        ...
-
-    def encode_query(self, texts):
-        ...
-
-    def encode_document(self, texts):
         ...
 
     def embed(self, texts, role='document', batch_size=None, show_progress=False):
@@ -116,9 +121,6 @@ class AdapterEmbeddingModel:
         ...
 
     def __repr__(self):
-        ...
-
-    def __getattr__(self, name):
         ...
 
     @property
@@ -137,26 +139,24 @@ class AdapterEmbeddingModel:
         ...
 
 def _document_fingerprint(model: EmbeddingModel) -> str:
-    """A name for the vectors that a model gives documents: an adapter of the question's side leaves it as it was."""
+    """A name for the vectors that a model gives documents; an adapter of questions leaves it as it was."""
     ...
 
-class EmbeddingAdapterFinetuneEngine:
+class EmbeddingAdapterFinetuneEngine(_FinetuneEngine):
     """Trains an adapter over any embedding model and writes it to a folder; each text is embedded once."""
-    unjudged: Any
-    embed_model: Any
-    settings: Any
-    dataset: Any
     adapter_model: Any
     dim: Any
     bias: Any
     shrink: Any
-    model_output_path: Any
-    search: Any
-    show_progress_bar: Any
-    history: Any
-    shares: Any
+    unjudged: Any
+    embed_model: Any
+    settings: Any
+    alphas: Any
     adapter: Any
+    history: Any
     facts: Any
+    _manifest: Any
+    _kind: Any
 
     def __init__(self, dataset: EmbeddingQAFinetuneDataset, embed_model: EmbeddingModel, batch_size: int=64, epochs: int=10, adapter_model=None, dim: int | None=None, model_output_path='exp_adapter', bias: bool=False, learning_rate: float | None=None, scale: float=20.0, start: str='identity', both_sides: bool=False, shrink: bool=True, unjudged: bool=False, max_nodes: int=20000, search: Search | None=None, cache=None, seed: int=42, show_progress_bar: bool=True):
         ...
@@ -169,22 +169,18 @@ class EmbeddingAdapterFinetuneEngine:
         """What `finetune` would have the model embed; nothing is embedded."""
         ...
 
+    def _adapter_card(self) -> str:
+        """The model card of the adapter that was trained."""
+        ...
+
     def finetune(self):
         """Embed what is not cached yet, choose how far to go, train, and write the adapter to `model_output_path`."""
         ...
 
-    def get_finetuned_model(self) -> AdapterEmbeddingModel:
+    def _write(self):
+        """Write the adapter, what it was made from, and its card."""
+        ...
+
+    def _load(self) -> AdapterEmbeddingModel:
         """The base model with the adapter of `model_output_path`."""
         ...
-
-    def get_retriever(self, corpus: dict[str, str], name: str | None=None):
-        """The tuned model over a corpus, with the windows that it was trained with."""
-        ...
-
-def _default_settings(engine) -> dict:
-    """What an engine does where it is told nothing."""
-    ...
-
-def _adapter_card(engine) -> str:
-    """The model card of an adapter."""
-    ...

@@ -219,9 +219,9 @@ def _adapter_command(
     engine = EmbeddingAdapterFinetuneEngine(train, base, adapter_model=kinds[kind], model_output_path=out, seed=seed)
     if plan: return print(engine.plan())
     engine.finetune()
-    for share, ranks in engine.shares.items():
-        print(f'held-out questions, {share:.0%} of the way: mrr@10 {ranks.mean():.3f}')
-    print(f'adapter, {engine.adapter.share:.0%} of the way: {out}')
+    for alpha, ranks in engine.alphas.items():
+        print(f'held-out questions, {alpha:.0%} of the way: mrr@10 {ranks.mean():.3f}')
+    print(f'adapter, {engine.adapter.alpha:.0%} of the way: {out}')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #d5fadd4b
 def _candidates(

@@ -391,6 +391,19 @@ def load(
                              f'text and vector, got {" ".join(str(error).split())[:120]}') from None
     return cls(texts, vectors, path.stem)
 
+# %% ../nbs/2_search/10_embedding.ipynb #74459ca6
+class _WrappedEmbedding:
+    "An `EmbeddingModel` made of another one, which is asked for every attribute that this one lacks."
+    _inner = 'model' # name of the attribute that holds the other
+    @property
+    def fingerprint(self): return _known_fingerprint(getattr(self, self._inner))
+    def encode_query(self, texts): return self.embed(texts, 'query')
+    def encode_document(self, texts): return self.embed(texts, 'document')
+    def __repr__(self): return f'{type(self).__name__}({getattr(self, self._inner)!r})'
+    def __getattr__(self, name):
+        if name == self._inner or name.startswith('__'): raise AttributeError(name)
+        return getattr(getattr(self, self._inner), name)
+
 # %% ../nbs/2_search/10_embedding.ipynb #1803fd1c
 class VectorCache:
     "Vectors by key in one SQLite file, which several processes and threads may use at once."

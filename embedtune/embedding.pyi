@@ -147,6 +147,26 @@ class _PrecomputedEmbedding:
         """The vectors of a file; `EmbedtuneError` if it is none of these."""
         ...
 
+class _WrappedEmbedding:
+    """An `EmbeddingModel` made of another one, which is asked for every attribute that this one lacks."""
+    _inner = 'model'
+
+    @property
+    def fingerprint(self):
+        ...
+
+    def encode_query(self, texts):
+        ...
+
+    def encode_document(self, texts):
+        ...
+
+    def __repr__(self):
+        ...
+
+    def __getattr__(self, name):
+        ...
+
 class VectorCache:
     """Vectors by key in one SQLite file, which several processes and threads may use at once."""
 

@@ -21,7 +21,7 @@ class BaseAdapter:
     "A map of vectors. A kind of it is a dataclass with `in_features`, `out_features`, `start` and `apply`."
     facts = {} # what was saved beside the settings
     learning_rate = 1e-3 # that suits it, for Adam
-    share = 1. # of what it learned that it adds to its input; 0: the identity
+    alpha = 1. # of what it learned that it adds to its input; 0: the identity
     def __post_init__(self):
         first = self.start(np.random.default_rng(0))
         self.weights = {name: np.asarray(weight, np.float32) for name, weight in first.items()}
@@ -33,7 +33,7 @@ class BaseAdapter:
         raise NotImplementedError(f'{type(self).__name__} needs a method apply(self, x, w) -> array')
     def formula(self, x, w):
         y = self.apply(x, w)
-        return y if self.share == 1 else x + self.share*(y - x)
+        return y if self.alpha == 1 else x + self.alpha*(y - x)
     def __call__(self,
         vectors, # (n, in_features)
     ): # float32 (n, out_features), rows of length 1
@@ -44,6 +44,7 @@ class BaseAdapter:
             name = type(self).__name__
             raise EmbedtuneError(f'{name}: {expected}, got {vectors.shape}: pass those of its model')
         return _unit(self.formula(vectors, self.weights))
+
 
 # %% ../nbs/5_black_box/40_layers.ipynb #48d3a2c4
 def _identity(
@@ -145,7 +146,7 @@ def _save_adapter(
     part = path/(_WEIGHTS + '.part')
     save_file({name: np.ascontiguousarray(weight) for name, weight in adapter.weights.items()}, part)
     os.replace(part, path/_WEIGHTS)
-    said = dict(kind=type(adapter).__name__, settings=asdict(adapter), share=adapter.share, facts=facts)
+    said = dict(kind=type(adapter).__name__, settings=asdict(adapter), alpha=adapter.alpha, facts=facts)
     _write_json(said, path/_ADAPTER)
 
 # %% ../nbs/5_black_box/40_layers.ipynb #3f934746
@@ -198,13 +199,14 @@ def load_adapter(
         if (path/'pytorch_model.bin').is_file(): return _load_llama_index(path, adapter_cls)
         raise EmbedtuneError(f'{str(path)!r} holds no adapter: expected a folder with {_ADAPTER} and '
                              f'{_WEIGHTS}, as an adapter engine writes it')
-    said = _read_json(file, ['kind', 'settings', 'share', 'facts'], [])
+    said = _read_json(file, ['kind', 'settings', 'facts'], ['alpha', 'share'])  # 'share' in old folders
     kind = adapter_cls or _adapter_kinds().get(said['kind'])
     if kind is None:
         raise EmbedtuneError(f'{file}: unknown kind of adapter {said["kind"]!r}; define or import its class '
                              'first, or pass it as adapter_cls')
     adapter = _with_weights(kind, said['settings'], _read_weights(path/_WEIGHTS), file)
-    adapter.share, adapter.facts = said['share'], said['facts']
+    adapter.alpha = said['alpha'] if 'alpha' in said else said.get('share', 1.)
+    adapter.facts = said['facts']
     return adapter
 
 # %% ../nbs/5_black_box/40_layers.ipynb #394d8e3d

@@ -8,7 +8,7 @@ class BaseAdapter:
     weights: Any
     facts: dict
     learning_rate = 0.001
-    share = 1.0
+    alpha = 1.0
 
     def __post_init__(self):
         ...

@@ -16,21 +16,22 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _check_number, _read_json, _sha256_of, _versions, _write_json, _write_text
+from .core import _check_number, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
 from .leakage import require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import first_available, sample_documents, ten_k
 from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
-from .evaluation import Evaluation, compare, plot_comparison
+from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
-from .finetune import MANIFEST, _check_output_folder, plot_loss
-from .ladders import Ladder, _file_name, _source_key, ladder
+from .finetune import plot_loss
+from .ladders import _file_name, _source_key, Ladder, ladder
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs
 from .report import _usual_verdicts, _without_credentials, write_report
 from .retrieval import DenseRetriever
 from .search import _RETRIEVER
+from .engine import MANIFEST, _check_output_folder
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c3328372
 def _prepare(

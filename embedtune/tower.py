@@ -12,36 +12,37 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .adapter import _default_settings, _document_fingerprint, training_vectors
+from .adapter import _document_fingerprint, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _check_count, _check_number, _read_json, _versions, _write_json
-from .embedding import DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _quiet_transformers
+from .core import EmbedtuneError, _read_json, _write_json
+from embedtune.embedding import (
+    DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _quiet_transformers,
+    _WrappedEmbedding)
+from .engine import _check_usual, _FinetuneEngine
 from .precision import half_precision, load_model
 from .merging import merge
 from .retrieval import Search
-from .card import _model_card, _save_card
+from .card import _save_card
 
 # %% ../nbs/5_black_box/43_tower.ipynb #c8ff0747
-class TowerEmbeddingModel:
+class TowerEmbeddingModel(_WrappedEmbedding):
     "Two models of one room: the tower for questions, the base for documents."
+    _inner = 'base'
     def __init__(
         self,
         base: EmbeddingModel, # gave the stored vectors
         tower: EmbeddingModel,
-    ): self.base, self.tower = base, tower
-    def encode_query(self, texts): return self.embed(texts, 'query')
-    def encode_document(self, texts): return self.embed(texts, 'document')
-    def embed(self, texts, role='document', batch_size=None, show_progress=False): return encode(self.tower if role == 'query' else self.base, texts, role, batch_size, show_progress)
+    ):
+        self.base = base
+        self.tower = tower
+    def embed(self, texts, role='document', batch_size=None, show_progress=False):
+        return encode(self.tower if role == 'query' else self.base, texts, role, batch_size, show_progress)
     @property
     def name(self): return f'{getattr(self.base, "name", type(self.base).__name__)} + query tower'
     @property
     def fingerprint(self): return f'{fingerprint(self.tower)} for {self.document_fingerprint}'
     @property
     def document_fingerprint(self): return _document_fingerprint(self.base)
-    def __repr__(self): return f'TowerEmbeddingModel({self.base!r})'
-    def __getattr__(self, name):
-        if name in ('base', 'tower') or name.startswith('__'): raise AttributeError(name)
-        return getattr(self.base, name)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #d650b370
 def _query_vectors(
@@ -50,8 +51,10 @@ def _query_vectors(
 ): # torch float (n, d), rows of length 1, with gradients
     "The vectors of questions, as `encode_query` gives them."
     import torch
-    prompt = (model.prompts or {}).get('query') or ''
-    features = {name: value.to(model.device) if hasattr(value, 'to') else value for name, value in model.preprocess(list(texts), prompt=prompt or None).items()}
+    prompt = (model.prompts or {}).get('query') or None
+    features = model.preprocess(list(texts), prompt=prompt)
+    here = lambda value: value.to(model.device) if hasattr(value, 'to') else value
+    features = {name: here(value) for name, value in features.items()}
     return torch.nn.functional.normalize(model(features)['sentence_embedding'])
 
 # %% ../nbs/5_black_box/43_tower.ipynb #9dc348f3
@@ -73,30 +76,29 @@ def _tune_queries(
     rng, history = np.random.default_rng(seed), []
     batches = math.ceil(len(data.texts)/batch_size)
     steps = epochs*batches
+    rate = lambda step: min((step + 1)/max(1, steps/10), 1 - step/steps)
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=0.)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1)/max(1, steps/10), 1 - step/steps))
-    with tqdm(total=steps, desc='query tower', unit='step', disable=not show_progress) as bar:
-        for some in (some for _ in range(epochs) for some in np.array_split(rng.permutation(len(data.texts)), batches)):
-            corpus, relevant = data.batch(some, max_nodes, rng)
-            loss = _corpus_loss(corpus.scores(_query_vectors(model, [data.texts[i] for i in some]).cpu()), relevant, scale)
-            optimizer.zero_grad(); loss.backward(); optimizer.step(); schedule.step(); bar.update()
-            history.append(dict(step=len(history) + 1, epoch=(len(history) + 1)/batches, loss=loss.item()))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    n = len(data.texts)
+    shuffled = (some for _ in range(epochs) for some in np.array_split(rng.permutation(n), batches))
+    for some in tqdm(shuffled, 'query tower', total=steps, unit='step', disable=not show_progress):
+        corpus, relevant = data.batch(some, max_nodes, rng)
+        asked = _query_vectors(model, [data.texts[i] for i in some]).cpu()
+        loss = _corpus_loss(corpus.scores(asked), relevant, scale)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        history.append(dict(step=len(history) + 1, epoch=(len(history) + 1)/batches, loss=loss.item()))
     return history
 
 # %% ../nbs/5_black_box/43_tower.ipynb #5078891b
 _TOWER = 'tower.json' # lies in the tower's folder and says whose vectors it asks
 
-# %% ../nbs/5_black_box/43_tower.ipynb #f46e99e7
-def _check_tower_folder(
-    path, # a Path
-):
-    "Raise `EmbedtuneError` where writing a tower to `path` would harm other files."
-    if path.exists() and not (path.is_dir() and ((path/_TOWER).exists() or not any(path.iterdir()))):
-        raise EmbedtuneError(f'model_output_path {str(path)!r} holds other files; choose a new folder')
-
 # %% ../nbs/5_black_box/43_tower.ipynb #c8d71084
-class QueryTowerFinetuneEngine:
+class QueryTowerFinetuneEngine(_FinetuneEngine):
     "Tunes a copy of a sentence-transformers model on the questions' side and writes it to a folder."
+    _manifest, _kind = _TOWER, 'tower'
     def __init__(
         self,
         dataset: EmbeddingQAFinetuneDataset, # what to train on
@@ -105,7 +107,7 @@ class QueryTowerFinetuneEngine:
         batch_size: int = 32, # questions
         epochs: int = 3, # passes over the questions
         learning_rate: float = 1e-4, # the peak
-        alpha: float = .75, # share of the tuned weights; the rest is the base's
+        alpha: float = .75, # of the way from the base's weights (0) to the tuned ones (1)
         scale: float = 20., # of the cosines in the loss
         unjudged: bool = False, # compare with nodes that have no questions as well
         max_nodes: int = 20_000, # that a batch is compared with; of a larger corpus so many are drawn
@@ -115,45 +117,58 @@ class QueryTowerFinetuneEngine:
         seed: int = 42,
         show_progress_bar: bool = True,
     ):
-        dataset.validate()
-        for name, value in dict(batch_size=batch_size, epochs=epochs, max_nodes=max_nodes).items(): _check_count(value, name)
-        _check_number('learning_rate', learning_rate, 1e-12)
-        self.dataset, self.model_id, self.model_output_path, self.alpha, self.device = dataset, model_id, Path(model_output_path), alpha, device
-        self.search, self.cache, self.show_progress_bar, self.history = search or Search(), cache, show_progress_bar, []
+        _check_usual(learning_rate, batch_size=batch_size, epochs=epochs, max_nodes=max_nodes)
+        self.model_id = model_id
+        self.alpha = alpha
         self.unjudged = unjudged
-        self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale, max_nodes=max_nodes, seed=seed)
-        _check_tower_folder(self.model_output_path)
+        self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale,
+                             max_nodes=max_nodes, seed=seed)
+        super().__init__(dataset, model_output_path, search=search or Search(), cache=cache, device=device,
+                         show_progress_bar=show_progress_bar)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #f7dab800
-def _tower_card(
-    engine, # a `QueryTowerFinetuneEngine`
+@patch
+def _tower_card(self: QueryTowerFinetuneEngine,
     said: dict, # as in tower.json
     base, # the SentenceTransformer that gave the stored vectors
 ) -> str: # Markdown
     "The model card of a query tower."
     settings = {name: value for name, value in said.items() if name not in ('base', 'questions')}
-    made = dict(base=engine.model_id, base_fingerprint=said['base'], dataset_fingerprint=engine.dataset.fingerprint, questions=said['questions'],
-                nodes=len(engine.dataset.corpus), loss='corpus_loss', settings=settings, versions=_versions())
-    return _model_card(engine.model_output_path.resolve().name, made, base, 'tower', defaults=_default_settings(type(engine)), search=engine.search,
-                      whose=engine.dataset.whose)
+    made = self._made(self.model_id, said['base'], 'corpus_loss', settings)
+    return self._card(made, base, self.search)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #f45cada9
 @patch
 def finetune(self: QueryTowerFinetuneEngine):
-    "Embed what is not cached yet, tune a copy of the model, average it with the base, and write it to `model_output_path`."
-    base = load_model(self.model_id, device=self.device, bare=True)
-    data = training_vectors(CachedEmbedding(half_precision(base), self.cache), self.dataset, self.search, self.show_progress_bar)
+    "Embed what is not cached yet, tune a copy of the model, average it with the base, and write it."
     import torch
+    base = load_model(self.model_id, device=self.device, bare=True)
+    cached = CachedEmbedding(half_precision(base), self.cache)
+    data = training_vectors(cached, self.dataset, self.search, self.show_progress_bar)
     torch.manual_seed(self.settings['seed'])
     tower = copy.deepcopy(base)
-    self.history = _tune_queries(tower, data.only(unjudged=self.unjudged), show_progress=self.show_progress_bar, **self.settings)
-    if not all(math.isfinite(log['loss']) for log in self.history): raise EmbedtuneError('the loss became NaN or infinite and no tower was written; try a lower learning_rate')
-    with _quiet_transformers(): merge(base, tower, self.alpha).save_pretrained(str(self.model_output_path), create_model_card=False)
-    said = self.settings | dict(unjudged=self.unjudged, alpha=self.alpha, base=fingerprint(base), questions=len(self.dataset.queries))
+    judged = data.only(unjudged=self.unjudged)
+    self.history = _tune_queries(tower, judged, show_progress=self.show_progress_bar, **self.settings)
+    self._check_sound()
+    self._write(base, merge(base, tower, self.alpha))
+
+# %% ../nbs/5_black_box/43_tower.ipynb #1768b8cd
+@patch
+def _write(self: QueryTowerFinetuneEngine,
+    base, # the SentenceTransformer that gave the stored vectors
+    tower, # the SentenceTransformer for questions
+):
+    "Write the tower, what it was made from, and its card."
+    with _quiet_transformers(): tower.save_pretrained(str(self.model_output_path), create_model_card=False)
+    said = self.settings | dict(
+        unjudged=self.unjudged, alpha=self.alpha, base=fingerprint(base), questions=len(self.dataset.queries))
     _write_json(said, self.model_output_path/_TOWER)
-    _save_card(_tower_card(self, said, base), self.model_output_path)
+    _save_card(self._tower_card(said, base), self.model_output_path)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #0b25a145
+_TOLD = ('epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha',
+         'questions') # in tower.json, beside the base
+
 @patch(cls_method=True)
 def from_model_path(
     cls: TowerEmbeddingModel,
@@ -162,22 +177,19 @@ def from_model_path(
     device=None, # torch device; None: the best there is
 ) -> TowerEmbeddingModel:
     "A saved tower beside its base; `EmbedtuneError` if it asks the vectors of another model."
-    if not (Path(path)/_TOWER).is_file(): raise EmbedtuneError(f'{str(path)!r} holds no query tower: expected a folder with {_TOWER}, as QueryTowerFinetuneEngine writes it')
-    over = _read_json(Path(path)/_TOWER, ['base'], ['epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha', 'questions'])['base']
-    if over != _document_fingerprint(base): raise EmbedtuneError(f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, got one with {_document_fingerprint(base)[:12]}…; pass that model, or tune a tower anew')
+    if not (Path(path)/_TOWER).is_file():
+        raise EmbedtuneError(f'{str(path)!r} holds no query tower: expected a folder with {_TOWER}, '
+                             'as QueryTowerFinetuneEngine writes it')
+    over, own = _read_json(Path(path)/_TOWER, ['base'], _TOLD)['base'], _document_fingerprint(base)
+    if over != own:
+        raise EmbedtuneError(
+            f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, '
+            f'got one with {own[:12]}…; pass that model, or tune a tower anew')
     return cls(base, CachedEmbedding(load_model(path, device=device, bare=True), getattr(base, 'cache', None)))
 
 # %% ../nbs/5_black_box/43_tower.ipynb #49a535f5
 @patch
-def get_finetuned_model(self: QueryTowerFinetuneEngine) -> TowerEmbeddingModel:
+def _load(self: QueryTowerFinetuneEngine) -> TowerEmbeddingModel:
     "The tower of `model_output_path` beside its base."
-    return TowerEmbeddingModel.from_model_path(self.model_output_path, CachedEmbedding(load_model(self.model_id, device=self.device, bare=True), self.cache), self.device)
-
-# %% ../nbs/5_black_box/43_tower.ipynb #da9cb78b
-@patch
-def get_retriever(self: QueryTowerFinetuneEngine,
-    corpus: dict[str, str], # {node id: text}: what is searched
-    name: str = None, # in tables
-):
-    "The tower over a corpus, with the windows that it was tuned with."
-    return self.search.retriever(self.get_finetuned_model(), corpus, name)
+    base = CachedEmbedding(load_model(self.model_id, device=self.device, bare=True), self.cache)
+    return TowerEmbeddingModel.from_model_path(self._finetuned_folder(), base, self.device)

@@ -2,21 +2,18 @@
 """A copy of the model learns to ask; the stored vectors stay."""
 from typing import Any
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import EmbeddingModel
+from embedtune.embedding import EmbeddingModel
+from embedtune.embedding import _WrappedEmbedding
+from .engine import _FinetuneEngine
 from .retrieval import Search
 
-class TowerEmbeddingModel:
+class TowerEmbeddingModel(_WrappedEmbedding):
     """Two models of one room: the tower for questions, the base for documents."""
     base: Any
     tower: Any
+    _inner = 'base'
 
     def __init__(self, base: EmbeddingModel, tower: EmbeddingModel):
-        ...
-
-    def encode_query(self, texts):
-        ...
-
-    def encode_document(self, texts):
         ...
 
     def embed(self, texts, role='document', batch_size=None, show_progress=False):
@@ -34,12 +31,6 @@ class TowerEmbeddingModel:
     def document_fingerprint(self):
         ...
 
-    def __repr__(self):
-        ...
-
-    def __getattr__(self, name):
-        ...
-
     @classmethod
     def from_model_path(cls, path, base: EmbeddingModel, device=None) -> TowerEmbeddingModel:
         """A saved tower beside its base; `EmbedtuneError` if it asks the vectors of another model."""
@@ -54,39 +45,32 @@ def _tune_queries(model, data, epochs: int=3, batch_size: int=32, learning_rate:
     ...
 _TOWER: str
 
-def _check_tower_folder(path):
-    """Raise `EmbedtuneError` where writing a tower to `path` would harm other files."""
-    ...
-
-class QueryTowerFinetuneEngine:
+class QueryTowerFinetuneEngine(_FinetuneEngine):
     """Tunes a copy of a sentence-transformers model on the questions' side and writes it to a folder."""
+    model_id: Any
+    alpha: Any
     unjudged: Any
     settings: Any
-    dataset: Any
-    model_id: Any
-    model_output_path: Any
-    alpha: Any
-    device: Any
-    search: Any
-    cache: Any
-    show_progress_bar: Any
     history: Any
+    _manifest: Any
+    _kind: Any
 
     def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_tower', batch_size: int=32, epochs: int=3, learning_rate: float=0.0001, alpha: float=0.75, scale: float=20.0, unjudged: bool=False, max_nodes: int=20000, search: Search | None=None, cache=None, device=None, seed: int=42, show_progress_bar: bool=True):
         ...
 
-    def finetune(self):
-        """Embed what is not cached yet, tune a copy of the model, average it with the base, and write it to `model_output_path`."""
+    def _tower_card(self, said: dict, base) -> str:
+        """The model card of a query tower."""
         ...
 
-    def get_finetuned_model(self) -> TowerEmbeddingModel:
+    def finetune(self):
+        """Embed what is not cached yet, tune a copy of the model, average it with the base, and write it."""
+        ...
+
+    def _write(self, base, tower):
+        """Write the tower, what it was made from, and its card."""
+        ...
+
+    def _load(self) -> TowerEmbeddingModel:
         """The tower of `model_output_path` beside its base."""
         ...
-
-    def get_retriever(self, corpus: dict[str, str], name: str | None=None):
-        """The tower over a corpus, with the windows that it was tuned with."""
-        ...
-
-def _tower_card(engine, said: dict, base) -> str:
-    """The model card of a query tower."""
-    ...
+_TOLD: Any
