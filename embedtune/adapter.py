@@ -174,7 +174,7 @@ def _fit(
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #346155ca
 def _first_weights(
-    adapter: BaseAdapter,
+    adapter: BaseAdapter, # its weights are the start, unless another is said
     data: _TrainingVectors, # questions, and the nodes that they are compared with
     start: str = 'identity', # of a `LinearLayer`; or 'ridge' or 'procrustes': see `closed_form`
 ) -> dict: # name -> torch float tensor that learns
@@ -246,7 +246,7 @@ _ALPHAS = (0., .25, .5, .75, 1.)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #dc5e489b
 def _moved_by(
-    adapter: BaseAdapter,
+    adapter: BaseAdapter, # of the kind that was trained
     weights: dict, # name -> torch tensor, learned
     alpha: float, # of the way from the base (0) to what was learned (1)
 ): # function of vectors (n, d)

@@ -134,7 +134,7 @@ def get_retriever(self: _FinetuneEngine,
 @patch
 def _made(self: _FinetuneEngine,
     base: str, # id or folder of the base model
-    base_fingerprint: str,
+    base_fingerprint: str, # of `fingerprint`
     loss: str, # its name
     settings: dict, # name -> value
     **more, # what else is to be told, such as the teacher
