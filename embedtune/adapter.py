@@ -43,7 +43,8 @@ class _CorpusVectors:
         queries, # torch float (n, d)
     ): # torch float (n, nodes)
         "The score of every node for each query, as `DenseRetriever.node_scores` has it."
-        scores = [_pool_windows(queries @ vectors.T, sizes, context) for vectors, sizes, context in self.parts]
+        scores = [_pool_windows(queries @ vectors.T, sizes, context)
+            for vectors, sizes, context in self.parts]
         return sum(scores)/len(scores)
     def mapped(self, change):
         "The corpus with every vector changed."

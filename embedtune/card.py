@@ -41,7 +41,9 @@ def _loaded_from(
     "The id or the folder that a SentenceTransformer was loaded from; what any other model calls itself."
     inner = _bare(model)
     if not _is_sentence_transformer(inner): return getattr(inner, 'name', type(inner).__name__)
-    path = getattr(getattr(inner.transformers_model, 'config', None), '_name_or_path', '') or type(inner).__name__
+    path = (
+        getattr(getattr(inner.transformers_model, 'config', None), '_name_or_path', '')
+        or type(inner).__name__)
     return DEFAULT_MODEL if path == str(_embedding_folder()) else path
 
 # %% ../nbs/4_tuning/34_card.ipynb #7da9e5b2
@@ -61,7 +63,8 @@ def _eval_results(
     from huggingface_hub import EvalResult
     over = f'{len(evaluation.ranks):,} validation questions, {evaluation.n_corpus:,} passages'
     return [EvalResult(task_type='information-retrieval', task_name='Information Retrieval', dataset_type='unknown', dataset_name=over,
-                       metric_type=name, metric_name=name, metric_value=round(float(evaluation.metrics[name]), 4)) for name in _COMPARED]
+                       metric_type=name, metric_name=name, metric_value=round(float(evaluation.metrics[name]),
+        4)) for name in _COMPARED]
 
 # %% ../nbs/4_tuning/34_card.ipynb #5d5c59cb
 def _figures(
@@ -71,10 +74,16 @@ def _figures(
     "The table of a run's evaluations, with what one has to know to read it."
     if not evaluations: return ''
     first, notes = evaluations[0], ['`epoch 0` is the base model.']
-    if settings.get('early_stopping'): notes.append(f'The weights are those of {_measured(evaluations, settings | dict(alpha=1)).name}, chosen by these very questions, which flatters it.')
-    if settings.get('alpha', 1) != 1: notes.append(f'The weights were averaged with the base\'s afterwards ({settings["alpha"]:.0%} of the tuned ones), and that was not measured.')
+    if settings.get('early_stopping'):
+        notes.append(f'The weights are those of {_measured(evaluations, settings | dict(alpha=1)).name}, '
+            'chosen by these very questions, which flatters it.')
+    if settings.get('alpha', 1) != 1:
+        notes.append(f'The weights were averaged with the base\'s afterwards ({settings["alpha"]:.0%} of the '
+            'tuned ones), and that was not measured.')
     table = to_markdown(compare(evaluations).drop(columns='seconds'))
-    return f'## Figures\n\n{len(first.ranks):,} validation questions {first.whose}, searched for among {first.n_corpus:,} passages by vectors alone, without BM25. {" ".join(notes)}\n\n{table}\n'
+    return (
+        f'## Figures\n\n{len(first.ranks):,} validation questions {first.whose}, searched for among '
+        f'{first.n_corpus:,} passages by vectors alone, without BM25. {" ".join(notes)}\n\n{table}\n')
 
 # %% ../nbs/4_tuning/34_card.ipynb #15d0a87e
 _CARD = '''{front}
@@ -98,9 +107,14 @@ _CARD = '''{front}
 
 # %% ../nbs/4_tuning/34_card.ipynb #feeb4573
 _CARD_WHAT = dict(
-    model='An embedding model, tuned from `{base}` on {questions:,} questions {whose} about {nodes:,} passages of one collection of documents: it brings the vector of a question near those of the passages that answer it.',
-    adapter='An adapter over `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of one collection of documents: a small map that moves the vectors of {sides}.',
-    tower='A query tower for `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of one collection of documents: questions are embedded with it, documents with the base, whose stored vectors stay as they are.')
+    model='An embedding model, tuned from `{base}` on {questions:,} questions {whose} about {nodes:,} '
+    'passages of one collection of documents: it brings the vector of a question near those of the passages '
+    'that answer it.',
+    adapter='An adapter over `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of '
+    'one collection of documents: a small map that moves the vectors of {sides}.',
+    tower='A query tower for `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of '
+    'one collection of documents: questions are embedded with it, documents with the base, whose stored '
+    'vectors stay as they are.')
 _CARD_FILE = dict(model='embedtune.json', adapter='adapter.json', tower='tower.json') # in which all settings lie
 
 # %% ../nbs/4_tuning/34_card.ipynb #48171032
@@ -146,11 +160,14 @@ print(retriever.search(['When does the library open?'], k=2).ids)
 
 # %% ../nbs/4_tuning/34_card.ipynb #d3e8aada
 _CARD_LIMITS = dict(
-    place='It is for questions on the collection that it was trained on, asked as its training questions are. Elsewhere it may find less than its base does; questions on other texts measure it.',
+    place='It is for questions on the collection that it was trained on, asked as its training questions '
+    'are. Elsewhere it may find less than its base does; questions on other texts measure it.',
     reads='`encode` reads {reads:,} tokens of a text and cuts what is longer.',
     windows='The retriever above searches by windows, so it reads all of a text.',
     whole='The retriever above gives each passage one vector, so it reads no more either.',
-    words='It was trained on questions {whose}. Those that a language model wrote repeat the words of their passages more than people do, and figures on more such questions do not carry over to people\'s; measure with some of theirs.',
+    words='It was trained on questions {whose}. Those that a language model wrote repeat the words of their '
+    'passages more than people do, and figures on more such questions do not carry over to people\'s; '
+    'measure with some of theirs.',
     license='{license} What its base model and the documents ask for has to be kept as well.')
 
 # %% ../nbs/4_tuning/34_card.ipynb #5302da40
@@ -159,7 +176,8 @@ def _changed(
     defaults: dict, # name -> value
 ) -> str: # 'epochs=4, alpha=0.5'; '': none
     "The settings that are not the default ones, as arguments."
-    return ', '.join(f'{name}={value!r}' for name, value in settings.items() if name not in defaults or value != defaults[name])
+    return ', '.join(f'{name}={value!r}' for name, value in settings.items() if name not in defaults
+        or value != defaults[name])
 
 # %% ../nbs/4_tuning/34_card.ipynb #1279b9f2
 def _made_list(
@@ -168,11 +186,14 @@ def _made_list(
     manifest: str, # name of the file that has all settings
 ) -> str: # Markdown
     "How a model was made, as a list."
-    facts = {name.replace('_', ' '): value for name, value in made.items() if name not in ('base', 'settings', 'versions')}
+    facts = {name.replace('_', ' '): value for name, value in made.items()
+        if name not in ('base', 'settings', 'versions')}
     other = _changed(made['settings'], defaults)
     lines = [f'base: `{_public_name(made["base"])}`', *(f'{name}: `{value}`' for name, value in facts.items()),
-             f'settings: {f"`{other}`, else the defaults" if other else "the defaults"}; all of them lie in `{manifest}`',
-             'versions: ' + ', '.join(f'{package} {version}' for package, version in made['versions'].items())]
+             f'settings: {f"`{other}`, else the defaults" if other else "the defaults"}; all of them lie in '
+        f'`{manifest}`',
+             'versions: ' + ', '.join(f'{package} {version}'
+        for package, version in made['versions'].items())]
     return '\n'.join(f'- {line}' for line in lines)
 
 # %% ../nbs/4_tuning/34_card.ipynb #c844a853
@@ -183,7 +204,9 @@ def _base_code(
     "Python that makes the base model again, as far as a card can know."
     model = _bare(model)
     if isinstance(model, OpenAIEmbedding): return f'OpenAIEmbedding({model.model!r})'
-    return f'load_model({_public_name(base)!r})' if _is_sentence_transformer(model) else f'...  # the model itself: {_public_name(base)}'
+    return (
+        f'load_model({_public_name(base)!r})' if _is_sentence_transformer(model)
+        else f'...  # the model itself: {_public_name(base)}')
 
 # %% ../nbs/4_tuning/34_card.ipynb #3bbf3f1c
 def _card_use(
@@ -197,7 +220,8 @@ def _card_use(
     if kind == 'model': return _CARD_USE[kind].format(name=name)
     settings, code = _changed(asdict(search), asdict(Search())), _base_code(made['base'], model)
     loader = 'OpenAIEmbedding' if code.startswith('OpenAIEmbedding') else 'load_model'
-    return _CARD_USE['other'].format(name=name, module=kind, kind=f'{kind.title()}EmbeddingModel', base_code=code, loader=loader, search=f'Search({settings})')
+    return _CARD_USE['other'].format(name=name, module=kind, kind=f'{kind.title()}EmbeddingModel',
+        base_code=code, loader=loader, search=f'Search({settings})')
 
 # %% ../nbs/4_tuning/34_card.ipynb #fd02369d
 def _card_limits(
@@ -208,9 +232,13 @@ def _card_limits(
 ) -> str: # Markdown
     "What it is for, and what it cannot do, as a list."
     limit, whole = _reads(model), not search.sizes_for(model)
-    long = [_CARD_LIMITS['reads'].format(reads=limit), _CARD_LIMITS['whole' if whole else 'windows']] if limit else []
-    license = _CARD_LIMITS['license'].format(license=f'License: {license}.' if license else 'License: none is given yet; set one in the first lines of this file before you publish it.')
-    return '\n'.join(f'- {line}' for line in (_CARD_LIMITS['place'], ' '.join(long), _CARD_LIMITS['words'].format(whose=whose), license) if line)
+    long = (
+        [_CARD_LIMITS['reads'].format(reads=limit), _CARD_LIMITS['whole' if whole else 'windows']] if limit
+        else [])
+    license = _CARD_LIMITS['license'].format(license=f'License: {license}.' if license
+        else 'License: none is given yet; set one in the first lines of this file before you publish it.')
+    return '\n'.join(f'- {line}' for line in (_CARD_LIMITS['place'], ' '.join(long),
+        _CARD_LIMITS['words'].format(whose=whose), license) if line)
 
 # %% ../nbs/4_tuning/34_card.ipynb #860ac614
 def _card_data(
@@ -223,9 +251,11 @@ def _card_data(
     "The first lines of a card, by which the hub sorts it; an adapter is nothing that sentence-transformers could load by itself."
     from huggingface_hub import ModelCardData
     library = 'embedtune' if kind == 'adapter' else 'sentence-transformers'
-    tags = list(dict.fromkeys([library, 'feature-extraction', 'embedtune', *dict(adapter=['adapter'], tower=['query-tower']).get(kind, [])]))
+    tags = list(dict.fromkeys([library, 'feature-extraction', 'embedtune',
+        *dict(adapter=['adapter'], tower=['query-tower']).get(kind, [])]))
     found = dict(model_name=name, eval_results=_eval_results(evaluation)) if evaluation else {}
-    return ModelCardData(library_name=library, pipeline_tag='sentence-similarity', tags=tags, base_model=_hub_id(made['base']), license=license, **found)
+    return ModelCardData(library_name=library, pipeline_tag='sentence-similarity', tags=tags,
+        base_model=_hub_id(made['base']), license=license, **found)
 
 # %% ../nbs/4_tuning/34_card.ipynb #f3589e4d
 def _model_card(
@@ -241,7 +271,9 @@ def _model_card(
 ) -> str: # Markdown
     "A model card: what it is, how to use it, how it was made, its figures and its limits; it quotes no document and no question."
     settings = made['settings']
-    what = _CARD_WHAT[kind].format(base=_public_name(made['base']), questions=made['questions'], nodes=made['nodes'], whose=whose, sides='questions and documents' if settings.get('both_sides') else 'questions, while those of documents stay as they are')
+    what = _CARD_WHAT[kind].format(base=_public_name(made['base']), questions=made['questions'],
+        nodes=made['nodes'], whose=whose, sides='questions and documents' if settings.get('both_sides')
+        else 'questions, while those of documents stay as they are')
     front = f"---\n{_card_data(name, made, kind, _measured(evaluations, settings), license).to_yaml()}\n---"
     table = _figures(evaluations, settings)
     return _CARD.format(front=front, name=name, what=what, use=_card_use(name, made, model, kind, search), made=_made_list(made, defaults, _CARD_FILE[kind]),

@@ -38,7 +38,8 @@ def _kind_of(
     default, # of the parameter
 ) -> dict: # for `add_argument`
     "How words become a value: a flag, a list, or one word of a type."
-    kinds = [kind for kind in (get_args(anno) if get_origin(anno) in (Union, UnionType) else [anno]) if kind is not type(None)]
+    kinds = [kind for kind in (get_args(anno) if get_origin(anno) in (Union, UnionType) else [anno])
+        if kind is not type(None)]
     kind = kinds[0] if kinds else str
     if kind is bool: return dict(action=argparse.BooleanOptionalAction if default is None else 'store_true')
     if get_origin(kind) is Literal: return dict(choices=list(get_args(kind)))
@@ -77,7 +78,8 @@ def _run_command(
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run
-    settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size, seed=seed)
+    settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
+        seed=seed)
     evaluations = run(train, val, out, openai_embeddings, allow_leakage=allow_leakage, **settings)
     table = compare(evaluations).drop(columns='seconds') # most of it a cache spared, or did not
     print(f'\n{to_markdown(table)}\n')
@@ -88,8 +90,10 @@ def _run_command(
     for name, what in _LEFT.items(): print(f'{what:24} {out/name}')
 
 _LEFT = { # in the folder of a run
-    'report.html': 'all of it, to read', 'comparison.png': 'the table as bars', 'loss.png': 'the training loss',
-    'model': 'the tuned model', 'train_dataset.json': 'questions trained on', 'val_dataset.json': 'questions evaluated on',
+    'report.html': 'all of it, to read', 'comparison.png': 'the table as bars',
+    'loss.png': 'the training loss',
+    'model': 'the tuned model', 'train_dataset.json': 'questions trained on',
+    'val_dataset.json': 'questions evaluated on',
     'run.json': 'manifest'}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #8e67ba59
@@ -104,7 +108,8 @@ def _nodes_of(
     from embedtune.precision import load_model
     from embedtune.nodes import split_nodes
     tokenizer = load_model(model, bare=True).tokenizer
-    return split_nodes(load_documents(documents), tokenizer, chunk_size=chunk_size, chunk_overlap=chunk_overlap)
+    return split_nodes(load_documents(documents), tokenizer, chunk_size=chunk_size,
+        chunk_overlap=chunk_overlap)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #8e6596bd
 _SPLIT = _As('embedtune.nodes:split_nodes')
@@ -142,12 +147,15 @@ def _pairs_command(
     from embedtune.pairs import plan_pairs
     from embedtune.pipeline import _prepare
     lines = examples.read_text(encoding='utf-8-sig').splitlines() if examples else []
-    settings = dict(style=style, examples=[line for line in lines if line.strip()], mode='batch' if batch else 'live')
+    settings = dict(style=style, examples=[line for line in lines if line.strip()], mode='batch' if batch
+        else 'live')
     with llm_from_spec(llm, max_usd=max_usd, max_requests=max_requests) as client:
         if plan:
             nodes = _nodes_of(documents, model, chunk_size)
-            return print(plan_pairs(nodes, client, None, questions_per_node, out, questions, seed=seed, **settings))
-        dataset = _prepare(documents, out, client, model, questions, questions_per_node, chunk_size, seed, **settings)
+            return print(plan_pairs(nodes, client, None, questions_per_node, out, questions, seed=seed,
+                **settings))
+        dataset = _prepare(documents, out, client, model, questions, questions_per_node, chunk_size, seed,
+            **settings)
     print(f'{len(dataset.queries)} questions on {len(dataset.corpus)} nodes: {out}')
     if not dataset.report: return
     dropped = ', '.join(f'{name} {n}' for name, n in dataset.report.counts.items() if n)
@@ -171,7 +179,8 @@ _TUNED = _As('embedtune.finetune:FinetuneSettings')
 def _finetune_command(
     dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
     val_dataset: Path = None, # file of questions to report on after each epoch
-    model=_RUN, epochs=_TUNED, batch_size=_TUNED, learning_rate=_TUNED, fast=_TUNED, frozen_layers=_TUNED, lora=_TUNED,
+    model=_RUN, epochs=_TUNED, batch_size=_TUNED, learning_rate=_TUNED, fast=_TUNED, frozen_layers=_TUNED,
+        lora=_TUNED,
     dims: list[int] = None, # lengths at which the vectors are to be good, such as 384 128 64 (Matryoshka)
     alpha=_TUNED, early_stopping=_TUNED, gradient_accumulation_steps=_TUNED,
     hard_negatives: int = 0, # mined for each question
@@ -184,8 +193,10 @@ def _finetune_command(
     "Tune a model on the questions of a dataset."
     from embedtune.finetune import SentenceTransformersFinetuneEngine
     settings = dict(learning_rate=learning_rate, seed=seed, fast=fast, frozen_layers=frozen_layers, lora=lora, dims=dims, alpha=alpha,
-                    early_stopping=early_stopping, gradient_accumulation_steps=gradient_accumulation_steps, bf16=bf16)
-    train, val = _read('finetune', dataset=dataset), val_dataset and _read('finetune', val_dataset=val_dataset)
+                    early_stopping=early_stopping, gradient_accumulation_steps=gradient_accumulation_steps,
+        bf16=bf16)
+    train = _read('finetune', dataset=dataset)
+    val = val_dataset and _read('finetune', val_dataset=val_dataset)
     engine = SentenceTransformersFinetuneEngine(
         train, model, out, batch_size, val, epochs=epochs, num_hard_negatives=hard_negatives, log_dir=log_dir,
         allow_leakage=allow_leakage, **settings)
@@ -216,7 +227,8 @@ def _adapter_command(
     limits = dict(max_usd=max_usd, max_requests=max_requests)
     train = _read('adapter', dataset=dataset)
     base = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else load_model(model)
-    engine = EmbeddingAdapterFinetuneEngine(train, base, adapter_model=kinds[kind], model_output_path=out, seed=seed)
+    engine = EmbeddingAdapterFinetuneEngine(train, base, adapter_model=kinds[kind], model_output_path=out,
+        seed=seed)
     if plan: return print(engine.plan())
     engine.finetune()
     for alpha, ranks in engine.alphas.items():
@@ -238,7 +250,8 @@ def _candidates(
     for model in models: found[model] = lambda model=model: load_model(model)
     shipped = [model for model in models if (Path(model)/_RETRIEVER).is_file()]
     for model in shipped: found[f'{model} as shipped'] = lambda model=model: load_retriever(model, corpus)
-    if openai_embeddings: found[openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(openai_embeddings))
+    if openai_embeddings:
+        found[openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(openai_embeddings))
     return found
 
 # %% ../nbs/7_deciding/63_cli.ipynb #552dd657
@@ -284,7 +297,8 @@ def _compare_command(
     found = verdict(Evaluation.from_json(before), Evaluation.from_json(after), dataset, worthwhile)
     print(f'{found.before} → {found.after}\n{found}')
     for d in found.differences: print(f'  {d}, p {d.p:.2g}, detectable {d.detectable:.3f}')
-    if not judged: print('every question counts for itself: pass --judged, and questions on one node count together')
+    if not judged:
+        print('every question counts for itself: pass --judged, and questions on one node count together')
     if json: _write_json(asdict(found), json)
     return 3 if fail_on_regression and found.decision == 'REGRESSION' else 0
 
@@ -369,7 +383,8 @@ def _make_parser(
     parser.add_argument('--version', action='version', version=__version__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND', dest='command')
     for name, (function, line) in _COMMANDS.items():
-        about = dict(help=function.__doc__, description=function.__doc__, epilog=f'example: embedtune {name} {line}')
+        about = dict(help=function.__doc__, description=function.__doc__,
+            epilog=f'example: embedtune {name} {line}')
         one = commands.add_parser(name, allow_abbrev=False, **about)
         if name != word: continue
         for parameter, given in docments(function, full=True, returns=False, eval_str=True).items():
@@ -392,7 +407,8 @@ def main(
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # or a busy neighbor stalls torch; must be set before torch is imported
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
     words = sys.argv[1:] if argv is None else list(argv)
-    try: args = vars(_make_parser(next((word for word in words if word in _COMMANDS), None)).parse_args(words))
+    try:
+        args = vars(_make_parser(next((word for word in words if word in _COMMANDS), None)).parse_args(words))
     except SystemExit as end: return end.code
     function, _ = _COMMANDS[args.pop('command')]
     try:

@@ -79,9 +79,11 @@ def encode(
         raise EmbedtuneError(f"encode: expected the role 'query' or 'document', got {role!r}")
     if not (texts := list(texts)): return np.zeros((0, 0), np.float32)
     method = getattr(model, f'encode_{role}')
-    if hasattr(model, 'embed'): vectors = model.embed(texts, role, batch_size=batch_size, show_progress=show_progress)
+    if hasattr(model, 'embed'):
+        vectors = model.embed(texts, role, batch_size=batch_size, show_progress=show_progress)
     elif _is_sentence_transformer(model):
-        vectors = method(texts, batch_size=batch_size or 32, show_progress_bar=show_progress, convert_to_numpy=True, normalize_embeddings=True)
+        vectors = method(texts, batch_size=batch_size or 32, show_progress_bar=show_progress,
+            convert_to_numpy=True, normalize_embeddings=True)
     else: vectors = method(texts)
     return _unit(_check_vectors(vectors, len(texts), f'{type(model).__name__}.encode_{role}'))
 
@@ -149,7 +151,9 @@ def _load_transformer(
     except Exception as error:
         expected = 'readable safetensors and their configuration'
         if not local:
-            expected = 'a folder with a model, or an id that the hub (if it can be reached) or its cache on this machine knows'
+            expected = (
+                'a folder with a model, or an id that the hub (if it can be reached) or its cache on this '
+                'machine knows')
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise EmbedtuneError(f'cannot load the embedding model "{name}": expected {expected}; '
                              f'{said}') from None
@@ -171,10 +175,13 @@ def _model_settings(
     "What decides a model's vectors beside its weights: transformer configuration, tokenizer, modules, prompts, window."
     config = getattr(model.transformers_model, 'config', None)
     config = {} if config is None else config.to_dict()
-    for key in ('_name_or_path', 'transformers_version', 'architectures', 'dtype', 'torch_dtype'): config.pop(key, None)
-    modules = [(type(m).__name__, m.get_config_dict() if hasattr(m, 'get_config_dict') else {}) for m in model]
+    for key in ('_name_or_path', 'transformers_version', 'architectures', 'dtype', 'torch_dtype'):
+        config.pop(key, None)
+    modules = [(type(m).__name__, m.get_config_dict() if hasattr(m, 'get_config_dict') else {})
+        for m in model]
     return dict(config=config, modules=modules, prompts=model.prompts, default_prompt=model.default_prompt_name, max_seq_length=model.max_seq_length,
-                truncate_dim=model.truncate_dim) | (dict(tokenizer=_tokenizer_settings(getattr(model, 'tokenizer', None))) if with_tokenizer else {})
+                truncate_dim=model.truncate_dim) | (dict(tokenizer=_tokenizer_settings(getattr(model,
+        'tokenizer', None))) if with_tokenizer else {})
 
 # %% ../nbs/2_search/10_embedding.ipynb #59bf733d
 def fingerprint(
@@ -210,7 +217,8 @@ def _settings_state(
     "The model's settings, and of the tokenizer what can be read quickly."
     engine = getattr(getattr(model, 'tokenizer', None), 'backend_tokenizer', None)
     rules = [str(getattr(engine, name, None)) for name in ('normalizer', 'pre_tokenizer', 'post_processor')]
-    return str([_model_settings(model, with_tokenizer=False), id(engine), engine and engine.get_vocab_size(), rules])
+    return str([_model_settings(model, with_tokenizer=False), id(engine), engine and engine.get_vocab_size(),
+        rules])
 
 # %% ../nbs/2_search/10_embedding.ipynb #a29ef47a
 _KNOWN = WeakKeyDictionary() # model -> its states and fingerprint
@@ -222,7 +230,9 @@ def _known_fingerprint(
     if not _is_sentence_transformer(model): return fingerprint(model)
     weights, settings = _weights_state(model), _settings_state(model)
     old, old_settings, known = _KNOWN.get(model, ([], '', ''))
-    same = weights and settings == old_settings and len(old) == len(weights) and all(a[0].data_ptr() == b[0].data_ptr() and a[1:] == b[1:] for a, b in zip(old, weights))
+    same = (
+        weights and settings == old_settings and len(old) == len(weights)
+        and all(a[0].data_ptr() == b[0].data_ptr() and a[1:] == b[1:] for a, b in zip(old, weights)))
     if not same: _KNOWN[model] = weights or [], settings, (known := fingerprint(model))
     return known
 
@@ -265,7 +275,8 @@ class OpenAIEmbedding:
         self.name, self.fingerprint = f'{model}@{self.host}', f'openai:{self.host}:{model}:{dimensions}'
         self._key, self._client = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip(), None
         self._options = dict(max_retries=max_retries, timeout=timeout)
-        self.usage = Usage(price_of(model, self.base_url, None if price is None else (price, 0)), max_usd, max_requests)
+        self.usage = Usage(price_of(model, self.base_url, None if price is None else (price, 0)), max_usd,
+            max_requests)
     def encode_query(self, texts): return self.embed(texts, 'query')
     def encode_document(self, texts): return self.embed(texts, 'document')
     def __repr__(self): return f'OpenAIEmbedding({self.name!r})'
@@ -278,7 +289,8 @@ def connect(self: OpenAIEmbedding):
     if not self._key and self.host == 'api.openai.com':
         raise EmbedtuneError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or give the '
                              'base_url of another server')
-    if self._client is None: self._client = openai.OpenAI(base_url=self.base_url, api_key=self._key or 'none', **self._options)
+    if self._client is None:
+        self._client = openai.OpenAI(base_url=self.base_url, api_key=self._key or 'none', **self._options)
     return self._client
 
 # %% ../nbs/2_search/10_embedding.ipynb #205f5b83
@@ -289,7 +301,8 @@ def explain(
 ) -> EmbedtuneError:
     "One line without the key: what the server said, and what may help."
     hints = {401: 'check OPENAI_API_KEY', 403: 'this key may not use the model', 404: 'check the model name, and that the base URL ends as the server wants (often /v1)',
-             429: 'check the quota, or raise max_retries', None: 'check the base URL, and that the server is running'}
+             429: 'check the quota, or raise max_retries',
+        None: 'check the base URL, and that the server is running'}
     said = ' '.join(str(error).split()) or type(error).__name__
     if self._key: said = said.replace(self._key, '***')
     hint = hints.get(getattr(error, 'status_code', None), 'check the model name and the settings')
@@ -306,9 +319,12 @@ def request(
     from embedtune.llm import _estimate_tokens
     tokens = _estimate_tokens([dict(content=text) for text in texts])
     held, used = self.usage.reserve(tokens), 0
-    options = dict(encoding_format='float') if self.dimensions is None else dict(encoding_format='float', dimensions=self.dimensions)
+    options = (
+        dict(encoding_format='float') if self.dimensions is None
+        else dict(encoding_format='float', dimensions=self.dimensions))
     try:
-        reply = self.connect().embeddings.create(model=self.model, input=[text or ' ' for text in texts], **options)
+        reply = self.connect().embeddings.create(model=self.model, input=[text or ' ' for text in texts],
+            **options)
         used = getattr(getattr(reply, 'usage', None), 'prompt_tokens', None) or tokens
     except (openai.OpenAIError, UnicodeError, json.JSONDecodeError) as error:
         raise self.explain(error) from None
@@ -351,7 +367,8 @@ class _PrecomputedEmbedding:
         name: str = 'precomputed', # what tables call it
     ):
         self.name, texts = name, list(texts)
-        self.vectors, self.rows = _unit(_check_vectors(vectors, len(texts), 'PrecomputedEmbedding')), {text: row for row, text in enumerate(texts)}
+        self.vectors = _unit(_check_vectors(vectors, len(texts), 'PrecomputedEmbedding'))
+        self.rows = {text: row for row, text in enumerate(texts)}
         self.fingerprint = hashlib.sha256(json.dumps(texts).encode() + self.vectors.tobytes()).hexdigest()
     def encode_query(self, texts): return self.vectors[self.find(texts)]
     def encode_document(self, texts): return self.vectors[self.find(texts)]
@@ -381,7 +398,8 @@ def load(
     path = Path(path)
     try:
         if path.suffix == '.npz':
-            with np.load(path, allow_pickle=False) as file: texts, vectors = file['texts'].tolist(), file['vectors']
+            with np.load(path, allow_pickle=False) as file:
+                texts, vectors = file['texts'].tolist(), file['vectors']
         else:
             import pandas as pd
             table = pd.read_parquet(path, columns=['text', 'vector'])
@@ -445,7 +463,8 @@ def get(
     with self.open() as db:
         for i in range(0, len(keys), 500):  # SQLite limits the variables of a statement, to 999 in old builds
             some = keys[i:i+500]
-            rows = db.execute(f'SELECT key, dim, vector FROM vectors WHERE key IN ({",".join("?"*len(some))})', some)
+            rows = db.execute('SELECT key, dim, vector FROM vectors WHERE key IN '
+                f'({",".join("?"*len(some))})', some)
             found |= {key: (dim, blob) for key, dim, blob in rows}
     if any(len(blob) != 4*dim for dim, blob in found.values()):
         raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short): delete the file, '
@@ -460,7 +479,8 @@ def put(
     vectors, # (n, d), or n vectors
 ) -> None:
     "Keeps each vector under its key: all of them or, after a crash, none."
-    rows = [(key, len(vector), np.ascontiguousarray(vector, '<f4').tobytes()) for key, vector in zip(keys, vectors, strict=True)]
+    rows = [(key, len(vector), np.ascontiguousarray(vector, '<f4').tobytes())
+        for key, vector in zip(keys, vectors, strict=True)]
     with self.open() as db: db.executemany('INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)', rows)
 
 # %% ../nbs/2_search/10_embedding.ipynb #e6a5779e
@@ -471,7 +491,8 @@ def _content_keys(
 ) -> list[str]: # n keys of 64 hexadecimal digits
     "The address of each text's vector: sha256 of the model's fingerprint, the role with its prompt, and the text."
     prompt = (getattr(model, 'prompts', None) or {}).get(role) or ''
-    start = hashlib.sha256(json.dumps([_known_fingerprint(model), role, prompt, *filter(None, [getattr(model, 'precision', None)])]).encode())
+    start = hashlib.sha256(json.dumps([_known_fingerprint(model), role, prompt,
+        *filter(None, [getattr(model, 'precision', None)])]).encode())
     def key(text):
         digest = start.copy()
         digest.update(text.encode('utf-8', 'surrogatepass'))
@@ -513,7 +534,8 @@ def embed(
     keys = _content_keys(self.model, texts, role)
     vectors = {key: vector for key, vector in zip(keys, self.cache.get(keys)) if vector is not None}
     missing = {key: text for key, text in zip(keys, texts) if key not in vectors}
-    order, save_every = sorted(missing, key=lambda key: -len(missing[key])), save_every or getattr(self.model, 'batch_size', None) or 256
+    order = sorted(missing, key=lambda key: -len(missing[key]))
+    save_every = save_every or getattr(self.model, 'batch_size', None) or 256
     with tqdm(total=len(order), desc='embedding', unit='text', disable=not (show_progress and order)) as bar:
         for some in (order[i:i+save_every] for i in range(0, len(order), save_every)):
             vectors |= zip(some, encode(self.model, [missing[key] for key in some], role, batch_size))
@@ -531,7 +553,8 @@ class _EmbeddingPlan:
     usd: float = None # dollars; None: no price is known
     def __add__(self, other):
         usd = None if None in (self.usd, other.usd) else self.usd + other.usd
-        return _EmbeddingPlan(self.texts + other.texts, self.known + other.known, self.tokens + other.tokens, usd)
+        return _EmbeddingPlan(self.texts + other.texts, self.known + other.known, self.tokens + other.tokens,
+            usd)
     def __str__(self): return f'{self.texts:,} texts ({self.known:,} known already), about {self.tokens:,} tokens' + ('' if self.usd is None else f', ${self.usd:,.4f}')
 
 # %% ../nbs/2_search/10_embedding.ipynb #46fb73c6
@@ -544,6 +567,8 @@ def plan(
     "What `embed` would take; nothing is embedded."
     from embedtune.llm import _estimate_tokens
     texts, usage = list(dict.fromkeys(texts)), getattr(self.model, 'usage', None)
-    missing = [text for text, vector in zip(texts, self.cache.get(_content_keys(self.model, texts, role))) if vector is None]
+    missing = [text for text, vector in zip(texts, self.cache.get(_content_keys(self.model, texts, role)))
+        if vector is None]
     tokens = _estimate_tokens([dict(content=text) for text in missing])
-    return _EmbeddingPlan(len(missing), len(texts) - len(missing), tokens, usage.cost(tokens, 0) if usage and usage.price else None)
+    return _EmbeddingPlan(len(missing), len(texts) - len(missing), tokens, usage.cost(tokens, 0) if usage
+        and usage.price else None)

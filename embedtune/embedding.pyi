@@ -121,10 +121,10 @@ class OpenAIEmbedding:
 
 class _PrecomputedEmbedding:
     """An `EmbeddingModel` of vectors that were computed elsewhere; each text is looked up."""
-    fingerprint: Any
-    name: Any
     vectors: Any
     rows: Any
+    fingerprint: Any
+    name: Any
 
     def __init__(self, texts: list[str], vectors, name: str='precomputed'):
         ...

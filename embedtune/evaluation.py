@@ -76,8 +76,10 @@ def _average_precision(
     return np.sum((ranks <= k)*np.arange(1, n + 1)/ranks, axis=-1)/min(k, n)
 
 # %% ../nbs/2_search/13_evaluation.ipynb #9b6dda20
-_MEASURES = dict(hit_rate=_hit, mrr=_reciprocal_rank, ndcg=_ndcg, map=_average_precision, recall=_recall, precision=_precision)
-_REPORTED = ('hit_rate@1', 'hit_rate@5', 'hit_rate@10', 'mrr@10', 'ndcg@10', 'map@100', 'recall@5', 'recall@10', 'precision@5', 'precision@10')
+_MEASURES = dict(hit_rate=_hit, mrr=_reciprocal_rank, ndcg=_ndcg, map=_average_precision, recall=_recall,
+    precision=_precision)
+_REPORTED = ('hit_rate@1', 'hit_rate@5', 'hit_rate@10', 'mrr@10', 'ndcg@10', 'map@100', 'recall@5',
+    'recall@10', 'precision@5', 'precision@10')
 _COMPARED = _REPORTED[:5]
 _KEPT = 10 # results of each query that an evaluation remembers by id
 
@@ -155,9 +157,12 @@ def metrics(self: Evaluation) -> dict[str, float]:
 @patch
 def _repr_markdown_(self: Evaluation) -> str:
     "Name, counts and metrics, as Markdown."
-    head = f'**{_md_cell(self.name)}**: {_counted(len(self.ranks), "question")} {self.whose}, {_counted(self.n_corpus, "node")}, {self.seconds:.1f} s'
+    head = (
+        f'**{_md_cell(self.name)}**: {_counted(len(self.ranks), "question")} {self.whose}, '
+        f'{_counted(self.n_corpus, "node")}, {self.seconds:.1f} s')
     values = self.metrics
-    return '\n'.join([head, '', f'| {" | ".join(values)} |', '|' + '---:|'*len(values), f'| {" | ".join(f"{v:.3f}" for v in values.values())} |'])
+    return '\n'.join([head, '', f'| {" | ".join(values)} |', '|' + '---:|'*len(values),
+        f'| {" | ".join(f"{v:.3f}" for v in values.values())} |'])
 
 # %% ../nbs/2_search/13_evaluation.ipynb #f97fa5a9
 def as_retriever(
@@ -167,10 +172,14 @@ def as_retriever(
     show_progress: bool = False, # a bar while a model embeds the corpus
 ):
     "The retriever itself, or one of the model by `search`; `EmbedtuneError` if it is neither."
-    def offers(*names): return not isinstance(candidate, type) and all(callable(getattr(candidate, name, None)) for name in names)
+    def offers(*names): return not isinstance(candidate,
+            type) and all(callable(getattr(candidate, name, None)) for name in names)
     if offers('search'): return candidate
-    if offers('encode_query', 'encode_document'): return search.retriever(candidate, corpus, show_progress=show_progress)
-    got = repr(candidate) if isinstance(candidate, (str, type)) else f'an object of type {type(candidate).__name__}'
+    if offers('encode_query', 'encode_document'):
+        return search.retriever(candidate, corpus, show_progress=show_progress)
+    got = (
+        repr(candidate) if isinstance(candidate, (str, type))
+        else f'an object of type {type(candidate).__name__}')
     raise EmbedtuneError('expected a retriever (.search) or a model (.encode_query and .encode_document), '
                          f'got {got}; load_model makes a model of a name')
 
@@ -196,7 +205,8 @@ def _ranks_by_search(
     if len(found) != len(dataset.queries):
         raise EmbedtuneError(f'expected results for {len(dataset.queries)} questions, got {len(found)}')
     _check_known(found, dataset)
-    return [_ranks_of(ids, dataset.relevant_docs[query_id]) for query_id, ids in zip(dataset.queries, found)], [ids[:_KEPT] for ids in found]
+    return [_ranks_of(ids, dataset.relevant_docs[query_id])
+        for query_id, ids in zip(dataset.queries, found)], [ids[:_KEPT] for ids in found]
 
 # %% ../nbs/2_search/13_evaluation.ipynb #19d52364
 def _ranks_in(
@@ -208,7 +218,8 @@ def _ranks_in(
     places = np.array(places)
     own = scores[places][:, None]
     above, equal = np.count_nonzero(scores > own, axis=1), scores == own
-    if np.count_nonzero(equal) > len(places): above = above + np.count_nonzero(equal & (np.arange(len(scores)) < places[:, None]), axis=1)
+    if np.count_nonzero(equal) > len(places):
+        above = above + np.count_nonzero(equal & (np.arange(len(scores)) < places[:, None]), axis=1)
     return [n + 1. if n < depth else np.inf for n in above.tolist()]
 
 # %% ../nbs/2_search/13_evaluation.ipynb #79bf4356
@@ -220,9 +231,11 @@ def _ranks_by_score(
     "What `_ranks_by_search` gives, by counting; `EmbedtuneError` if the retriever was built over another corpus."
     _check_known([retriever.ids], dataset)
     place, ranks, found = {node_id: i for i, node_id in enumerate(retriever.ids)}, [], []
-    for query_id, scores in zip(dataset.queries, retriever.node_scores(list(dataset.queries.values())), strict=True):
+    for query_id, scores in zip(dataset.queries, retriever.node_scores(list(dataset.queries.values())),
+            strict=True):
         answers = list(dict.fromkeys(dataset.relevant_docs[query_id]))
-        known = dict(zip(there := [i for i in answers if i in place], _ranks_in(scores, [place[i] for i in there], depth) if there else []))
+        known = dict(zip(there := [i for i in answers if i in place],
+            _ranks_in(scores, [place[i] for i in there], depth) if there else []))
         ranks.append([known.get(node_id, np.inf) for node_id in answers])
         found.append([retriever.ids[i] for i in _top_k(scores, min(_KEPT, depth))])
     return ranks, found
@@ -244,9 +257,12 @@ def evaluate(
     if train_dataset is not None: require_no_leakage(train_dataset, dataset, allow_leakage)
     start = time.perf_counter()
     retriever = as_retriever(model_or_retriever, dataset.corpus, search, show_progress)
-    ranks, found = (_ranks_by_score if callable(getattr(retriever, 'node_scores', None)) else _ranks_by_search)(retriever, dataset, depth)
-    seconds, name = time.perf_counter() - start, name or getattr(retriever, 'name', None) or type(retriever).__name__
-    return Evaluation(name, dict(zip(dataset.queries, ranks)), len(dataset.corpus), seconds, depth, dict(zip(dataset.queries, found)), dataset.written_by)
+    ranks, found = (_ranks_by_score if callable(getattr(retriever, 'node_scores', None))
+        else _ranks_by_search)(retriever, dataset, depth)
+    seconds = time.perf_counter() - start
+    name = name or getattr(retriever, 'name', None) or type(retriever).__name__
+    return Evaluation(name, dict(zip(dataset.queries, ranks)), len(dataset.corpus), seconds, depth,
+        dict(zip(dataset.queries, found)), dataset.written_by)
 
 # %% ../nbs/2_search/13_evaluation.ipynb #434a707a
 @patch
@@ -255,7 +271,8 @@ def save_json(
     path,  # the file
 ):
     "Write everything as JSON; a rank of inf is null there."
-    ranks = {query_id: [int(r) if np.isfinite(r) else None for r in ranks] for query_id, ranks in self.ranks.items()}
+    ranks = {query_id: [int(r) if np.isfinite(r) else None for r in ranks]
+        for query_id, ranks in self.ranks.items()}
     known = {name: value for name, value in asdict(self).items() if name != 'written_by' or value is not None}
     _write_json(known | dict(ranks=ranks), path)
 
@@ -267,7 +284,9 @@ def from_json(
 ) -> Evaluation:
     "The evaluation in a JSON file; `EmbedtuneError` if it is none."
     content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'), ('depth', 'found', 'written_by'))
-    try: content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks] for query_id, ranks in content['ranks'].items()}
+    try:
+        content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks]
+            for query_id, ranks in content['ranks'].items()}
     except (AttributeError, TypeError, ValueError):
         raise EmbedtuneError(f'{path}: ranks must map query ids to lists of ranks or null') from None
     if content.get('written_by') is not None: _check_written_by(content['written_by'], content['ranks'])
@@ -289,8 +308,10 @@ def compare(
     "A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, questions and seconds; whose questions in the corner, or where they differ in a column."
     import pandas as pd
     evaluations = _listed(evaluations)
-    rows = [[*(e.metrics.get(name, np.nan) for name in _COMPARED), len(e.ranks), e.seconds] for e in evaluations]
-    table = pd.DataFrame(rows, index=[e.name for e in evaluations], columns=[*_COMPARED, 'questions', 'seconds'])
+    rows = [[*(e.metrics.get(name, np.nan) for name in _COMPARED), len(e.ranks), e.seconds]
+        for e in evaluations]
+    table = pd.DataFrame(rows, index=[e.name for e in evaluations],
+        columns=[*_COMPARED, 'questions', 'seconds'])
     whose = [f'questions {e.whose}' for e in evaluations]
     return table.rename_axis(columns=whose[0]) if len(set(whose)) == 1 else table.assign(whose=whose)
 
@@ -300,7 +321,8 @@ def _md_number(
     column: str,   # its name: 'seconds' have one digit after the point, all others three
 ) -> str:
     "A value as a cell of a Markdown table."
-    if isinstance(value, (float, np.floating)): return '–' if np.isnan(value) else f'{value:.{1 if column == "seconds" else 3}f}'
+    if isinstance(value, (float, np.floating)):
+        return '–' if np.isnan(value) else f'{value:.{1 if column == "seconds" else 3}f}'
     if isinstance(value, (int, np.integer)): return f'{value:,}'
     return _md_cell(str(value))
 
@@ -311,7 +333,8 @@ def to_markdown(
     "The table as GitHub Markdown, its index as the first column."
     lines = [[table.columns.name or '', *table.columns], ['---', *['---:']*len(table.columns)]]
     for name, row in zip(table.index, table.itertuples(index=False)):
-        lines.append([_md_cell(str(name)), *(_md_number(value, column) for value, column in zip(row, table.columns))])
+        lines.append([_md_cell(str(name)),
+            *(_md_number(value, column) for value, column in zip(row, table.columns))])
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 # %% ../nbs/2_search/13_evaluation.ipynb #a6643406
@@ -343,7 +366,8 @@ def plot_comparison(
     for i, e in enumerate(evaluations):
         values = [e.mean(measure, int(k)) for measure, k in (name.split('@') for name in metrics)]
         x = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width
-        ax.bar(x, values, width, label=e.name, color=str(shades[i]), edgecolor='0.2', hatch=_HATCHES[i % len(_HATCHES)])
+        ax.bar(x, values, width, label=e.name, color=str(shades[i]), edgecolor='0.2',
+            hatch=_HATCHES[i % len(_HATCHES)])
         for place, value in zip(x, values): _write_value(ax, place, value)
     ax.set(ylim=(0, 1), ylabel=f'mean over {len(evaluations[0].ranks):,} questions\n{evaluations[0].whose}')
     ax.set_xticks(range(len(metrics)), metrics)
@@ -362,7 +386,8 @@ def plot_hit_rate(
     last = min(100, *(min(e.depth, e.n_corpus) for e in evaluations))
     ks = [k for k in (1, 2, 3, 5, 10, 20, 50, 100) if k <= last]
     for i, e in enumerate(evaluations):
-        ax.plot(ks, [e.hit_rate(k) for k in ks], label=e.name, color=str(.55*(i % 3)/2), clip_on=False, marker='os^Dvx*+'[i % 8], linestyle=('-', '--', ':', '-.')[i % 4])
+        ax.plot(ks, [e.hit_rate(k) for k in ks], label=e.name, color=str(.55*(i % 3)/2), clip_on=False,
+            marker='os^Dvx*+'[i % 8], linestyle=('-', '--', ':', '-.')[i % 4])
     ax.set(xscale='log', ylim=(0, 1), xlabel='k: results looked at', ylabel='hit rate@k (share of questions)')
     ax.set_xticks(ks, ks)
     ax.minorticks_off()

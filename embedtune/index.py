@@ -25,7 +25,8 @@ def _stamp(
     retriever, # a `DenseRetriever`, or a `MeanRetriever` of such
 ) -> dict:
     "What made the vectors: the model as it embeds documents, windows, and how they count."
-    def made(part): return dict(window=part.window, stride=part.stride, context=part.context, vectors=len(part.vectors))
+    def made(part): return dict(window=part.window, stride=part.stride, context=part.context,
+            vectors=len(part.vectors))
     parts = [made(part) for part in retriever.by_size()]
     return dict(model=_document_fingerprint(retriever.model), nodes=len(retriever.ids), parts=parts)
 
@@ -141,14 +142,18 @@ def save_lance(
     "Write vectors as a table of LanceDB, with a cluster index."
     import pyarrow as pa
     pieces = [(vectors, nodes)] if isinstance(vectors, np.ndarray) else zip(vectors, nodes)
-    def batch(vectors, nodes): return pa.table(dict(node=pa.array([str(i) for i in nodes]), vector=pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(vectors, np.float32).ravel()), vectors.shape[1])))
+    def batch(vectors, nodes): return pa.table(dict(node=pa.array([str(i) for i in nodes]),
+            vector=pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(vectors, np.float32).ravel()),
+            vectors.shape[1])))
     table, lancedb = None, _require_lancedb()
     db = lancedb.connect(str(path))
     for some in pieces:
         if table is None: table = db.create_table('vectors', batch(*some))
         else: table.add(batch(*some))
     n, d = table.count_rows(), table.schema.field('vector').type.list_size
-    if train: table.create_index('vector', config=lancedb.index.IvfPq(distance_type='dot', num_partitions=partitions or max(1, round(n**.5)), num_sub_vectors=codes or max(1, d//4)))
+    if train:
+        table.create_index('vector', config=lancedb.index.IvfPq(distance_type='dot',
+            num_partitions=partitions or max(1, round(n**.5)), num_sub_vectors=codes or max(1, d//4)))
     _write_json(dict(model=model, nodes=n, parts=[dict(trained=train)]), Path(path)/_STAMP)
 
 # %% ../nbs/6_serving/51_index.ipynb #9e23cbff
@@ -164,7 +169,9 @@ class LanceRetriever:
         name: str = 'LanceDB', # what tables call it
     ):
         _check_stamp(_read_stamp(path), model, path)
-        self.table, self.model, self.name = _require_lancedb().connect(str(path)).open_table('vectors'), model, name
+        self.table = _require_lancedb().connect(str(path)).open_table('vectors')
+        self.model = model
+        self.name = name
         self.probes, self.refine, self.windows = probes, refine, windows
     def __repr__(self): return f'LanceRetriever({self.name!r}, {self.table.count_rows()} vectors)'
 
@@ -177,7 +184,8 @@ def nearest(self: LanceRetriever,
     "The nodes nearest to one vector."
     found = self.table.search(vector).distance_type('dot').nprobes(self.probes).refine_factor(self.refine).limit(k*self.windows).select(['node', '_distance']).to_arrow()
     best = {}
-    for node, distance in zip(found['node'].to_pylist(), found['_distance'].to_pylist()): best.setdefault(node, 1 - distance)
+    for node, distance in zip(found['node'].to_pylist(), found['_distance'].to_pylist()):
+        best.setdefault(node, 1 - distance)
     return dict(list(best.items())[:k])
 
 # %% ../nbs/6_serving/51_index.ipynb #b929db8f
@@ -189,7 +197,9 @@ def search(self: LanceRetriever,
     "The nodes nearest to each query; a query with fewer than others is filled up with no node at −inf."
     found = [self.nearest(vector, k) for vector in encode(self.model, _check_search(queries, k), 'query')]
     most = max(map(len, found), default=0)
-    return Hits([list(best) for best in found], np.array([[*best.values()] + [-np.inf]*(most - len(best)) for best in found], np.float32).reshape(len(found), most))
+    return Hits([list(best) for best in found],
+        np.array([[*best.values()] + [-np.inf]*(most - len(best)) for best in found],
+        np.float32).reshape(len(found), most))
 
 # %% ../nbs/6_serving/51_index.ipynb #e368e000
 @patch(as_prop=True)
@@ -205,7 +215,8 @@ def _recall_at(
     k: int = 10, # results looked at
 ) -> float:
     "Mean share of the exact first `k` among those that were found."
-    return float(np.mean([len(set(some[:k]) & set(right[:k]))/len(right[:k]) for some, right in zip(found, exact)]))
+    return float(np.mean([len(set(some[:k]) & set(right[:k]))/len(right[:k])
+        for some, right in zip(found, exact)]))
 
 # %% ../nbs/6_serving/51_index.ipynb #b401f265
 def _clustered(

@@ -50,9 +50,9 @@ def save_lance(vectors, nodes, path, model: str, partitions: int | None=None, co
 
 class LanceRetriever:
     """Search in a table of LanceDB: a node scores by its best window."""
-    table: Any
     model: Any
     name: Any
+    table: Any
     probes: Any
     refine: Any
     windows: Any

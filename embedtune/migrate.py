@@ -38,7 +38,8 @@ def _score_map(
 ) -> np.ndarray: # (d_new, d_old)
     "The map Mᵀ with the least ‖old M − new‖² + penalty · n · ‖Mᵀ − turn‖²."
     turn, weight = _procrustes(new, old), penalty*len(old)
-    return np.linalg.solve(old.T.astype(float) @ old + weight*np.eye(old.shape[1]), old.T.astype(float) @ new + weight*turn.T).T
+    return np.linalg.solve(old.T.astype(float) @ old + weight*np.eye(old.shape[1]), old.T.astype(float) @ new
+        + weight*turn.T).T
 
 # %% ../nbs/6_serving/52_migrate.ipynb #2576966b
 def _fit_mlp(
@@ -91,7 +92,8 @@ def align(
         adapter.weights = dict(turn=turn) | inner.weights
     else:
         adapter = LinearLayer(d_new, d_old)
-        adapter.weights['linear.weight'] = (_procrustes if kind == 'procrustes' else _score_map)(theirs, ours).T.astype(np.float32)
+        adapter.weights['linear.weight'] = (_procrustes if kind == 'procrustes' else _score_map)(theirs,
+            ours).T.astype(np.float32)
     return adapter
 
 # %% ../nbs/6_serving/52_migrate.ipynb #7a41af80
@@ -113,7 +115,8 @@ def _recall_kept(
     "The ratio of the means, and its 95 % interval."
     drawn = np.random.default_rng(seed).integers(len(full_ranks), size=(rounds, len(full_ranks)))
     ratios = aligned_ranks[drawn].mean(1)/np.maximum(full_ranks[drawn].mean(1), 1e-12)
-    return float(aligned_ranks.mean()/full_ranks.mean()), *(float(q) for q in np.quantile(ratios, (.025, .975)))
+    return float(aligned_ranks.mean()/full_ranks.mean()), *(float(q)
+        for q in np.quantile(ratios, (.025, .975)))
 
 # %% ../nbs/6_serving/52_migrate.ipynb #5b6f60d7
 @dataclass
@@ -151,13 +154,16 @@ def plan_migration(
     "Texts, tokens, seconds and dollars; the sample is embedded for that, and all else is counted."
     texts = search.texts(new, retriever.corpus)
     tokenizer = getattr(new, 'tokenizer', None)
-    lengths = token_lengths(texts, tokenizer) if tokenizer is not None else np.array([len(text)//4 + 1 for text in texts])
+    lengths = (
+        token_lengths(texts, tokenizer) if tokenizer is not None
+        else np.array([len(text)//4 + 1 for text in texts]))
     some = np.linspace(0, len(texts) - 1, min(sample, len(texts))).astype(int)
     bare, start = getattr(new, 'model', new) if isinstance(new, CachedEmbedding) else new, time.perf_counter()
     encode(bare, [texts[i] for i in some])
     seconds = (time.perf_counter() - start)*lengths.sum()/max(1, lengths[some].sum())
     hits = _hit_counts(retriever, list(queries))
-    return _MigrationPlan(len(texts), int(lengths.sum()), float(seconds), float(lengths.sum()*price/1e6), list(hits), list(hits.values()))
+    return _MigrationPlan(len(texts), int(lengths.sum()), float(seconds), float(lengths.sum()*price/1e6),
+        list(hits), list(hits.values()))
 
 # %% ../nbs/6_serving/52_migrate.ipynb #627505aa
 def _plot_plan(
@@ -218,7 +224,10 @@ class Migration:
         search: Search = Search(), # the new index's windows
         adapter: BaseAdapter = None, # from the new model to the old; None: `align` by all of the index's texts that are embedded anew first
     ):
-        self.old, self.models, self.output_path, self.search = open_index(path, old), (old, new), Path(output_path), search
+        self.old = open_index(path, old)
+        self.models = (old, new)
+        self.output_path = Path(output_path)
+        self.search = search
         self.new, self.adapter = CachedEmbedding(new, VectorCache(self.output_path/'vectors.sqlite')), adapter
         self.order = list(order or self.old.ids)
         if sorted(self.order) != sorted(self.old.ids):
@@ -227,7 +236,8 @@ class Migration:
         if (self.output_path/_PROGRESS).is_file() and self.state['model'] != fingerprint(new):
             raise EmbedtuneError(f'{str(output_path)!r} is a migration to another model; choose a new folder')
     @property
-    def state(self): return _read_json(self.output_path/_PROGRESS, ['model', 'done'], []) if (self.output_path/_PROGRESS).is_file() else dict(done=[])
+    def state(self): return _read_json(self.output_path/_PROGRESS, ['model', 'done'],
+            []) if (self.output_path/_PROGRESS).is_file() else dict(done=[])
 
 # %% ../nbs/6_serving/52_migrate.ipynb #abd5af51
 @patch
@@ -247,7 +257,8 @@ def run(self: Migration,
             done = done + some
             _write_json(dict(model=fingerprint(self.new), done=done), self.output_path/_PROGRESS)
             bar.update(len(some))
-    if len(done) == len(self.order): save_index(self.search.dense(self.new, self.old.corpus), self.output_path/'index')
+    if len(done) == len(self.order):
+        save_index(self.search.dense(self.new, self.old.corpus), self.output_path/'index')
 
 # %% ../nbs/6_serving/52_migrate.ipynb #b5242380
 @patch
@@ -257,5 +268,7 @@ def retriever(self: Migration) -> _MixedRetriever:
     texts = [self.old.corpus[node_id] for node_id in done or self.order[:256]]
     adapter = self.adapter or align(old, self.new, texts)
     aligned = self.old.asked_by(_aligned(old, self.new, adapter))
-    new = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in done}) if done else None
+    new = (
+        self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in done}) if done
+        else None)
     return _MixedRetriever(aligned, new)

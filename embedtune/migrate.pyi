@@ -96,11 +96,11 @@ _PROGRESS: str
 
 class Migration:
     """Embeds an old index anew, node by node, in a folder of its own; goes on where it was."""
-    order: Any
+    search: Any
     old: Any
     models: Any
     output_path: Any
-    search: Any
+    order: Any
     new: Any
     adapter: Any
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 from .embedding import (
-    DEFAULT_MODEL, CachedEmbedding, encode, _is_sentence_transformer, _known_fingerprint, _load_transformer, _quiet_transformers)
+    DEFAULT_MODEL, CachedEmbedding, encode, _is_sentence_transformer, _known_fingerprint, _load_transformer,
+    _quiet_transformers)
 
 # %% ../nbs/2_search/11_precision.ipynb #e934157a
 @lru_cache(maxsize=8)
@@ -69,7 +70,9 @@ def _plain_attention(
     AttentionInterface.register('products', _products)
     AttentionMaskInterface.register('products', eager_mask)
     transformer = model.transformers_model
-    before = getattr(getattr(transformer, 'config', None), '_attn_implementation', None) if model.device.type == 'cpu' else None
+    before = (
+        getattr(getattr(transformer, 'config', None), '_attn_implementation', None)
+        if model.device.type == 'cpu' else None)
     if before:
         with _quiet_transformers(): transformer.set_attn_implementation('products')
     try: yield
@@ -89,7 +92,8 @@ class HalfPrecision:
     def encode_document(self, texts): return self.embed(texts, 'document')
     def embed(self, texts, role='document', batch_size=None, show_progress=False):
         import torch
-        with _plain_attention(self.model), torch.autocast(self.model.device.type, torch.bfloat16): return encode(self.model, texts, role, batch_size, show_progress)
+        with _plain_attention(self.model), torch.autocast(self.model.device.type, torch.bfloat16):
+            return encode(self.model, texts, role, batch_size, show_progress)
     def __repr__(self): return f'HalfPrecision({self.model.__class__.__name__})'
     def __getattr__(self, name):
         if name == 'model' or name.startswith('__'): raise AttributeError(name)

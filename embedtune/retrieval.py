@@ -156,7 +156,8 @@ def _check_context(
     context: float, # weight of the mean over a node's windows
 ) -> float:
     "The weight; `EmbedtuneError` unless it is a finite number of 0 or more."
-    if isinstance(context, bool) or not isinstance(context, (int, float, np.number)) or not 0 <= context < np.inf:
+    if isinstance(context, bool) or not isinstance(context,
+            (int, float, np.number)) or not 0 <= context < np.inf:
         raise EmbedtuneError(f'context: expected a weight of 0 or more, got {context!r}')
     return float(context)
 
@@ -186,7 +187,10 @@ class DenseRetriever(_ByVectors):
         name: str = None, # what tables call it
         show_progress: bool = False, # a bar while the corpus is embedded
     ):
-        self.model, self.corpus, self.block, self.show_progress = model, _check_corpus(corpus), block, show_progress
+        self.model = model
+        self.corpus = _check_corpus(corpus)
+        self.block = block
+        self.show_progress = show_progress
         self.context = _check_context(context)
         self.ids, self.window = list(self.corpus), _window_size(model, window)
         self.stride = max(1, self.window*3//4) if self.window and stride is None else stride
@@ -399,7 +403,8 @@ def fuse(
         values = zscores(scores) if self.method == 'zscore' else _reciprocal_ranks(scores)
         lists.append((dict(zip(ids, values)), values[-1] if self.method == 'zscore' and len(ids) else 0.))
     found = dict.fromkeys(node_id for ids, _ in hits for node_id in ids)
-    total = {node_id: float(sum(w*values.get(node_id, lacking) for w, (values, lacking) in zip(self.weights, lists))) for node_id in found}
+    total = {node_id: float(sum(w*values.get(node_id, lacking)
+        for w, (values, lacking) in zip(self.weights, lists))) for node_id in found}
     return dict(sorted(total.items(), key=lambda item: -item[1]))
 
 # %% ../nbs/2_search/12_retrieval.ipynb #086bb595
@@ -467,7 +472,8 @@ def dense(
     parts = []
     for size in self.sizes_for(model) or (None,):
         stride = max(1, int(size*self.stride)) if size else None
-        parts.append(DenseRetriever(model, corpus, size, stride, self.context, name=name, show_progress=show_progress))
+        parts.append(DenseRetriever(model, corpus, size, stride, self.context, name=name,
+            show_progress=show_progress))
     return parts[0] if len(parts) == 1 else MeanRetriever(parts, name)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #8fc2df06

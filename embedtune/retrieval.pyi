@@ -75,13 +75,13 @@ class _ByVectors:
 
 class DenseRetriever(_ByVectors):
     """Exact search by cosine; a node longer than the window has several vectors and scores by its best one, or by that and the mean of all."""
+    model: Any
+    block: Any
+    show_progress: Any
+    corpus: Any
     context: Any
     stride: Any
     name: Any
-    model: Any
-    corpus: Any
-    block: Any
-    show_progress: Any
     ids: Any
     window: Any
 

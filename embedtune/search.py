@@ -40,7 +40,8 @@ def _weigh(
 ) -> dict: # weight -> float (questions,)
     "How well the retrievers do together on each question, for each weight of the second."
     pair = [_Remembering(retriever) for retriever in retrievers]
-    return {weight: evaluate(HybridRetriever(pair, [1, weight]), dataset).per_query(measure, k) for weight in weights}
+    return {weight: evaluate(HybridRetriever(pair, [1, weight]), dataset).per_query(measure, k)
+        for weight in weights}
 
 # %% ../nbs/2_search/14_search.ipynb #3d9eb96a
 def _some_nodes(

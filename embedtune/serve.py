@@ -48,11 +48,13 @@ def _answer(
         asked = json.loads(body)
         texts = [asked['input']] if isinstance(asked['input'], str) else asked['input']
         if not texts or not all(isinstance(text, str) for text in texts): raise ValueError
-    except (ValueError, KeyError, TypeError): return 400, dict(error=dict(message='expected {"model": …, "input": a text or a list of texts}'))
+    except (ValueError, KeyError, TypeError):
+        return 400, dict(error=dict(message='expected {"model": …, "input": a text or a list of texts}'))
     server.asked += texts
     vectors = encode(server.model, texts, server.role)
     data = [dict(object='embedding', index=i, embedding=vector.tolist()) for i, vector in enumerate(vectors)]
-    return 200, dict(object='list', model=asked.get('model', ''), data=data, usage=dict(prompt_tokens=0, total_tokens=0))
+    return 200, dict(object='list', model=asked.get('model', ''), data=data,
+        usage=dict(prompt_tokens=0, total_tokens=0))
 
 # %% ../nbs/6_serving/50_serve.ipynb #b05d34f2
 def _handler(
@@ -63,7 +65,9 @@ def _handler(
         def log_message(self, *args): pass
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
-            status, content = _answer(server, body) if self.path == '/v1/embeddings' else (404, dict(error=dict(message=f'there is no {self.path}, only /v1/embeddings')))
+            status, content = (
+                _answer(server, body) if self.path == '/v1/embeddings'
+                else (404, dict(error=dict(message=f'there is no {self.path}, only /v1/embeddings'))))
             with suppress(ConnectionError): # whoever is gone wants no answer
                 self.send_response(status)
                 self.send_header('Content-Type', 'application/json')

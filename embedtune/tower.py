@@ -185,7 +185,8 @@ def from_model_path(
         raise EmbedtuneError(
             f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, '
             f'got one with {own[:12]}…; pass that model, or tune a tower anew')
-    return cls(base, CachedEmbedding(load_model(path, device=device, bare=True), getattr(base, 'cache', None)))
+    return cls(base, CachedEmbedding(load_model(path, device=device, bare=True), getattr(base, 'cache',
+        None)))
 
 # %% ../nbs/5_black_box/43_tower.ipynb #49a535f5
 @patch

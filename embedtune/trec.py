@@ -86,7 +86,8 @@ def _dataset_from(
 ) -> EmbeddingQAFinetuneDataset:
     "The judgements as a dataset, validated; `EmbedtuneError` if they name a query or node that is not there, or no node reaches `min_grade`."
     _check_qrels(qrels)
-    relevant_docs = {query_id: ids for query_id, judged in qrels.items() if (ids := _relevant_nodes(judged, min_grade))}
+    relevant_docs = {query_id: ids for query_id, judged in qrels.items()
+        if (ids := _relevant_nodes(judged, min_grade))}
     if not relevant_docs:
         raise EmbedtuneError(f'no node has grade {min_grade} or more, the highest is '
                              f'{max(max(judged.values()) for judged in qrels.values())}; pass a smaller '
@@ -108,7 +109,8 @@ def _run_of(
     found = retriever.search(list(queries.values()), k)
     if len(found.ids) != len(queries):
         raise EmbedtuneError(f'expected results for {len(queries)} queries, got {len(found.ids)}')
-    return {query_id: [(i, float(score)) for i, score in zip(ids, scores)] for query_id, ids, scores in zip(queries, found.ids, found.scores)}
+    return {query_id: [(i, float(score)) for i, score in zip(ids, scores)]
+        for query_id, ids, scores in zip(queries, found.ids, found.scores)}
 
 # %% ../nbs/2_search/16_trec.ipynb #6796334d
 def _ranked(
@@ -151,7 +153,8 @@ def save_qrels(
     _check_qrels(qrels)
     _check_ids(qrels, 'query')
     _check_ids({node_id for judged in qrels.values() for node_id in judged}, 'node')
-    _write_text(''.join(f'{query_id} 0 {node_id} {int(grade)}\n' for query_id, judged in qrels.items() for node_id, grade in judged.items()), path)
+    _write_text(''.join(f'{query_id} 0 {node_id} {int(grade)}\n' for query_id, judged in qrels.items()
+        for node_id, grade in judged.items()), path)
 
 # %% ../nbs/2_search/16_trec.ipynb #0fc2ca24
 def save_run(
@@ -167,7 +170,8 @@ def save_run(
     lines = []
     for query_id, hits in run.items():
         scores = _falling([score for _, score in hits])
-        lines += [f'{query_id} Q0 {node_id} {rank} {score!s} {tag}\n' for rank, ((node_id, _), score) in enumerate(zip(hits, scores), 1)]
+        lines += [f'{query_id} Q0 {node_id} {rank} {score!s} {tag}\n'
+            for rank, ((node_id, _), score) in enumerate(zip(hits, scores), 1)]
     _write_text(''.join(lines), path)
 
 # %% ../nbs/2_search/16_trec.ipynb #bb597e8e
@@ -226,7 +230,8 @@ def load_run(
 ) -> _RankedRun:
     "The run in a TREC file in trec_eval's order, scores in 32 bits, whatever its ranks say; `EmbedtuneError` naming the line that is none."
     scores = {}
-    for place, (query_id, _, node_id, _, score, _) in _trec_lines(path, ('query', 'Q0', 'node', 'rank', 'score', 'tag')):
+    for place, (query_id, _, node_id, _, score, _) in _trec_lines(path,
+            ('query', 'Q0', 'node', 'rank', 'score', 'tag')):
         try: value = float(score)
         except ValueError: value = np.nan
         if not abs(value) <= _LARGEST:
@@ -302,7 +307,8 @@ def _condense(
     qrels: _Qrels,  # say which nodes were judged
 ) -> _RankedRun:
     "The run without the nodes that were not judged for their query (Sakai, 2007)."
-    return {query_id: [(i, score) for i, score in hits if i in qrels.get(query_id, {})] for query_id, hits in run.items()}
+    return {query_id: [(i, score) for i, score in hits if i in qrels.get(query_id, {})]
+        for query_id, hits in run.items()}
 
 # %% ../nbs/2_search/16_trec.ipynb #8a02dcf9
 def _measure_run(
@@ -322,7 +328,8 @@ def _measure_run(
     if condensed: run = _condense(run, qrels)
     measures = [measures] if isinstance(measures, str) else list(measures)
     found = {query_id: [i for i, _ in run.get(query_id, [])] for query_id in qrels}
-    rows = [[_measure(found[query_id], judged, name, min_grade) for name in measures] for query_id, judged in qrels.items()]
+    rows = [[_measure(found[query_id], judged, name, min_grade) for name in measures]
+        for query_id, judged in qrels.items()]
     return pd.DataFrame(rows, index=pd.Index(list(qrels), name='query'), columns=measures)
 
 # %% ../nbs/2_search/16_trec.ipynb #94553fc3

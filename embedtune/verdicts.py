@@ -26,12 +26,16 @@ def clusters_of(
         raise EmbedtuneError(f"clusters: expected by='node' or by='document', got {by!r}")
     if by == 'document' and not dataset.doc_ids:
         raise EmbedtuneError("clusters: by='document' needs doc_ids, which this dataset lacks; use by='node'")
-    of = (lambda node_id: dataset.doc_ids.get(node_id, node_id)) if by == 'document' else (lambda node_id: node_id)
-    keys = {query_id: [('key', of(node_id)) for node_id in node_ids] for query_id, node_ids in dataset.relevant_docs.items() if query_id in dataset.queries}
+    of = (
+        (lambda node_id: dataset.doc_ids.get(node_id, node_id)) if by == 'document'
+        else (lambda node_id: node_id))
+    keys = {query_id: [('key', of(node_id)) for node_id in node_ids]
+        for query_id, node_ids in dataset.relevant_docs.items() if query_id in dataset.queries}
     joined = DisjointSet(key for found in keys.values() for key in found)
     for first, *rest in keys.values():
         for other in rest: joined.merge(first, other)
-    numbers = {root: number for number, root in enumerate(dict.fromkeys(joined[found[0]] for found in keys.values()))}
+    numbers = {root: number for number, root in enumerate(dict.fromkeys(joined[found[0]]
+        for found in keys.values()))}
     return {query_id: numbers[joined[found[0]]] for query_id, found in keys.items()}
 
 # %% ../nbs/2_search/15_verdict.ipynb #5deedfe8
@@ -132,7 +136,8 @@ def _asked(
     ids, # of queries
 ) -> Evaluation:
     "The evaluation of some of its queries, in that order."
-    return replace(evaluation, ranks={i: evaluation.ranks[i] for i in ids}, found={i: evaluation.found[i] for i in ids if i in evaluation.found})
+    return replace(evaluation, ranks={i: evaluation.ranks[i] for i in ids},
+        found={i: evaluation.found[i] for i in ids if i in evaluation.found})
 
 # %% ../nbs/2_search/15_verdict.ipynb #b6226b1e
 def _paired_values(
@@ -182,10 +187,13 @@ def differences(
     gains = values[1] - values[0]
     means, p = bootstrap_means(gains, labels, rounds, seed), _holm(_swap_p(gains, labels, rounds, seed))
     low, high = middle(means)
-    spread, detectable = gains.std(0, ddof=1) if len(gains) > 1 else np.zeros(len(metrics)), _POWERED*means.std(0)
+    spread = gains.std(0, ddof=1) if len(gains) > 1 else np.zeros(len(metrics))
+    detectable = _POWERED*means.std(0)
     effect = np.divide(gains.mean(0), spread, out=np.zeros(len(spread)), where=spread > 0)
-    columns = zip(metrics, values[0].mean(0), values[1].mean(0), gains.mean(0), low, high, p, effect, detectable)
-    return [_Difference(name, *map(float, rest), len(gains), len(np.unique(labels))) for name, *rest in columns]
+    columns = zip(metrics, values[0].mean(0), values[1].mean(0), gains.mean(0), low, high, p, effect,
+        detectable)
+    return [_Difference(name, *map(float, rest), len(gains), len(np.unique(labels)))
+        for name, *rest in columns]
 
 # %% ../nbs/2_search/15_verdict.ipynb #fe201616
 def _questions_needed(
@@ -219,18 +227,27 @@ def _decide(
 ) -> tuple[str, str]: # decision and reason
     "The verdict on a comparison."
     main = found[0]
-    if main.clusters < _FEWEST: return 'TOO FEW QUESTIONS', f'{main}: {_counted(main.questions, "question")} on {_counted(main.clusters, "separate node")} say nothing; ask about {_FEWEST} at least.'
+    if main.clusters < _FEWEST:
+        return (
+            'TOO FEW QUESTIONS', f'{main}: {_counted(main.questions, "question")} on '
+            f'{_counted(main.clusters, "separate node")} say nothing; ask about {_FEWEST} at least.')
     if main.high < 0: return 'REGRESSION', f'{main}: the whole interval is below 0 (p {main.p:.2g}).'
     worse = next((d for d in found[1:] if d.high < 0 and d.p < level), None)
-    if worse: return 'REGRESSION', f'{worse}: the whole interval is below 0, and so many metrics do not explain it (p {worse.p:.2g}).'
+    if worse:
+        return (
+            'REGRESSION', f'{worse}: the whole interval is below 0, and so many metrics do not explain it (p '
+            f'{worse.p:.2g}).')
     if main.high < worthwhile:
         gain = 'a gain, but ' if main.low > 0 else ''
-        return 'MARGINAL', f'{main}: {gain}at most {main.high:+.3f} is in it, less than the {worthwhile:.3f} that would be worth it.'
+        return (
+            'MARGINAL', f'{main}: {gain}at most {main.high:+.3f} is in it, less than the {worthwhile:.3f} '
+            'that would be worth it.')
     if main.low > 0:
         clear = f'over {main.questions:,} questions, the whole interval is above 0 (p {main.p:.2g})'
         return 'SHIP', f'{main} {clear}; no other metric is shown to be worse.'
     return 'TOO FEW QUESTIONS', (f'{main}: {main.questions:,} questions cannot show a gain under {main.detectable:.3f}; '
-                                 f'for {worthwhile:.3f} it takes about {max(main.questions + 1, _questions_needed(main, worthwhile)):,}.')
+                                 f'for {worthwhile:.3f} it takes about '
+        f'{max(main.questions + 1, _questions_needed(main, worthwhile)):,}.')
 
 # %% ../nbs/2_search/15_verdict.ipynb #b8508da8
 def verdict(
@@ -244,14 +261,16 @@ def verdict(
     "`SHIP`, `MARGINAL`, `REGRESSION` or `TOO FEW QUESTIONS`, with the reason; `EmbedtuneError` if the questions differ."
     found = differences(before, after, dataset, metrics, **settings)
     written_by = before.written_by or after.written_by or (dataset and dataset.written_by)
-    return Verdict(before.name, after.name, *_decide(found, worthwhile), found, _origin(written_by, before.ranks))
+    return Verdict(before.name, after.name, *_decide(found, worthwhile), found,
+        _origin(written_by, before.ranks))
 
 # %% ../nbs/2_search/15_verdict.ipynb #2857297f
 @patch
 def _repr_markdown_(self: Verdict) -> str:
     "The verdict and its figures, as Markdown."
     head = [f'**{self.decision}** on questions {self.whose}: {_md_cell(self.after)} instead of {_md_cell(self.before)}? {_md_cell(self.reason, 400)}', '',
-            '| metric | before | after | gain | 95 % interval | p (Holm) | effect size | detectable |', '|---|' + '---:|'*7]
+            '| metric | before | after | gain | 95 % interval | p (Holm) | effect size | detectable |',
+        '|---|' + '---:|'*7]
     rows = [f'| {d.metric} | {d.before:.3f} | {d.after:.3f} | {d.mean:+.3f} | {d.low:+.3f} to {d.high:+.3f} '
             f'| {d.p:.2g} | {d.effect:+.2f} | {d.detectable:.3f} |' for d in self.differences]
     note = (f'p is adjusted by Holm for {_counted(len(rows), "metric")}; each interval stands for itself. '
@@ -268,10 +287,13 @@ def _simulated(
     "Two retrievers of known difference: log ranks of shared difficulty, luck by node, and luck by question."
     rng, n = np.random.default_rng(seed), n_nodes*per_node
     difficulty, ids = rng.normal(.5, 1.2, n), [f'q{i}' for i in range(n)]
-    def ranks(shift): return np.floor(np.exp(difficulty - shift + np.repeat(rng.normal(0, .6, n_nodes), per_node) + rng.normal(0, .4, n))).clip(1, 1000)
-    before, after = (Evaluation(name, {i: [float(r)] for i, r in zip(ids, ranks(shift))}, 1000, 0) for name, shift in (('before', 0), ('after', gain)))
+    def ranks(shift): return np.floor(np.exp(difficulty - shift
+            + np.repeat(rng.normal(0, .6, n_nodes), per_node) + rng.normal(0, .4, n))).clip(1, 1000)
+    before, after = (Evaluation(name, {i: [float(r)] for i, r in zip(ids, ranks(shift))}, 1000, 0)
+        for name, shift in (('before', 0), ('after', gain)))
     judged = {i: [f'n{j//per_node}'] for j, i in enumerate(ids)}
-    return before, after, EmbeddingQAFinetuneDataset({i: i for i in ids}, {f'n{j}': f'n{j}' for j in range(n_nodes)}, judged)
+    return before, after, EmbeddingQAFinetuneDataset({i: i for i in ids},
+        {f'n{j}': f'n{j}' for j in range(n_nodes)}, judged)
 
 # %% ../nbs/2_search/15_verdict.ipynb #f16b1321
 def _decisions(
@@ -283,7 +305,8 @@ def _decisions(
     "How often each verdict is given in simulated worlds."
     from collections import Counter
     worlds = (_simulated(seed=seed, **world) for seed in range(runs))
-    counts = Counter(verdict(before, after, dataset if clustered else None, rounds=rounds).decision for before, after, dataset in worlds)
+    counts = Counter(verdict(before, after, dataset if clustered else None, rounds=rounds).decision
+        for before, after, dataset in worlds)
     return {decision: n/runs for decision, n in counts.items()}
 
 # %% ../nbs/2_search/15_verdict.ipynb #feadcca8
@@ -306,7 +329,8 @@ def _plot_power(
     level, *moved = (_simulated(4000, gain=gain)[1].mrr() for gain in (0, *gains)) # the same luck in each: only the gain differs
     for i, size in enumerate(sizes):
         shares = [_decisions(runs, n_nodes=size//2, gain=gain).get('SHIP', 0) for gain in gains]
-        ax.plot(100*(np.array(moved) - level), shares, marker='os^D'[i % 4], color=str(.55*(i % 3)/2), linestyle=('-', '--', ':', '-.')[i % 4], label=f'{size} questions', clip_on=False)
+        ax.plot(100*(np.array(moved) - level), shares, marker='os^D'[i % 4], color=str(.55*(i % 3)/2),
+            linestyle=('-', '--', ':', '-.')[i % 4], label=f'{size} questions', clip_on=False)
     ax.set(ylim=(0, 1), xlabel='true gain (points of MRR@10)', ylabel='share of runs that say SHIP')
     ax.legend(frameon=False)
     return ax
@@ -325,7 +349,9 @@ def _plot_intervals(
     for i, (e, values) in enumerate(zip(evaluations, _paired_values(evaluations, metrics))):
         low, high = middle(bootstrap_means(values, labels, 2000))
         x, mean = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width, values.mean(0)
-        ax.bar(x, mean, width, yerr=np.maximum([mean - low, high - mean], 0), capsize=3, label=e.name, color=str(np.linspace(.95, .55, len(evaluations))[i]), edgecolor='.2', hatch=_HATCHES[i % len(_HATCHES)])
+        ax.bar(x, mean, width, yerr=np.maximum([mean - low, high - mean], 0), capsize=3, label=e.name,
+            color=str(np.linspace(.95, .55, len(evaluations))[i]), edgecolor='.2',
+            hatch=_HATCHES[i % len(_HATCHES)])
     ax.set(ylim=(0, 1), ylabel=f'mean over {len(labels):,} questions\n{evaluations[0].whose}')
     ax.set_xticks(range(len(metrics)), metrics)
     ax.legend(ncols=3, frameon=False, loc='lower center', bbox_to_anchor=(.5, 1))
@@ -340,7 +366,9 @@ def plot_differences(
     verdicts = [verdicts] if isinstance(verdicts, Verdict) else list(verdicts)
     rows = [(f'{v.before} → {v.after}, {d.metric}', d) for v in verdicts for d in v.differences]
     ax = ax or _plt_axes((7, .6 + .32*len(rows)))
-    for y, (_, d) in enumerate(rows): ax.errorbar(100*d.mean, y, xerr=[[100*max(0, d.mean - d.low)], [100*max(0, d.high - d.mean)]], marker='o', color='.2', capsize=3)
+    for y, (_, d) in enumerate(rows):
+        ax.errorbar(100*d.mean, y, xerr=[[100*max(0, d.mean - d.low)], [100*max(0, d.high - d.mean)]],
+            marker='o', color='.2', capsize=3)
     ax.axvline(0, color='.6', linestyle='--')
     whose = ' / '.join(dict.fromkeys(v.whose for v in verdicts))
     ax.set(xlabel=f'gain (points), with its 95 % interval\non questions {whose}')
@@ -361,7 +389,8 @@ def changes(
     _labels_of(before, dataset)
     rows = {i: (dataset.queries[i], min(before.ranks[i]), min(after.ranks[i]), gain, dataset.corpus[dataset.relevant_docs[i][0]])
             for i, gain in zip(before.ranks, (values[1] - values[0])[:, 0])}
-    table = pd.DataFrame.from_dict(rows, orient='index', columns=['question', 'before', 'after', 'gain', 'answer'])
+    table = pd.DataFrame.from_dict(rows, orient='index', columns=['question', 'before', 'after', 'gain',
+        'answer'])
     return table.sort_values('gain', kind='stable')
 
 # %% ../nbs/2_search/15_verdict.ipynb #6a254b9d
@@ -399,7 +428,9 @@ def _binned(
     "The range between two edges that a value is in, as a label."
     place = int(np.searchsorted(edges, value, side='right'))
     if place == 0: return f'under {edges[0]} {unit}'
-    return f'{edges[-1]} {unit} or more' if place == len(edges) else f'{edges[place - 1]} to {edges[place] - 1} {unit}'
+    return (
+        f'{edges[-1]} {unit} or more' if place == len(edges)
+        else f'{edges[place - 1]} to {edges[place] - 1} {unit}')
 
 # %% ../nbs/2_search/15_verdict.ipynb #7e2e8895
 def _is_table(
@@ -419,13 +450,19 @@ def _slices_of(
     documents, text, place = dataset.doc_ids or {}, dataset.corpus, {}
     members = {}
     for node_id in dataset.corpus: members.setdefault(documents.get(node_id, ''), []).append(node_id)
-    for ids in members.values(): place |= {node_id: f'{("first", "middle", "last")[3*i//len(ids)]} third' for i, node_id in enumerate(ids)}
+    for ids in members.values():
+        place |= {node_id: f'{("first", "middle", "last")[3*i//len(ids)]} third'
+            for i, node_id in enumerate(ids)}
     found = {'question form': {i: _form(q) for i, q in dataset.queries.items()},
-             'question length': {i: _binned(len(q.split()), (8, 12, 18), 'words') for i, q in dataset.queries.items()},
-             'answer length': {i: _binned(len(text[node[i]].split()), (100, 200, 400), 'words') for i in dataset.queries},
+             'question length': {i: _binned(len(q.split()), (8, 12, 18), 'words')
+        for i, q in dataset.queries.items()},
+             'answer length': {i: _binned(len(text[node[i]].split()), (100, 200, 400), 'words')
+        for i in dataset.queries},
              'answer kind': {i: 'table' if _is_table(text[node[i]]) else 'prose' for i in dataset.queries},
              'place in document': {i: place[node[i]] for i in dataset.queries}}
-    return found | ({'document': {i: documents.get(node[i], 'unknown') for i in dataset.queries}} if documents else {})
+    return (
+        found | ({'document': {i: documents.get(node[i], 'unknown') for i in dataset.queries}} if documents
+        else {}))
 
 # %% ../nbs/2_search/15_verdict.ipynb #0e8b9b29
 def by_slice(
@@ -446,7 +483,8 @@ def by_slice(
             d = differences(*part, dataset, [metric], rounds=2000)[0]
             rows[kind, label] = d.questions, d.before, d.after, d.mean, d.low, d.high
     index = pd.MultiIndex.from_tuples(rows, names=['slice', 'value']) if rows else None
-    return pd.DataFrame(list(rows.values()), index=index, columns=['questions', 'before', 'after', 'gain', 'low', 'high'])
+    return pd.DataFrame(list(rows.values()), index=index, columns=['questions', 'before', 'after', 'gain',
+        'low', 'high'])
 
 # %% ../nbs/2_search/15_verdict.ipynb #52adcb33
 def _plot_gain(
@@ -458,12 +496,14 @@ def _plot_gain(
 ):
     "The axes with the mean gain against the length of the question, with 95 % intervals."
     values = _paired_values([before, after], [metric])
-    gains, words = (values[1] - values[0])[:, 0], np.array([len(dataset.queries[i].split()) for i in before.ranks])
+    gains = (values[1] - values[0])[:, 0]
+    words = np.array([len(dataset.queries[i].split()) for i in before.ranks])
     ax, labels = ax or _plt_axes((6, 3.2)), _labels_of(before, dataset)
     for part in np.array_split(np.argsort(words, kind='stable'), max(1, min(8, len(words)//10))):
         low, high = 100*middle(bootstrap_means(gains[part, None], labels[part], 2000))[:, 0]
         mean = 100*gains[part].mean()
-        ax.errorbar(words[part].mean(), mean, yerr=[[max(0, mean - low)], [max(0, high - mean)]], marker='o', color='.2', capsize=3)
+        ax.errorbar(words[part].mean(), mean, yerr=[[max(0, mean - low)], [max(0, high - mean)]], marker='o',
+            color='.2', capsize=3)
     ax.axhline(0, color='.6', linestyle='--')
     ax.set(xlabel=f'words of the question\n(questions {before.whose})', ylabel=f'gain in {metric} (points)')
     return ax
@@ -490,7 +530,8 @@ def _plot_scores(
     "The axes with two histograms: scores of the best relevant node of each question, and of the best other one."
     ax, pairs = ax or _plt_axes((6, 3.2)), _score_pairs(retriever, dataset)
     edges = np.histogram_bin_edges(pairs, 30)
-    for column, label, style in ((0, 'best relevant node', dict(color='.75')), (1, 'best other node', dict(facecolor='none', edgecolor='.1', hatch='///'))):
+    for column, label, style in ((0, 'best relevant node', dict(color='.75')),
+            (1, 'best other node', dict(facecolor='none', edgecolor='.1', hatch='///'))):
         ax.hist(pairs[:, column], edges, label=label, **style)
     ax.set(xlabel=f'score, {retriever.name}', ylabel=f'questions {dataset.whose}')
     ax.legend(frameon=False)
