@@ -452,13 +452,15 @@ def recommend(self: Ladder,
         for name, r in self.rungs.items()}
     near = [r for name, r in self.rungs.items() if behind[name].low <= 0]
     chosen = min(near, key=lambda r: r.cost)
-    gap, unseen = behind[chosen.method], max(behind[r.method].detectable for r in near)
-    reason = (f'{chosen.method} has the best {metric}, {gap.after:.3f}, and nothing cheaper is within noise of it.' if chosen is best else
-              f'{chosen.method} ({gap.before:.3f}) is the cheapest within noise of the best, {best.method}: '
-        f'{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] in {metric}.')
-    return _Recommendation(chosen.method, best.method, reason
-        + (f' These {gap.questions:,} questions cannot show differences under {unseen:.3f}.' if unseen
-        else ''), behind)
+    gap = behind[chosen.method]
+    unseen = max(behind[r.method].detectable for r in near)
+    reason = f'on {gap.questions:,} questions {self.job.val.whose}, {chosen.method} '
+    if chosen is best: reason += f'has the best {metric}, {gap.after:.3f}, and nothing cheaper is within noise of it.'
+    else:
+        reason += f'({gap.before:.3f}) is the cheapest within noise of the best, {best.method}: '
+        reason += f'{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}] in {metric}.'
+    if unseen: reason += f' They cannot show differences under {unseen:.3f}.'
+    return _Recommendation(chosen.method, best.method, reason, behind)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #81d05175
 _COSTS = dict(train_seconds='training (s)', new_vectors='new vectors', query_ms='a query (ms)',
@@ -525,9 +527,10 @@ def saturation(
     "A method trained on shares of the questions, and whether more questions or more documents would help; goes on where it was."
     curves = {'questions': {}, 'documents': {}}
     for by, share in [(by, share) for by in curves for share in sorted(shares)]:
-        part = (
-            job if share == 1 else replace(job, train=_thinned(job.train, share, by),
-            out=job.out/f'{by}-{share:g}'))
+        part = job
+        if share != 1:
+            folder = job.out/f'{by}-{share:g}'
+            part = replace(job, train=_thinned(job.train, share, by), out=folder, cache=job.store)
         curves[by][share] = part.rung(name, {}).evaluation
     return _Saturation(curves, *_saturated(curves, job.val, sorted(shares)[-2:], metric, worthwhile))
 
@@ -540,21 +543,19 @@ def _saturated(
     worthwhile: float, # least gain of the last doubling that would be worth it
 ) -> tuple[str, str]: # decision and reason
     "What the end of the curves says."
+    judged = f'judged by questions {val.whose}'
     last = differences(*(curves['questions'][share] for share in ends), val, [metric])[0]
     if last.low <= 0 and last.high < worthwhile:
-        return 'ENOUGH', f'the last doubling of the questions brought {last}, at most {last.high:+.3f}.'
+        return 'ENOUGH', f'{judged}, the last doubling of the questions brought {last}, at most {last.high:+.3f}.'
     if last.low <= 0:
-        return (
-            'TOO FEW QUESTIONS', f'the last doubling of the questions brought {last}, which may be nothing '
-            'or worth it: judge by more questions.')
+        may_be = 'which may be nothing or worth it: judge by more questions'
+        return 'TOO FEW QUESTIONS', f'{judged}, the last doubling of the questions brought {last}, {may_be}.'
     ways = differences(curves['documents'][ends[0]], curves['questions'][ends[0]], val, [metric])[0]
     if ways.low > 0:
-        return (
-            'MORE DOCUMENTS', f'the last doubling still brought {last}, and as many questions teach more '
-            f'when they are on more nodes: {ways}.')
-    return (
-        'MORE QUESTIONS', f'the last doubling still brought {last}, and on how many nodes the questions are '
-        f'makes no clear difference: {ways}.')
+        more = f'as many questions teach more when they are on more nodes: {ways}'
+        return 'MORE DOCUMENTS', f'{judged}, the last doubling still brought {last}, and {more}.'
+    same = f'on how many nodes the questions are makes no clear difference: {ways}'
+    return 'MORE QUESTIONS', f'{judged}, the last doubling still brought {last}, and {same}.'
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #312c7436
 @patch
