@@ -28,7 +28,7 @@ install: .venv/.weights ## make .venv: the project, editable, and its tools, at 
 	@touch $@
 
 .venv/.weights: .venv/.installed
-	@$(BIN)/python -c "from embedtune.documents import bundled_model; bundled_model('llm')"
+	@$(BIN)/python -c "from embedtune.samples import _bundled_model; _bundled_model('llm')"
 	@touch $@
 
 tutorial: install ## the whole job: ask questions, finetune, evaluate; results in runs/tutorial

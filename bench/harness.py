@@ -44,8 +44,8 @@ class Runs:
 
     def peer(self, *words):
         """The same in LlamaIndex's environment, which is told where the base model and the published questions lie."""
-        from embedtune.samples import bundled_model, published_qa
-        return self.child(*words, python=peer_python(), BENCH_BASE=str(bundled_model('embedding')), BENCH_DATA=json.dumps([str(path.resolve()) for path in published_qa()]))
+        from embedtune.samples import _bundled_model, published_qa
+        return self.child(*words, python=peer_python(), BENCH_BASE=str(_bundled_model('embedding')), BENCH_DATA=json.dumps([str(path.resolve()) for path in published_qa()]))
 
 
 def run_child(functions, name, *words):

@@ -19,7 +19,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import EmbedtuneError
-from .samples import bundled_model, _cache_dir
+from .samples import _bundled_model, _cache_dir
 
 # %% ../nbs/2_search/10_embedding.ipynb #315cfb57
 def _unit(
@@ -138,7 +138,7 @@ def _load_transformer(
     from sentence_transformers import SentenceTransformer
     name, folder = str(model), Path(model).expanduser()
     if folder.is_dir(): _check_model_folder(folder)
-    elif name in (DEFAULT_MODEL, DEFAULT_MODEL.split('/')[1]): folder = bundled_model('embedding')
+    elif name in (DEFAULT_MODEL, DEFAULT_MODEL.split('/')[1]): folder = _bundled_model('embedding')
     elif folder.is_absolute() or folder.exists():
         got = 'a file' if folder.exists() else 'no such folder'
         raise EmbedtuneError(f'cannot load the embedding model "{name}": expected a folder with a model, got '

@@ -105,7 +105,7 @@ class Evaluation:
         """The evaluation in a JSON file; `EmbedtuneError` if it is none."""
         ...
 
-def as_retriever(candidate, corpus: dict[str, str], search: Search=..., show_progress: bool=False):
+def _as_retriever(candidate, corpus: dict[str, str], search: Search=..., show_progress: bool=False):
     """The retriever itself, or one of the model by `search`; `EmbedtuneError` if it is neither."""
     ...
 

@@ -15,14 +15,14 @@ from fastcore.basics import patch
 from .adapter import _document_fingerprint
 from .core import EmbedtuneError, _read_json, _write_json
 from .embedding import EmbeddingModel, encode
-from .retrieval import DenseRetriever, Hits, MeanRetriever, _check_search
+from .retrieval import DenseRetriever, Hits, _MeanRetriever, _check_search
 
 # %% ../nbs/6_serving/51_index.ipynb #22d142c4
 _STAMP = 'index.json'
 
 # %% ../nbs/6_serving/51_index.ipynb #cfe40172
 def _stamp(
-    retriever, # a `DenseRetriever`, or a `MeanRetriever` of such
+    retriever, # a `DenseRetriever`, or a `_MeanRetriever` of such
 ) -> dict:
     "What made the vectors: the model as it embeds documents, windows, and how they count."
     def made(part): return dict(window=part.window, stride=part.stride, context=part.context,
@@ -50,7 +50,7 @@ def _windows_table(
 
 # %% ../nbs/6_serving/51_index.ipynb #ec589329
 def save_index(
-    retriever, # a `DenseRetriever`, or a `MeanRetriever` of such
+    retriever, # a `DenseRetriever`, or a `_MeanRetriever` of such
     path, # a new folder, or one that holds an index
 ):
     "Write the vectors, texts and stamp of a retriever."
@@ -112,13 +112,13 @@ def _open_part(
 def open_index(
     path, # folder of an index
     model: EmbeddingModel, # that made its vectors; an adapter or a query tower over it will do
-): # a `DenseRetriever`, or a `MeanRetriever` of such
+): # a `DenseRetriever`, or a `_MeanRetriever` of such
     "The retriever that was saved; `EmbedtuneError` for another model."
     made = _read_stamp(path)
     _check_stamp(made, model, path)
     corpus = json.loads((Path(path)/'corpus.json').read_text(encoding='utf-8'))
     parts = [_open_part(model, corpus, Path(path), i, settings) for i, settings in enumerate(made['parts'])]
-    return parts[0] if len(parts) == 1 else MeanRetriever(parts)
+    return parts[0] if len(parts) == 1 else _MeanRetriever(parts)
 
 # %% ../nbs/6_serving/51_index.ipynb #4de790c5
 def _require_lancedb():

@@ -45,7 +45,6 @@ class BaseAdapter:
             raise EmbedtuneError(f'{name}: {expected}, got {vectors.shape}: pass those of its model')
         return _unit(self.formula(vectors, self.weights))
 
-
 # %% ../nbs/5_black_box/40_layers.ipynb #48d3a2c4
 def _identity(
     adapter, # a `BaseAdapter` that adds to its input

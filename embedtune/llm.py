@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from fastcore.basics import patch
 from .core import EmbedtuneError
-from .samples import bundled_model
+from .samples import _bundled_model
 
 # %% ../nbs/3_questions/20_llm.ipynb #e3fe8cd2
 class LLMError(EmbedtuneError):
@@ -465,7 +465,7 @@ def local_llm(
     "The local LLM; its server stops at the end of the block, or of the program."
     _require_xllamacpp()  # before the weights are fetched
     key = secrets.token_hex(16)
-    running = [_start_server(bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
+    running = [_start_server(_bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
     atexit.register(running.clear)
     settings = dict(unit='sentence', temperature=.3, max_tokens=48, concurrency=max(1, slots // 4)) | options
     try: yield ChatLLM('SmolLM2-135M-Instruct', f'{running[0].listening_address}/v1', key, **settings)

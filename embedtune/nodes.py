@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from .documents import Document
 from .core import EmbedtuneError
-from .samples import bundled_model
+from .samples import _bundled_model
 
 # %% ../nbs/1_texts/04_nodes.ipynb #2a3138f6
 @dataclass
@@ -63,7 +63,7 @@ def _document_nodes(
 def _default_tokenizer():
     "The tokenizer of the bundled embedding model, without loading torch."
     from transformers import PreTrainedTokenizerFast
-    return PreTrainedTokenizerFast.from_pretrained(bundled_model('embedding'))
+    return PreTrainedTokenizerFast.from_pretrained(_bundled_model('embedding'))
 
 # %% ../nbs/1_texts/04_nodes.ipynb #af1bab8f
 @lru_cache(maxsize=8)

@@ -16,7 +16,7 @@ def _save_plots(evaluations, history, out):
     ...
 
 @dataclass
-class Run:
+class _Run:
     """The settings of a whole run; see `run` for their meaning."""
     out: Path
     llm: object = 'local'

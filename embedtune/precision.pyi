@@ -20,7 +20,7 @@ def _plain_attention(model):
     """While it lasts, the model's transformer computes attention by `_products`, if it is on a CPU and lets that be chosen."""
     ...
 
-class HalfPrecision:
+class _HalfPrecision:
     """A SentenceTransformer whose matrix products are in bfloat16, as an `EmbeddingModel`."""
     model: Any
     precision = 'bfloat16'

@@ -62,7 +62,7 @@ def _check_context(context: float) -> float:
     ...
 
 class _ByVectors:
-    """What `DenseRetriever` and `MeanRetriever` share: `by_size` gives a `DenseRetriever` for each size of windows."""
+    """What `DenseRetriever` and `_MeanRetriever` share: `by_size` gives a `DenseRetriever` for each size of windows."""
 
     def embed(self):
         ...
@@ -142,7 +142,7 @@ def _window_index(retriever: DenseRetriever) -> tuple:
     """The texts of all windows, node after node, and the position of each node's first one."""
     ...
 
-class MeanRetriever(_ByVectors):
+class _MeanRetriever(_ByVectors):
     """Several retrievers over one corpus that score alike, such as by windows of several sizes: a node's score is the mean of theirs."""
     parts: Any
     name: Any
@@ -245,7 +245,7 @@ class Search:
         ...
 
     def dense(self, model: EmbeddingModel, corpus: dict[str, str], name: str | None=None, show_progress: bool=False):
-        """The retriever over a corpus by vectors alone: a `DenseRetriever`, or a `MeanRetriever` of one for each size."""
+        """The retriever over a corpus by vectors alone: a `DenseRetriever`, or a `_MeanRetriever` of one for each size."""
         ...
 
     def texts(self, model: EmbeddingModel, corpus: dict[str, str]) -> list[str]:

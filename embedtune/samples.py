@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DataUnavailable', 'ten_k', 'published_qa', 'arxiv_abstracts', 'sample_documents', 'sample_qa', 'sample_answers',
-           'first_available', 'bundled_model']
+           'first_available']
 
 # %% ../nbs/1_texts/01_samples.ipynb #b1507e9e
 import hashlib, importlib.util, os, shutil, subprocess, sys, tempfile, urllib.request, zipfile
@@ -236,7 +236,7 @@ def _llm_weights() -> Path:
 
 # %% ../nbs/1_texts/01_samples.ipynb #2d9c8710
 @lru_cache
-def bundled_model(
+def _bundled_model(
     kind: str,  # 'embedding' or 'llm'
 ) -> Path:      # folder of all-MiniLM-L6-v2 | GGUF file of SmolLM2-135M-Instruct
     "Where the default embedding model or the local LLM lies, hash-checked; `DataUnavailable` if it cannot be had."

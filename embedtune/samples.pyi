@@ -99,6 +99,6 @@ def _llm_weights() -> Path:
     """The weights of SmolLM2-135M-Instruct: in the package that carries them, the cache, else fetched."""
     ...
 
-def bundled_model(kind: str) -> Path:
+def _bundled_model(kind: str) -> Path:
     """Where the default embedding model or the local LLM lies, hash-checked; `DataUnavailable` if it cannot be had."""
     ...
