@@ -1,10 +1,11 @@
 """What a model gains for people: `python bench/people.py [--only SET] [--quick]`. Prints one table.
 
-The questions are people's: `stackfaq`, `cisi`, `med` and `financebench` lie in $EMBEDTUNE_DATA/human, as its README says.
-Where people's own questions train a model, they are others than those it is tested on: half of StackFAQ's threads,
-four fifths of the needs of CISI and MED. Every question is tested once. The reports of `financebench` are searched
-one by one, with models trained on the published questions about Lyft's report.
+The questions are people's: `stackfaq`, `cisi`, `med` and `financebench` lie in $EMBEDTUNE_DATA/human.
+Where people's own questions train a model, they are others than those it is tested on: half of StackFAQ's
+threads, four fifths of the needs of CISI and MED. Every question is tested once. The reports of `financebench`
+are searched one by one, with models trained on the published questions about Lyft's report.
 What has been measured lies in runs/people and is not measured again; delete a file there to have it anew.
+All sets take some hours on two cores, most of them for the reports' 6,600 pages, whose vectors are kept.
 """
 import argparse
 import os
@@ -14,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path('runs/people')
-FOLDS = dict(stackfaq=2, cisi=5, med=5, financebench=0)  # 0: trained on other questions, all of its own are tested
+FOLDS = dict(stackfaq=2, cisi=5, med=5, financebench=0)  # 0: it trains on other questions, and tests all its own
 DECIDES = dict(stackfaq='mrr', cisi='ndcg', med='ndcg', financebench='mrr')
 WEIGHT = .25  # of BM25 beside the base: the fixed one that is best over the sets
 
 
 class Exam(NamedTuple):
-    """A set of questions, in parts that are each searched alone, and which questions stand or fall together."""
+    """Questions, in parts that are each searched alone, and which of them stand or fall together."""
     name: str
     parts: list
     group: dict
@@ -30,7 +31,8 @@ def folder_of_questions():
     """The folder of people's questions; ends the program where there is none."""
     root = Path(os.environ.get('EMBEDTUNE_DATA') or Path(__file__).resolve().parents[2]/'shared'/'data')
     if (root/'human').is_dir(): return root/'human'
-    print(f'people.py: {root/"human"} is missing; set EMBEDTUNE_DATA to the folder that holds "human"', file=sys.stderr)
+    missing = f'people.py: {root/"human"} is missing; set EMBEDTUNE_DATA to the folder that holds "human"'
+    print(missing, file=sys.stderr)
     sys.exit(2)
 
 
@@ -49,8 +51,10 @@ def pages_of(path, rows):
     document = load_documents(path, engine='pdfium', show_progress=False)[0]
     corpus = {f'{path.stem} p{n}': text for n, text in enumerate(document.pages, 1) if text.strip()}
     queries = {f'{path.stem} q{n}': row['question'] for n, row in enumerate(rows, 1)}
-    named = {f'{path.stem} q{n}': [f'{path.stem} p{page}' for page in row['pages']] for n, row in enumerate(rows, 1)}
-    relevant = {query: [page for page in pages if page in corpus] for query, pages in named.items()}
+    relevant = {}
+    for query, row in zip(queries, rows):
+        named = [f'{path.stem} p{page}' for page in row['pages']]
+        relevant[query] = [page for page in named if page in corpus]
     return EmbeddingQAFinetuneDataset(queries, corpus, relevant, written_by='people')
 
 
@@ -58,19 +62,20 @@ def reports():
     """The annual reports, each with the questions of analysts about it."""
     import json
     folder, asked = folder_of_questions()/'financebench_dev', {}
-    for row in json.loads((folder/'questions.json').read_text()): asked.setdefault(row['document'], []).append(row)
+    for row in json.loads((folder/'questions.json').read_text()):
+        asked.setdefault(row['document'], []).append(row)
     parts = [pages_of(folder/'pdfs'/name, rows) for name, rows in asked.items()]
     group = {query: query.rpartition(' ')[0] for part in parts for query in part.queries}
     return Exam('financebench', parts, group)
 
 
-def shorter(exam, questions=40, parts=3):
-    """Some groups and the nodes that answer them, to see that everything runs."""
+def shorter(exam, questions=12, nodes=20, parts=2):
+    """A few questions, the nodes that answer them and a few others: to see that everything runs."""
     some = []
     for part in exam.parts[:parts]:
-        asked = list(part.queries)[:questions]
+        asked = random.Random(0).sample(list(part.queries), min(questions, len(part.queries)))
         answers = {node for query in asked for node in part.relevant_docs[query]}
-        some.append(part.only(asked, answers | set(list(part.corpus)[:50])))
+        some.append(part.only(asked, answers | set(list(part.corpus)[:nodes])))
     return Exam(exam.name, some, {query: exam.group[query] for part in some for query in part.queries})
 
 
@@ -80,8 +85,8 @@ def folds(exam):
     random.Random(0).shuffle(groups)
     for fold in range(n):
         tested = set(groups[fold::n])
-        test = [query for query, group in exam.group.items() if group in tested]
-        yield [query for query in exam.group if query not in set(test)], test
+        train = [query for query, group in exam.group.items() if group not in tested]
+        yield train, [query for query, group in exam.group.items() if group in tested]
 
 
 def merged(evaluations, name):
@@ -120,8 +125,9 @@ def trained(exam, folder, engine_of, retriever_of):
 
 def finished(engine):
     """The engine, trained now or by an earlier call."""
+    from embedtune import EmbedtuneError
     try: engine.get_finetuned_model()
-    except Exception: engine.finetune()
+    except EmbedtuneError: engine.finetune()
     return engine
 
 
@@ -173,7 +179,8 @@ def shipped(exam, folder):
 def adapting(dataset, folder):
     """The engine that trains an adapter, by its defaults."""
     from embedtune import EmbeddingAdapterFinetuneEngine
-    return EmbeddingAdapterFinetuneEngine(dataset, base_model(), model_output_path=folder, show_progress_bar=False)
+    settings = dict(model_output_path=folder, show_progress_bar=False)
+    return EmbeddingAdapterFinetuneEngine(dataset, base_model(), **settings)
 
 
 def adapter(exam, folder):
@@ -209,17 +216,18 @@ def together(exam):
     from embedtune import EmbeddingQAFinetuneDataset
     groups = {group: group for group in exam.group.values()}
     queries = {query: query for query in exam.group}
-    return EmbeddingQAFinetuneDataset(queries, groups, {query: [group] for query, group in exam.group.items()})
+    relevant = {query: [group] for query, group in exam.group.items()}
+    return EmbeddingQAFinetuneDataset(queries, groups, relevant)
 
 
 def compared(exam, before, after):
-    """The verdict in a few words: by the metric that decides on this set, with its interval."""
+    """The verdict in a few words: with the metric that decided, and its interval."""
     from embedtune import verdict
     first = f'{DECIDES[exam.name]}@10'
     rest = [name for name in ('mrr@10', 'ndcg@10') if name != first]
     found = verdict(before, after, together(exam), metrics=(first, *rest))
-    gain = found.differences[0]
-    return f'{found.decision} {first} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] over {before.name}'
+    gain = next(d for d in found.differences if found.reason.startswith(str(d)))
+    return f'{found.decision} {gain.metric} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] over {before.name}'
 
 
 def rows_of(exam, folder):
@@ -235,9 +243,10 @@ def rows_of(exam, folder):
 
 def main():
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument('--only', choices=FOLDS, action='append', help='this set; may be given again')
-    parser.add_argument('--quick', action='store_true', help='40 questions of each set: shows that it runs, and no more')
+    parser.add_argument('--quick', action='store_true', help='12 questions of each set: shows that it runs')
     options = parser.parse_args()
     folder_of_questions()
     import pandas as pd
