@@ -2,8 +2,8 @@
 
 The questions are people's: `stackfaq`, `cisi`, `med` and `financebench` lie in $EMBEDTUNE_DATA/human.
 Where people's own questions train a model, they are others than those it is tested on: half of StackFAQ's
-threads, four fifths of the needs of CISI and MED. Every question is tested once. The reports of `financebench`
-are searched one by one, with models trained on the published questions about Lyft's report.
+threads, four fifths of the needs of CISI and MED. Every question is tested once. The reports of
+`financebench` are searched one by one, with models trained on the published questions about Lyft's report.
 What has been measured lies in runs/people and is not measured again; delete a file there to have it anew.
 All sets take some hours on two cores, most of them for the reports' 6,600 pages, whose vectors are kept.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path('runs/people')
-FOLDS = dict(stackfaq=2, cisi=5, med=5, financebench=0)  # 0: it trains on other questions, and tests all its own
+FOLDS = dict(stackfaq=2, cisi=5, med=5, financebench=0)  # 0: trained on other questions
 DECIDES = dict(stackfaq='mrr', cisi='ndcg', med='ndcg', financebench='mrr')
 WEIGHT = .25  # of BM25 beside the base: the fixed one that is best over the sets
 
@@ -227,7 +227,8 @@ def compared(exam, before, after):
     rest = [name for name in ('mrr@10', 'ndcg@10') if name != first]
     found = verdict(before, after, together(exam), metrics=(first, *rest))
     gain = next(d for d in found.differences if found.reason.startswith(str(d)))
-    return f'{found.decision} {gain.metric} {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] over {before.name}'
+    interval = f'[{gain.low:+.3f}, {gain.high:+.3f}]'
+    return f'{found.decision} {gain.metric} {gain.mean:+.3f} {interval} over {before.name}'
 
 
 def rows_of(exam, folder):
