@@ -439,24 +439,33 @@ def try_evaluate(name, folder, out, bf16):
 
 def try_finetune(name, folder, out, bf16, **settings):
     "Tunes the model, and compares what is in memory with what was written."
-    import torch
+    from accelerate.utils import extract_model_from_parallel
     from embedtune import SentenceTransformersFinetuneEngine as Engine
     from transformers import TrainerCallback
     seen = {}
     class Look(TrainerCallback):
         def on_step_end(self, args, state, control, model=None, **kwargs):
             learning = [p for p in model.parameters() if p.requires_grad]
-            seen.update(model=model, types={str(p.dtype) for p in learning},
+            seen.update(model=model, prompts=(args.prompts.get('anchor') or '', args.prompts.get('positive') or ''), types={str(p.dtype) for p in learning},
                         frozen=sum(not p.requires_grad for p in model.parameters()))
     before = vectors(load(folder))
     base = dict(batch_size=4, epochs=2, show_progress_bar=False, device='cpu', callbacks=[Look()], bf16=bf16, learning_rate=2e-3)
     trained = Engine(dataset(), folder, out, **base, **settings, **_trusting(Engine.__init__))
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said): trained.finetune()
-    check_tuned(before, vectors(seen['model'].eval()), vectors(trained.get_finetuned_model()))
+    held = extract_model_from_parallel(seen['model'], keep_fp32_wrapper=False).eval()
+    check_tuned(before, vectors(held), vectors(trained.get_finetuned_model()))
+    if seen['prompts'] != (told := prompts_of(held)): raise Wrong(f'trained with the prompts {seen["prompts"]}, searched with {told}')
     if (types := seen['types'] - {'torch.float32'}): raise Wrong(f'weights learn in {", ".join(sorted(types))}')
     if settings.get('fast') and not seen['frozen'] and 'froz' not in said.getvalue().lower() and 'layers' not in said.getvalue():
         raise Wrong('freezes nothing, unsaid')
+
+
+def prompts_of(model):
+    "What sentence-transformers puts in front of questions and of texts."
+    default = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+    first = lambda *names: next((model.prompts[name] for name in names if name in model.prompts), default) or ''
+    return first('query'), first('document', 'passage', 'corpus')
 
 
 def check_tuned(before, held, reloaded):
