@@ -64,7 +64,7 @@ def _add_parameter(
     parser.add_argument('--' + name.replace('_', '-'), default=given.default, help=told, **kind, **word)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #91634d5e
-_RUN = _As('embedtune.pipeline:Run')
+_RUN = _As('embedtune.pipeline:_Run')
 
 def _run_command(
     train: list[str] = None, # documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
@@ -215,7 +215,7 @@ def _adapter_command(
     max_requests: int = None, # stop before more than this is sent
     plan: bool = False, # say what would be embedded, and send nothing
     kind: Literal['linear', 'low-rank', 'scale', 'two-layer'] = 'low-rank', # of the adapter
-    seed=_As('embedtune.pipeline:Run'),
+    seed=_As('embedtune.pipeline:_Run'),
     out: Path = Path('adapter'), # folder of the adapter
 ):
     "Tune an adapter over a model, also one behind an API; stored vectors stay as they are."
