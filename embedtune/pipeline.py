@@ -19,7 +19,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import _check_number, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
 from .leakage import require_no_leakage
 from .documents import _find_files, load_documents
-from .samples import first_available, sample_documents, ten_k
+from .samples import first_available, sample_documents, ten_k, _recorded_answers
 from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
@@ -27,7 +27,7 @@ from .finetune import plot_loss
 from .ladders import _file_name, _source_key, Ladder, ladder
 from .llm import llm_from_spec
 from .nodes import split_nodes
-from .pairs import generate_qa_embedding_pairs
+from .pairs import generate_qa_embedding_pairs, _journal_path
 from .report import _usual_verdicts, _without_credentials, write_report
 from .retrieval import DenseRetriever
 from .search import _RETRIEVER
@@ -89,6 +89,7 @@ class _Run:
     seed: int = 42 # of all that is drawn at random
     show_progress: bool = True # bars within the steps
     allow_leakage: bool = False # go on even if the two sides share questions or answers
+    ask_anew: bool = False # ask the local LLM about the bundled documents, too, in place of taking its recorded answers
     def __post_init__(self):
         self.out = Path(self.out)
         for name, least in (('epochs', 1), ('batch_size', 2)):
@@ -117,6 +118,19 @@ def save(self: _Run,
     _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | more,
         self.out/'run.json')
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #db169ae8
+@patch
+def recall(self: _Run,
+    journal: Path, # where the answers of a side are kept
+    paths, # list of files
+):
+    "Begin the journal with what the local LLM answered about bundled documents, and say so."
+    if self.ask_anew or self.llm != 'local' or journal.exists(): return
+    recorded = _recorded_answers([path.name for path in paths])
+    if not recorded: return
+    _write_text(''.join(path.read_text(encoding='utf-8') for path in dict.fromkeys(recorded)), journal)
+    print(f'questions: the local LLM\'s recorded answers about {", ".join(path.name for path in paths)}')
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dc482735
 @patch
 def side(self: _Run,
@@ -130,6 +144,7 @@ def side(self: _Run,
         | dict(embedtune=version('embedtune')))
     made_of |= dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model))
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
+    self.recall(_journal_path(file), paths)
     dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed,
         show_progress=self.show_progress, searched=name == 'train')
     card = dataset.card(f'Questions on {", ".join(path.name for path in paths)}',
@@ -216,7 +231,7 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `ask_anew`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)

@@ -27,6 +27,7 @@ class _Run:
     seed: int = 42
     show_progress: bool = True
     allow_leakage: bool = False
+    ask_anew: bool = False
 
     def __post_init__(self):
         ...
@@ -37,6 +38,10 @@ class _Run:
 
     def save(self, **more):
         """Write `run.json`: what the sides were made of, settings and versions."""
+        ...
+
+    def recall(self, journal: Path, paths):
+        """Begin the journal with what the local LLM answered about bundled documents, and say so."""
         ...
 
     def side(self, name, paths) -> EmbeddingQAFinetuneDataset:

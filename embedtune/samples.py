@@ -129,6 +129,16 @@ def sample_answers() -> Path:
     "What that model answered, recorded for `ReplayLLM`."
     return _sample_files('answers.jsonl')[0]
 
+# %% ../nbs/1_texts/01_samples.ipynb #8a5e84c6
+def _recorded_answers(
+    names,  # file names of documents
+) -> list[Path]:  # journals
+    "What that model answered about documents that the project knows: the bundled ones and, in a checkout, the two 10-Ks."
+    ten_k = {f'{who}_2021.pdf': f'{side}_dataset.answers.jsonl' for who, side in (('lyft', 'train'), ('uber', 'val'))}
+    known = {path.name: sample_answers() for path in sample_documents()}
+    known |= {name: _project_root()/'data'/'10k'/file for name, file in ten_k.items()}
+    return [known[name] for name in names if name in known and known[name].is_file()]
+
 # %% ../nbs/1_texts/01_samples.ipynb #8371fec4
 def first_available(
     *sources,  # functions such as `ten_k`, the best first

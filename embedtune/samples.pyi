@@ -57,6 +57,10 @@ def sample_answers() -> Path:
     """What that model answered, recorded for `ReplayLLM`."""
     ...
 
+def _recorded_answers(names) -> list[Path]:
+    """What that model answered about documents that the project knows: the bundled ones and, in a checkout, the two 10-Ks."""
+    ...
+
 def first_available(*sources) -> tuple[Path, Path]:
     """What the first source that has its data gives; prints which one that is."""
     ...
