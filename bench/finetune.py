@@ -45,7 +45,7 @@ def operations(engine):
     from embedtune.nodes import token_lengths
     from embedtune.trainer import _frozen_count
     model, s = engine._learning_model(), engine.settings
-    pairs, config = _near_windows(model, engine.dataset, s.window, by_words=True)[0], model.transformers_model.config
+    pairs, config = _near_windows(model, engine.dataset, s.search, by_words=True)[0], model.transformers_model.config
     tokens = token_lengths([pair.query for pair in pairs] + [pair.positive for pair in pairs], model.tokenizer) + 2
     d, f = config.hidden_size, config.intermediate_size
     layer = (2*(4*d*d + 2*d*f)*tokens + 4*d*tokens**2).sum()

@@ -15,7 +15,7 @@ from .core import EmbedtuneError, _check_number
 from .embedding import EmbeddingModel, encode
 from .negatives import _training_columns
 from .nodes import token_lengths
-from .retrieval import _reads, _window_size
+from .retrieval import Search, _reads
 
 # %% ../nbs/4_tuning/36_examples.ipynb #c68c9254
 class _Examples:
@@ -121,17 +121,17 @@ class Fillers:
 # %% ../nbs/4_tuning/36_examples.ipynb #7f5dd4cc
 def _check_room(
     augment, # a run's: `Fillers`, or another function, or None
-    window, # of the run's settings
+    search: Search, # of the run's settings
     model, # a SentenceTransformer
 ):
     "Raise `EmbedtuneError` where a window and a phrase in front are more than the model reads."
-    size, limit, phrases = _window_size(model, window), _reads(model), getattr(augment, 'phrases', None)
-    if not phrases or not augment.share or not size or not limit: return
+    sizes, limit, phrases = search.sizes_for(model), _reads(model), getattr(augment, 'phrases', None)
+    if not phrases or not augment.share or not sizes or not limit: return
     longest = int(token_lengths(phrases, model.tokenizer).max())
-    if size + longest <= limit: return
+    if sizes[0] + longest <= limit: return
     raise EmbedtuneError(
-        f'Fillers: a window of {size} tokens and a phrase of {longest} are more than the {limit} '
-        f'that the model reads; pass window={max(1, limit - longest)} or less, or shorter phrases')
+        f'Fillers: a window of {sizes[0]} tokens and a phrase of {longest} are more than the {limit} '
+        f'that the model reads; pass search=Search(({max(1, limit - longest)},)) or less, or shorter phrases')
 
 # %% ../nbs/4_tuning/36_examples.ipynb #08e95abe
 def _teacher_margins(

@@ -21,7 +21,7 @@ from .evaluation import Evaluation, evaluate
 from .examples import _check_room, _Examples, _teacher_margins
 from .negatives import _fill_negatives, mine_hard_negatives, _near_windows
 from .precision import half_precision, load_model, _plain_attention, _wants_bf16
-from .retrieval import Search, _window_size
+from .retrieval import Search
 from .saving import _checkpoint_folder, _code_name, _save_model, _save_weights, _tidy, _upload
 from .search import choose_weight, load_search
 from .trainer import (
@@ -125,21 +125,20 @@ def _pairs(self: SentenceTransformersFinetuneEngine,
     embedder = CachedEmbedding(half_precision(model, s.bf16))
     if not s.num_hard_negatives:
         margin, by_words = 0 if s.fast else .1, s.positives == 'words'
-        return _near_windows(embedder, self.dataset, s.window, margin=margin, by_words=by_words,
+        return _near_windows(embedder, self.dataset, s.search, margin=margin, by_words=by_words,
                              show_progress=show)
-    mined = mine_hard_negatives(self.dataset, embedder, s.num_hard_negatives, window=s.window,
+    mined = mine_hard_negatives(self.dataset, embedder, s.num_hard_negatives, search=s.search,
                                 show_progress=show)
     return _fill_negatives(mined, s.num_hard_negatives, s.seed), [[pair.positive] for pair in mined]
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #ad913986
 def _search_of(
     model, # a SentenceTransformer
-    settings: FinetuneSettings, # `window`, and whether it is to be `fast`
+    settings: FinetuneSettings, # `search`, and whether it is to be `fast`
 ) -> Search:
-    "How the tuned model will be searched: by the window that it is trained on, and by half of it."
-    size = _window_size(model, settings.window)
-    if size is None: return Search(())
-    return Search((size,) if settings.fast or size < 2 else (size, size//2))
+    "How the tuned model will be searched, in tokens of this model: as asked, or, if `fast`, by one size alone."
+    sizes = settings.search.sizes_for(model)
+    return replace(settings.search, sizes=sizes[:1] if settings.fast else sizes)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #eca99830
 @patch
@@ -281,7 +280,7 @@ def _write(self: SentenceTransformersFinetuneEngine,
 def finetune(self: SentenceTransformersFinetuneEngine):
     "Train, going on after the last whole epoch of an interrupted run, and write the model."
     model = self._learning_model()
-    _check_room(self.augment, self.settings.window, model)
+    _check_room(self.augment, self.settings.search, model)
     manifest = self._manifest_of_run(model)
     checkpoints = _checkpoint_folder(self.model_output_path, manifest, tidy=self.leads)
     self.search = self._choose_search(model)

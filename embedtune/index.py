@@ -112,9 +112,10 @@ def _open_part(
 def open_index(
     path, # folder of an index
     model: EmbeddingModel, # that made its vectors; an adapter or a query tower over it will do
-): # a `DenseRetriever`, or a `_MeanRetriever` of such
+): # a `DenseRetriever`, a `_MeanRetriever` of such, or a `LanceRetriever`
     "The retriever that was saved; `EmbedtuneError` for another model."
     made = _read_stamp(path)
+    if 'trained' in made['parts'][0]: return LanceRetriever(path, model)
     _check_stamp(made, model, path)
     corpus = json.loads((Path(path)/'corpus.json').read_text(encoding='utf-8'))
     parts = [_open_part(model, corpus, Path(path), i, settings) for i, settings in enumerate(made['parts'])]

@@ -18,7 +18,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _check_count, _counted
 from .duplicates import _plain_words, _shingles
 from .embedding import EmbeddingModel, encode
-from .retrieval import BM25Retriever, DenseRetriever
+from .retrieval import BM25Retriever, DenseRetriever, Search
 
 # %% ../nbs/4_tuning/30_negatives.ipynb #baae0adb
 class _TrainingPair(NamedTuple):
@@ -69,7 +69,7 @@ def _near_best(
 def _near_windows(
     model: EmbeddingModel, # not asked if `by_words`
     dataset: EmbeddingQAFinetuneDataset, # whose judgements are wanted
-    window='auto', # window size in tokens, as in `DenseRetriever`
+    search: Search = Search(), # its first size is that of the windows
     margin: float = 0.1, # as a share of the best window's score: so close, a window may be the answer too
     by_words: bool = False, # score windows by words they share with the question (BM25); nothing is embedded
     show_progress=False, # a bar while windows are embedded
@@ -77,7 +77,7 @@ def _near_windows(
     "Every judgement of `dataset` with the best window of its node, and the windows that come close to it."
     judged = {node_id for ids in dataset.relevant_docs.values() for node_id in ids}
     corpus = {node_id: text for node_id, text in dataset.corpus.items() if node_id in judged}
-    retriever = DenseRetriever(model, corpus, window=window, show_progress=show_progress)
+    retriever = search.coarse(model, corpus, show_progress)
     all_scores = _window_scores(retriever, list(dataset.queries.values()), by_words)
     pairs, choices = [], []
     for (query_id, query), scores in zip(dataset.queries.items(), all_scores):
@@ -274,14 +274,14 @@ def mine_hard_negatives(
     range_min: int = 0, # so many of the nearest nodes are skipped
     range_max: int = None, # so many of the nearest are looked at; None: ten and more for each negative
     max_score: float = None, # highest cosine of a negative
-    window='auto', # window size in tokens, as in `DenseRetriever`
+    search: Search = Search(), # its first size is that of the windows
     max_shared: float = 0.1, # share of a window's runs of five words that may stand in a node that answers
     show_progress: bool = False, # bars of embedding, and the miner's
 ) -> list[_MinedPair]: # one for each judgement
     "Every judgement of `dataset` with hard negatives, nearest first; warns where too few are found."
     dataset.validate()
     _check_count(num_negatives, 'num_negatives')
-    retriever = DenseRetriever(model, dataset.corpus, window=window, show_progress=show_progress)
+    retriever = search.coarse(model, dataset.corpus, show_progress)
     settings = dict(num_negatives=num_negatives, relative_margin=relative_margin, max_score=max_score,
                     range_min=range_min, range_max=range_max)
     judged = _judged_pairs(retriever, dataset)

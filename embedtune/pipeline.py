@@ -102,11 +102,11 @@ class _Run:
         self.sides = known.get('sides', {})
     @property
     def settings(self):
-        shown = {name: getattr(self, name) for name in ('questions', 'epochs', 'batch_size', 'seed',
-            'allow_leakage')}
+        shown = {name: getattr(self, name) for name in _SHOWN}
         asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
         return dict(llm=asked, model=str(self.model)) | shown
 
+_SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage') # settings in run.json
 _MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation', 'steps') # of run.json; `steps` in old ones
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dae3546f
@@ -118,7 +118,7 @@ def save(self: _Run,
     _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | more,
         self.out/'run.json')
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #db169ae8
+# %% ../nbs/7_deciding/62_pipeline.ipynb #0de4c334
 @patch
 def recall(self: _Run,
     journal: Path, # where the answers of a side are kept

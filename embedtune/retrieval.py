@@ -7,7 +7,7 @@ __all__ = ['Hits', 'Retriever', 'DenseRetriever', 'BM25Retriever', 'zscores', 'H
 
 # %% ../nbs/2_search/12_retrieval.ipynb #9e588ff0
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -485,6 +485,18 @@ def texts(
 ) -> list[str]:
     "What `dense` has the model embed: the windows of each size."
     return self.dense(model, corpus).texts
+
+# %% ../nbs/2_search/12_retrieval.ipynb #e8b19507
+@patch
+def coarse(
+    self: Search,
+    model: EmbeddingModel, # embeds the corpus and the queries
+    corpus: dict[str, str], # {node id: text}: what is searched
+    show_progress: bool = False, # a bar while the corpus is embedded
+) -> DenseRetriever:
+    "The retriever by the first size of windows alone: the texts that a model is trained on."
+    sizes = self.sizes_for(model)[:1]
+    return replace(self, sizes=sizes).dense(model, corpus, show_progress=show_progress)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #d3568caa
 @patch

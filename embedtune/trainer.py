@@ -18,6 +18,7 @@ import numpy as np
 from .core import EmbedtuneError, _check_number
 from .examples import _Examples
 from .precision import half_precision, _wants_bf16
+from .retrieval import Search
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #7a74025e
 @dataclass
@@ -28,7 +29,7 @@ class FinetuneSettings:
     learning_rate: float = 2e-4 # the peak; it is warmed up to, then falls to 0 in a straight line
     warmup: float = 0.1 # share of the steps
     scale: float = 20. # of the cosines in the loss: 1 / temperature
-    window: int | str | None = 'auto' # size in tokens of the positives, as in `DenseRetriever`
+    search: Search = Search() # how the tuned model will search; its first size is that of the texts it is trained on
     positives: str = 'words' # what chooses the first ones: shared 'words' (BM25), or the base 'model'
     seed: int = 42 # of whatever is drawn: batches, hard negatives, what `augment` draws
     dropout: float = 0. # share of numbers set to 0 in training
