@@ -6,7 +6,7 @@
 __all__ = ['SentenceTransformersFinetuneEngine', 'plot_loss']
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #40e2fcce
-import inspect
+import inspect, warnings
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 
@@ -15,10 +15,11 @@ from fastcore.basics import patch
 
 from .core import EmbedtuneError, _writing
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import DEFAULT_MODEL, CachedEmbedding, fingerprint, _quiet_transformers
+from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint, _quiet_transformers
 from .engine import _FinetuneEngine
 from .evaluation import Evaluation, evaluate
 from .examples import _check_room, _Examples, _teacher_margins
+from .guard import Guarded, _groups_of, _guarded, _set_aside
 from .negatives import _fill_negatives, mine_hard_negatives, _near_windows
 from .precision import half_precision, load_model, _plain_attention, _wants_bf16
 from .retrieval import Search
@@ -58,8 +59,11 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         self.augment = augment
         self.settings = _read_settings(settings | dict(batch_size=batch_size, epochs=epochs))
         self.evaluations = []
+        self.guarded = None
         super().__init__(dataset, model_output_path, val_dataset, device=device, allow_leakage=allow_leakage,
                          show_progress_bar=show_progress_bar)
+        self.learned, self.aside = dataset, None
+        if self.settings.alpha is None: self.learned, self.aside = _set_aside(dataset, seed=self.settings.seed)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #fe06c969
 @patch
@@ -125,9 +129,9 @@ def _pairs(self: SentenceTransformersFinetuneEngine,
     embedder = CachedEmbedding(half_precision(model, s.bf16))
     if not s.num_hard_negatives:
         margin, by_words = 0 if s.fast else .1, s.positives == 'words'
-        return _near_windows(embedder, self.dataset, s.search, margin=margin, by_words=by_words,
+        return _near_windows(embedder, self.learned, s.search, margin=margin, by_words=by_words,
                              show_progress=show)
-    mined = mine_hard_negatives(self.dataset, embedder, s.num_hard_negatives, search=s.search,
+    mined = mine_hard_negatives(self.learned, embedder, s.num_hard_negatives, search=s.search,
                                 show_progress=show)
     return _fill_negatives(mined, s.num_hard_negatives, s.seed), [[pair.positive] for pair in mined]
 
@@ -248,6 +252,23 @@ def _losses(
     names = ('step', 'epoch', 'loss', 'kept_out')
     return [{name: each[name] for name in names if name in each} for each in log if 'loss' in each]
 
+# %% ../nbs/4_tuning/39_finetune.ipynb #fe5e616b
+@patch
+def _choose_alpha(self: SentenceTransformersFinetuneEngine,
+    model, # the SentenceTransformer that has learned
+    checkpoints, # Path
+) -> float:
+    "The share of what was learned that the questions kept aside like best; 0, the base, where there are too few."
+    if self.aside is None:
+        self.guarded = Guarded(0., {}, {}, 0, len(set(_groups_of(self.dataset).values())), self.dataset.whose)
+    else:
+        kept = VectorCache(checkpoints/'aside.sqlite')
+        base, tuned = (half_precision(one, self.settings.bf16) for one in (self._learning_model(), model))
+        self.guarded = _guarded(CachedEmbedding(base), CachedEmbedding(tuned, kept), self.aside, self.search)
+    if self.show_progress_bar: print(self.guarded)
+    if not self.guarded.alpha: warnings.warn(str(self.guarded), stacklevel=2)
+    return self.guarded.alpha
+
 # %% ../nbs/4_tuning/39_finetune.ipynb #19d0cf8c
 @patch
 def _finished_model(self: SentenceTransformersFinetuneEngine,
@@ -259,8 +280,8 @@ def _finished_model(self: SentenceTransformersFinetuneEngine,
     from embedtune.merging import merge
     if (best := checkpoints/'best.safetensors').exists(): model.load_state_dict(load_file(best))
     if self.settings.lora: _fold_lora(model)
-    if self.settings.alpha == 1: return model.eval()
-    return merge(load_model(self.model_id, device=self.device, bare=True), model, self.settings.alpha)
+    alpha = self._choose_alpha(model.eval(), checkpoints) if self.settings.alpha is None else self.settings.alpha
+    return model if alpha == 1 else merge(self._learning_model(), model, alpha)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #839c7512
 @patch
@@ -271,6 +292,9 @@ def _write(self: SentenceTransformersFinetuneEngine,
 ):
     "Write the finished model with its card, its manifest and how to search with it."
     finished = self._finished_model(model, checkpoints)
+    if self.guarded:
+        manifest = manifest | dict(settings=manifest['settings'] | dict(alpha=self.guarded.alpha),
+                                   guard=str(self.guarded))
     if self.leakage: manifest = manifest | dict(leakage=self.leakage.counts())
     card = self._card(manifest, finished, self.search, self.evaluations)
     _save_model(finished, self.model_output_path, manifest | dict(history=self.history), card, self.search)

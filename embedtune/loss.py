@@ -87,6 +87,7 @@ class _KnownAnswers(NamedTuple):
     texts: list[str] # each once
     columns: np.ndarray # int (rows, 1 + hard negatives): the texts of each row by number, its positive first
     answers: object     # scipy sparse bool (rows, texts): the text answers the question of the row
+    question: object = None # int (rows,): rows of one number ask the same; None: each is a question of its own
 
 # %% ../nbs/4_tuning/31_loss.ipynb #0279eb5e
 def _share_kept_out(
@@ -123,7 +124,10 @@ def known_answers(
     part_of = _part_of(cut, text, node)
     stands_in = _stands_in(list(text), [corpus[node_id] for node_id in node], max_shared)
     answers = answered_by @ (part_of + stands_in).T
-    known = _KnownAnswers(list(text), np.array([[text[t] for t in row] for row in rows]), answers.tocsr())
+    number = _numbered(pair.query_id for pair in pairs)
+    question = np.array([number[pair.query_id] for pair in pairs])
+    columns = np.array([[text[t] for t in row] for row in rows])
+    known = _KnownAnswers(list(text), columns, answers.tocsr(), question)
     _warn_if_little_is_left(known)
     return known
 
@@ -173,9 +177,19 @@ def _batch_sizes(
     ends = np.linspace(0, of_process, batches + 1).round().astype(int)
     return (np.diff(ends)*processes).tolist()
 
+# %% ../nbs/4_tuning/31_loss.ipynb #8e7bcceb
+def _rows_of_questions(
+    known: _KnownAnswers, # of a training set
+) -> list: # for each question the numbers of its rows
+    "The rows that ask the same."
+    n = len(known.columns)
+    if known.question is None: return np.arange(n)[:, None].tolist()
+    order = np.argsort(known.question, kind='stable')
+    return np.split(order, np.flatnonzero(np.diff(known.question[order])) + 1)
+
 # %% ../nbs/4_tuning/31_loss.ipynb #387328f0
 class _AnswersApart(DefaultBatchSampler):
-    "Batches in which, as far as can be, no text answers the question of another row; a new order each epoch."
+    "Batches of a row of each question, in which, as far as can be, no text answers another's question; drawn anew each epoch."
     def __init__(self,
         known: _KnownAnswers, # of the training set
         dataset=None, # the rows themselves, as a trainer passes them; not looked at
@@ -184,14 +198,16 @@ class _AnswersApart(DefaultBatchSampler):
         processes: int = 1, # that train together: each batch is given out in so many equal parts
         **more, # what a trainer passes besides
     ):
-        n = len(known.columns)
+        self.rows_of = _rows_of_questions(known)
+        n = len(self.rows_of)
         super().__init__(range(n), batch_size=batch_size, drop_last=False, seed=seed)
         self.processes, self.clash = processes, _clashes(known)
         self.rooms = _batch_sizes(n, batch_size, processes)
         self.batch_size = None # they differ by a row: nobody may count on one size
     def __len__(self): return len(self.rooms)*self.processes
     def __iter__(self):
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.sampler))
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = np.array([rng.choice(self.rows_of[question]) for question in rng.permutation(len(self.sampler))])
         order = np.resize(order, sum(self.rooms))
         for batch in _deal(order.tolist(), self.clash, self.rooms):
             yield from np.reshape(batch, (self.processes, -1)).tolist()

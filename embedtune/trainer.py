@@ -36,7 +36,7 @@ class FinetuneSettings:
     fast: bool = False # upper third of the layers only, first positives kept, search by one size of windows
     frozen_layers: int | None = None # lowest that do not learn; None: a third, if fast two thirds
     hybrid: bool = True # choose a weight for BM25 beside the model, and save it with the model
-    alpha: float = 1. # of the way from the base's weights (0) to the tuned ones (1)
+    alpha: float | None = None # of the way from the base's weights (0) to the tuned ones (1); None: chosen on questions kept aside
     num_hard_negatives: int = 0 # mined for each question with the base model
     dims: tuple | None = None # lengths at which vectors are to be good (Matryoshka): (384, 128, 64)
     lora: int | None = None # rank of a low-rank adapter (peft) that learns in place of the weights
@@ -58,7 +58,8 @@ def _check_numbers(
     for name, least in _WHOLE_OR_NONE.items():
         value = getattr(settings, name)
         if value is not None: _check_number(name, value, least, whole=True)
-    for name in ('warmup', 'dropout', 'alpha'): _check_number(name, getattr(settings, name), 0, 1)
+    for name in ('warmup', 'dropout'): _check_number(name, getattr(settings, name), 0, 1)
+    if settings.alpha is not None: _check_number('alpha', settings.alpha, 0, 1)
     _check_number('scale', settings.scale, 1e-3)
     rate = settings.learning_rate
     if isinstance(rate, float) and 0 < rate < 1: return
@@ -203,7 +204,7 @@ def _note_loss(
 # %% ../nbs/4_tuning/37_trainer.ipynb #89c0211d
 def _warmup_steps(
     settings: FinetuneSettings, # of the run
-    n: int, # rows
+    n: int, # questions
 ) -> int: # steps, of the optimizer
     "How many steps are warmed up in, rounded down: a run of few cannot spare the first, at a rate of 0."
     from embedtune.loss import _batch_sizes
@@ -228,7 +229,7 @@ def _training_arguments(
     return SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints), num_train_epochs=s.epochs, per_device_train_batch_size=s.batch_size,
         gradient_accumulation_steps=s.gradient_accumulation_steps, learning_rate=s.learning_rate,
-        lr_scheduler_type='linear', warmup_steps=_warmup_steps(s, len(examples.questions)), seed=s.seed,
+        lr_scheduler_type='linear', warmup_steps=_warmup_steps(s, len(set(examples.questions))), seed=s.seed,
         optim='adamw_torch_fused', bf16=_wants_bf16(model, s.bf16),
         batch_sampler=partial(_AnswersApart, examples.known, processes=processes),
         prompts={name: prompt_of(name) for name in examples.names},
