@@ -15,13 +15,14 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
     log_dir: Any
     push_to_hub: Any
     augment: Any
+    trust_remote_code: Any
     callbacks: Any
     settings: Any
     evaluations: Any
     history: Any
     search: Any
 
-    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_finetune', batch_size: int=64, val_dataset: EmbeddingQAFinetuneDataset | None=None, loss=None, epochs: int=3, show_progress_bar: bool=True, teacher=None, callbacks=..., log_dir=None, push_to_hub: str | None=None, device=None, allow_leakage: bool=False, augment=None, **settings):
+    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_finetune', batch_size: int=64, val_dataset: EmbeddingQAFinetuneDataset | None=None, loss=None, epochs: int=3, show_progress_bar: bool=True, teacher=None, callbacks=..., log_dir=None, push_to_hub: str | None=None, device=None, allow_leakage: bool=False, augment=None, trust_remote_code: bool=False, **settings):
         ...
 
     def _check_loss(self):
@@ -30,6 +31,10 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
 
     def _check(self):
         """Raise `EmbedtuneError` where datasets, folder, loss and settings cannot work together."""
+        ...
+
+    def _load_from(self, source):
+        """The model of that name, on the engine's device."""
         ...
 
     def _learning_model(self):

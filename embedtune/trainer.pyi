@@ -60,15 +60,15 @@ def _together():
     ...
 
 def _frozen_count(settings: FinetuneSettings, model) -> int:
-    """How many of the lowest layers do not learn."""
+    """How many of the lowest layers do not learn; a warning where `fast` finds none that could be frozen."""
+    ...
+
+def _transformers_of(model) -> list:
+    """The transformers in a model."""
     ...
 
 def _add_lora(model, rank: int):
     """Let a low-rank adapter of every linear layer learn in place of the weights."""
-    ...
-
-def _fold_lora(model):
-    """Add the adapter to the weights and take it out of the model."""
     ...
 
 def _give_back_memory():
