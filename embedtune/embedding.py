@@ -72,8 +72,9 @@ def _warn_of_prompts(
     prompts = getattr(model, 'prompts', None) or {}
     unclear = [name for name, prompt in prompts.items() if prompt]
     if not unclear or any(_prompt_of(model, role) for role in _PROMPTS): return
-    warnings.warn(f'of the prompts of this model ({", ".join(unclear)}) none is called query or document, so texts '
-                  'are embedded without; to use one, rename it in config_sentence_transformers.json', stacklevel=3)
+    warnings.warn(f'of the prompts of this model ({", ".join(unclear)}) none is called query or document, '
+                  'so texts are embedded without; to use one, rename it in config_sentence_transformers.json',
+                  stacklevel=3)
 
 # %% ../nbs/2_search/10_embedding.ipynb #ad921f8d
 def _is_sentence_transformer(
@@ -191,7 +192,7 @@ def _check_kind(
     read = lambda name: _read_model_file(source, name, offline)
     modules = read('modules.json')
     told = [read('config_sentence_transformers.json').get('model_type') or '']
-    told += [module['type'] for module in modules] if modules else read('config.json').get('architectures') or []
+    told += [each.get('type', '') for each in modules] if modules else read('config.json').get('architectures') or []
     for kind, (marks, does) in _OTHER_KINDS.items():
         if re.search(marks, ' '.join(told)):
             raise EmbedtuneError(f'"{source}" {does}: expected a model that gives one dense vector a text; '
@@ -208,7 +209,9 @@ def _fold_lora(
             layer.merge()
             parent, _, child = name.rpartition('.')
             setattr(model.get_submodule(parent), child, layer.get_base_layer())
-    model.transformers_model._hf_peft_config_loaded = False
+    transformer = model.transformers_model
+    transformer._hf_peft_config_loaded = False
+    vars(transformer).pop('_weight_conversions', None) # names that only an adapter's files have
 
 # %% ../nbs/2_search/10_embedding.ipynb #73548e09
 def _made_plain(

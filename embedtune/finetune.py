@@ -14,7 +14,9 @@ from fastcore.basics import patch
 
 from .core import EmbedtuneError, _writing
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import DEFAULT_MODEL, CachedEmbedding, fingerprint, _fold_lora, _named_prompts, _quiet_transformers, _warn_of_prompts
+from embedtune.embedding import (
+    DEFAULT_MODEL, CachedEmbedding, fingerprint, _fold_lora, _named_prompts, _quiet_transformers,
+    _warn_of_prompts)
 from .engine import _FinetuneEngine
 from .evaluation import Evaluation, evaluate
 from .examples import _check_room, _Examples, _teacher_margins

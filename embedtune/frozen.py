@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #ca431310
 from contextlib import nullcontext
+from functools import wraps
 from itertools import takewhile
 
 from fastcore.basics import patch, store_attr
@@ -22,7 +23,8 @@ def _set_dropout(
     import torch
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout): module.p = share
-        if isinstance(getattr(module, 'attention_dropout', None), float): module.attention_dropout = share
+        own = [name for name, value in vars(module).items() if 'dropout' in name and isinstance(value, float)]
+        for name in own: setattr(module, name, share)
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #b922d812
 def _is_routed(
@@ -131,20 +133,21 @@ def __enter__(self: _FrozenLayers):
     for layer in layers: self.stand_in(layer, self.wrapped)
     self.learning = [p for module in self.frozen for p in module.parameters() if p.requires_grad]
     for p in self.learning: p.requires_grad_(False)
-    self.hook = self.transformer.register_forward_pre_hook(self.see_mask, with_kwargs=True)
+    self.transformer.forward = self.with_mask(self.transformer.forward)
     return self
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #fb8f8a02
 @patch
-def see_mask(
+def with_mask(
     self: _FrozenLayers,
-    module, # the transformer
-    args, # what it was called with
-    kwargs, # the same, by name
-):
-    "A hook for torch: note where the batch has text."
-    mask = kwargs.get('attention_mask')
-    if not self.computing: self.mask = None if mask is None else mask.bool().cpu()
+    forward, # the transformer's own
+): # a function in its place
+    "The transformer's work, but that the look-up is told where the batch has text."
+    @wraps(forward)
+    def noting(*args, attention_mask=None, **kwargs):
+        if not self.computing: self.mask = None if attention_mask is None else attention_mask.bool().cpu()
+        return forward(*args, attention_mask=attention_mask, **kwargs)
+    return noting
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #cfadccb2
 @patch
@@ -153,8 +156,7 @@ def __exit__(
     *error, # what broke the block off, as `with` passes it; not looked at
 ):
     "Give the modules their own work back, and their gradients."
-    self.hook.remove()
-    for module in self.frozen: del module.forward # the class's own comes to light again
+    for module in (self.transformer, *self.frozen): del module.forward # the class's own comes to light again
     for p in self.learning: p.requires_grad_(True)
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #7e723e5f

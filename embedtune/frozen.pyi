@@ -56,7 +56,6 @@ class _FrozenLayers:
     block: Any
     bytes: Any
     learning: Any
-    hook: Any
     tuples: Any
 
     def __init__(self, model, n_frozen: int, max_bytes: int=..., max_tokens: int=2048):
@@ -70,8 +69,8 @@ class _FrozenLayers:
         """Let the stand-ins answer; what is frozen takes no gradients."""
         ...
 
-    def see_mask(self, module, args, kwargs):
-        """A hook for torch: note where the batch has text."""
+    def with_mask(self, forward):
+        """The transformer's work, but that the look-up is told where the batch has text."""
         ...
 
     def __exit__(self, *error):

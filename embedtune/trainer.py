@@ -149,8 +149,8 @@ def _add_lora(
     "Let a low-rank adapter of every linear layer learn in place of the weights."
     from peft import LoraConfig
     if model.transformers_model is None or len(_transformers_of(model)) > 1:
-        raise EmbedtuneError(f'lora: {type(model[0]).__name__} has no single transformer for an adapter to learn in; '
-                             'leave lora out, and all of it learns')
+        raise EmbedtuneError(f'lora: {type(model[0]).__name__} has no single transformer for an adapter to '
+                             'learn in; leave lora out, and all of it learns')
     where = dict(target_modules='all-linear', task_type='FEATURE_EXTRACTION')
     config = LoraConfig(r=rank, lora_alpha=2*rank, **where)
     model.add_adapter(config)

@@ -417,8 +417,9 @@ def truth(folder):
     options = dict(device='cpu', trust_remote_code=True)
     model = SentenceTransformer(str(folder), **options).float()
     options = dict(normalize_embeddings=True, batch_size=1)
-    asked = model.encode_query([text for text, _ in QUESTIONS], **options)
-    return np.concatenate([asked, model.encode_document(TEXTS, **options)])
+    asking, telling = prompts_of(model)
+    asked = model.encode_query([text for text, _ in QUESTIONS], prompt=asking, **options)
+    return np.concatenate([asked, model.encode_document(TEXTS, prompt=telling, **options)])
 
 
 def try_evaluate(name, folder, out, bf16):
@@ -462,9 +463,8 @@ def try_finetune(name, folder, out, bf16, **settings):
 
 
 def prompts_of(model):
-    "What sentence-transformers puts in front of questions and of texts."
-    default = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
-    first = lambda *names: next((model.prompts[name] for name in names if name in model.prompts), default) or ''
+    "What the model's author puts in front of questions and of texts; empty prompts are sentence-transformers' filling."
+    first = lambda *names: next((model.prompts[name] for name in names if model.prompts.get(name)), '')
     return first('query'), first('document', 'passage', 'corpus')
 
 
