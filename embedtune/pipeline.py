@@ -99,8 +99,7 @@ class _Run:
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
-        known = _read_json(file, (), _MANIFEST_KEYS) if file.is_file() else {}
-        self.sides = known.get('sides', {})
+        self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
     @property
     def settings(self):
         shown = {name: getattr(self, name) for name in ('questions', 'epochs', 'batch_size', 'seed',
