@@ -15,13 +15,14 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
     log_dir: Any
     push_to_hub: Any
     augment: Any
+    trust_remote_code: Any
     callbacks: Any
     settings: Any
     evaluations: Any
     history: Any
     search: Any
 
-    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_finetune', batch_size: int=64, val_dataset: EmbeddingQAFinetuneDataset | None=None, loss=None, epochs: int=3, show_progress_bar: bool=True, teacher=None, callbacks=..., log_dir=None, push_to_hub: str | None=None, device=None, allow_leakage: bool=False, augment=None, **settings):
+    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_finetune', batch_size: int=64, val_dataset: EmbeddingQAFinetuneDataset | None=None, loss=None, epochs: int=3, show_progress_bar: bool=True, teacher=None, callbacks=..., log_dir=None, push_to_hub: str | None=None, device=None, allow_leakage: bool=False, augment=None, trust_remote_code: bool=False, **settings):
         ...
 
     def _check_loss(self):
@@ -30,6 +31,10 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
 
     def _check(self):
         """Raise `EmbedtuneError` where datasets, folder, loss and settings cannot work together."""
+        ...
+
+    def _load_from(self, source):
+        """The model of that name, on the engine's device."""
         ...
 
     def _learning_model(self):
@@ -107,7 +112,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
 def _search_of(model, settings: FinetuneSettings) -> Search:
-    """How the tuned model will be searched: by the window that it is trained on, and by half of it."""
+    """How the tuned model will be searched, in tokens of this model: as asked, or, if `fast`, by one size alone."""
     ...
 
 def _losses(log: list[dict]) -> list[dict]:

@@ -118,7 +118,11 @@ def _parts_of(lengths, max_tokens: int) -> list[list[int]]:
     ...
 
 def _rows_of(features: dict, rows: list[int]) -> dict:
-    """Some rows of a column, without the padding that none of them needs."""
+    """Some rows of a column, without the padding, left or right, that none of them needs."""
+    ...
+
+def _parts_of_column(features: dict, max_tokens: int) -> list[list[int]]:
+    """The rows of a column in parts."""
     ...
 
 def _gathered(tensor, with_grad: bool=False):

@@ -6,7 +6,7 @@
 __all__ = ['FinetuneSettings']
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #30fdeca0
-import math, os
+import math, os, warnings
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -16,6 +16,7 @@ from importlib import import_module
 import numpy as np
 
 from .core import EmbedtuneError, _check_number
+from .embedding import _prompt_of
 from .examples import _Examples
 from .precision import half_precision, _wants_bf16
 from .retrieval import Search
@@ -119,14 +120,27 @@ def _frozen_count(
     settings: FinetuneSettings, # a run's `frozen_layers` and `fast`
     model, # a SentenceTransformer
 ) -> int: # layers
-    "How many of the lowest layers do not learn."
+    "How many of the lowest layers do not learn; a warning where `fast` finds none that could be frozen."
     from embedtune.frozen import _encoder_layers
     if settings.frozen_layers is not None: return settings.frozen_layers
     config = getattr(model.transformers_model, 'config', None)
     wanted = getattr(config, 'num_hidden_layers', 0)*(2 if settings.fast else 1)//3
     try: _encoder_layers(model, wanted)
-    except EmbedtuneError: return 0 # nothing that could be frozen
+    except EmbedtuneError as error:
+        why = str(error).removeprefix('frozen_layers: ').partition(';')[0]
+        if settings.fast: warnings.warn(f'fast: {why}, so all of it learns', stacklevel=2)
+        return 0
     return wanted
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #c5500f39
+def _transformers_of(
+    model, # a SentenceTransformer
+) -> list: # of its transformers; none of a static model, two of a router
+    "The transformers in a model."
+    from transformers import PreTrainedModel
+    inside = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
+    parts = {id(part) for module in inside for part in module.modules() if part is not module}
+    return [module for module in inside if id(module) not in parts]
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #20adbc57
 def _add_lora(
@@ -135,22 +149,12 @@ def _add_lora(
 ):
     "Let a low-rank adapter of every linear layer learn in place of the weights."
     from peft import LoraConfig
+    if model.transformers_model is None or len(_transformers_of(model)) > 1:
+        raise EmbedtuneError(f'lora: {type(model[0]).__name__} has no single transformer for an adapter to '
+                             'learn in; leave lora out, and all of it learns')
     where = dict(target_modules='all-linear', task_type='FEATURE_EXTRACTION')
     config = LoraConfig(r=rank, lora_alpha=2*rank, **where)
     model.add_adapter(config)
-
-# %% ../nbs/4_tuning/37_trainer.ipynb #57a318c2
-def _fold_lora(
-    model, # a SentenceTransformer with an adapter
-):
-    "Add the adapter to the weights and take it out of the model."
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
-            layer.merge()
-            parent, _, child = name.rpartition('.')
-            setattr(model.get_submodule(parent), child, layer.get_base_layer())
-    model.transformers_model._hf_peft_config_loaded = False
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #2dcb21bf
 def _give_back_memory():
@@ -224,14 +228,14 @@ def _training_arguments(
     from embedtune.loss import _AnswersApart
     s, processes = settings, _processes()
     cpu = cpu or not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    prompt_of = lambda name: model.prompts.get('query' if name == 'anchor' else 'document') or ''
+    role_of = {name: 'query' if name == 'anchor' else 'document' for name in examples.names}
     return SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints), num_train_epochs=s.epochs, per_device_train_batch_size=s.batch_size,
         gradient_accumulation_steps=s.gradient_accumulation_steps, learning_rate=s.learning_rate,
         lr_scheduler_type='linear', warmup_steps=_warmup_steps(s, len(examples.questions)), seed=s.seed,
         optim='adamw_torch_fused', bf16=_wants_bf16(model, s.bf16),
         batch_sampler=partial(_AnswersApart, examples.known, processes=processes),
-        prompts={name: prompt_of(name) for name in examples.names},
+        prompts={name: _prompt_of(model, role) for name, role in role_of.items()}, router_mapping=role_of,
         save_strategy='epoch', save_total_limit=1, logging_steps=1, logging_nan_inf_filter=False,
         report_to='none', disable_tqdm=True, use_cpu=cpu,
         ddp_backend='gloo' if cpu and processes > 1 else None)

@@ -3,6 +3,7 @@
 from typing import Any
 from dataclasses import dataclass
 from .examples import _Examples
+from .retrieval import Search
 
 @dataclass
 class FinetuneSettings:
@@ -12,7 +13,7 @@ class FinetuneSettings:
     learning_rate: float = 0.0002
     warmup: float = 0.1
     scale: float = 20.0
-    window: int | str | None = 'auto'
+    search: Search = ...
     positives: str = 'words'
     seed: int = 42
     dropout: float = 0.0
@@ -60,15 +61,15 @@ def _together():
     ...
 
 def _frozen_count(settings: FinetuneSettings, model) -> int:
-    """How many of the lowest layers do not learn."""
+    """How many of the lowest layers do not learn; a warning where `fast` finds none that could be frozen."""
+    ...
+
+def _transformers_of(model) -> list:
+    """The transformers in a model."""
     ...
 
 def _add_lora(model, rank: int):
     """Let a low-rank adapter of every linear layer learn in place of the weights."""
-    ...
-
-def _fold_lora(model):
-    """Add the adapter to the weights and take it out of the model."""
     ...
 
 def _give_back_memory():
