@@ -183,11 +183,13 @@ def _finetune_command(
     dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
     val_dataset: Path = None, # file of questions to report on after each epoch
     model=_RUN, epochs=_TUNED, batch_size=_TUNED, learning_rate=_TUNED, fast=_TUNED, frozen_layers=_TUNED,
-        lora=_TUNED,
+        lora=_TUNED, max_tokens=_TUNED,
     dims: list[int] = None, # lengths at which the vectors are to be good, such as 384 128 64 (Matryoshka)
     alpha=_TUNED, early_stopping=_TUNED, gradient_accumulation_steps=_TUNED,
     hard_negatives: int = 0, # mined for each question
     bf16=_TUNED,
+    device: str = None, # torch device, such as cpu or cuda; without it, the best there is
+    plan: bool = False, # say how much memory it would take, and train nothing
     log_dir: Path = None, # write the loss there for TensorBoard, which must be installed
     seed=_TUNED,
     allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
@@ -198,12 +200,13 @@ def _finetune_command(
     from embedtune.finetune import SentenceTransformersFinetuneEngine
     settings = dict(learning_rate=learning_rate, seed=seed, fast=fast, frozen_layers=frozen_layers, lora=lora, dims=dims, alpha=alpha,
                     early_stopping=early_stopping, gradient_accumulation_steps=gradient_accumulation_steps,
-        bf16=bf16)
+        bf16=bf16, max_tokens=max_tokens, device=device)
     train = _read('finetune', dataset=dataset)
     val = val_dataset and _read('finetune', val_dataset=val_dataset)
     engine = SentenceTransformersFinetuneEngine(
         train, model, out, batch_size, val, epochs=epochs, num_hard_negatives=hard_negatives, log_dir=log_dir,
         allow_leakage=allow_leakage, trust_remote_code=trust_remote_code, **settings)
+    if plan: return print(engine.plan())
     engine.finetune()
     if not engine.leads: return
     for evaluation in engine.evaluations:

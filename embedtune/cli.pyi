@@ -46,7 +46,7 @@ def _read(command: str, **files):
     ...
 _TUNED: Any
 
-def _finetune_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., epochs=..., batch_size=..., learning_rate=..., fast=..., frozen_layers=..., lora=..., dims: list[int] | None=None, alpha=..., early_stopping=..., gradient_accumulation_steps=..., hard_negatives: int=0, bf16=..., log_dir: Path | None=None, seed=..., allow_leakage: bool=False, trust_remote_code=..., out: Path=...):
+def _finetune_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., epochs=..., batch_size=..., learning_rate=..., fast=..., frozen_layers=..., lora=..., max_tokens=..., dims: list[int] | None=None, alpha=..., early_stopping=..., gradient_accumulation_steps=..., hard_negatives: int=0, bf16=..., device: str | None=None, plan: bool=False, log_dir: Path | None=None, seed=..., allow_leakage: bool=False, trust_remote_code=..., out: Path=...):
     """Tune a model on the questions of a dataset."""
     ...
 

@@ -26,8 +26,8 @@ from .retrieval import Search
 from .saving import _checkpoint_folder, _code_name, _save_model, _save_weights, _tidy, _upload
 from .search import choose_weight, load_search
 from .trainer import (
-    FinetuneSettings, _add_lora, _frozen_count, _leads, _make_trainer, _processes, _read_settings,
-    _require, _tensorboard, _together, _watcher)
+    _add_lora, _check_memory, _free_memory, _frozen_count, _leads, _make_trainer, _Memory, _memory_of,
+    _processes, _read_settings, _release, _require, _tensorboard, _together, _watcher, FinetuneSettings)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #9b7cd391
 class SentenceTransformersFinetuneEngine(_FinetuneEngine):
@@ -179,9 +179,9 @@ def _make_loss(self: SentenceTransformersFinetuneEngine,
     "The user's loss, or ours with what is known of the pairs."
     from embedtune.loss import JudgedRankingLoss
     if self.loss: return self.loss(model, known=examples.known) if self._takes_known() else self.loss(model)
-    s, room = self.settings, 2048 if model.device.type == 'cpu' else 32_768
+    s, tokens = self.settings, _memory_of(model, self.settings).tokens
     margins = _teacher_margins(self.teacher, pairs) if self.teacher else None
-    return JudgedRankingLoss(model, examples.known, s.scale, s.dims, margins, s.max_tokens or room)
+    return JudgedRankingLoss(model, examples.known, s.scale, s.dims, margins, tokens)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #a4c69736
 @patch
@@ -238,7 +238,9 @@ def _tune(self: SentenceTransformersFinetuneEngine,
 ):
     "Tune `model` from the last whole epoch on, and fill `history` and `evaluations`."
     from embedtune.frozen import _freezing, _set_dropout
+    from transformers import set_seed
     s = self.settings
+    set_seed(s.seed) # of the adapter's first weights
     if s.lora: _add_lora(model, s.lora)
     _set_dropout(model, s.dropout)
     freezing = _freezing(model, _frozen_count(s, model))
@@ -249,6 +251,7 @@ def _tune(self: SentenceTransformersFinetuneEngine,
     trainer = self._trainer(model, checkpoints)
     with freezing, _quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
     self.history = _losses(trainer.state.log_history)
+    _release(trainer)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #5c09b6cd
 def _losses(
@@ -285,6 +288,12 @@ def _write(self: SentenceTransformersFinetuneEngine,
     card = self._card(manifest, finished, self.search, self.evaluations)
     _save_model(finished, self.model_output_path, manifest | dict(history=self.history), card, self.search)
 
+# %% ../nbs/4_tuning/39_finetune.ipynb #0e7a35ee
+@patch
+def plan(self: SentenceTransformersFinetuneEngine) -> _Memory:
+    "The memory that `finetune` would take; nothing is trained."
+    return _memory_of(self._learning_model(), self.settings)
+
 # %% ../nbs/4_tuning/39_finetune.ipynb #1ccc7979
 @patch
 def finetune(self: SentenceTransformersFinetuneEngine):
@@ -293,6 +302,7 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     _check_room(self.augment, self.settings.search, model)
     manifest = self._manifest_of_run(model)
     model.float() # steps are too small to count in the 16 bits that some weights are saved in
+    _check_memory(_memory_of(model, self.settings), _free_memory(model.device))
     checkpoints = _checkpoint_folder(self.model_output_path, manifest, tidy=self.leads)
     self.search = self._choose_search(model)
     with _writing(self.model_output_path):

@@ -5,6 +5,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .engine import _FinetuneEngine
 from .examples import _Examples
 from .retrieval import Search
+from .trainer import _Memory
 from .trainer import FinetuneSettings
 
 class SentenceTransformersFinetuneEngine(_FinetuneEngine):
@@ -93,6 +94,10 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
 
     def _write(self, model, checkpoints, manifest: dict):
         """Write the finished model with its card, its manifest and how to search with it."""
+        ...
+
+    def plan(self) -> _Memory:
+        """The memory that `finetune` would take; nothing is trained."""
         ...
 
     def finetune(self):

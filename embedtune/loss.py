@@ -341,6 +341,8 @@ def forward(
     mask = _kept_out(self.known, labels, _gathered(labels), own)
     losses = [_ranking_loss(queries[:, :d], documents[:, :d], mask, own, self.scale) for d in self.dims]
     loss = sum(losses)/len(losses)
-    if self.margins is not None: loss = loss + _margin_loss([queries, *texts], self.margins[labels])
+    if self.margins is not None:
+        margins = self.margins[labels.to(self.margins.device)].to(queries.device)
+        loss = loss + _margin_loss([queries, *texts], margins)
     self.masked.append(mask.sum().item()/len(labels))
     return loss
