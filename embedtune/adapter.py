@@ -16,7 +16,7 @@ from .core import EmbedtuneError
 from .embedding import (
     CachedEmbedding, EmbeddingModel, _EmbeddingPlan, _WrappedEmbedding, encode, fingerprint)
 from .engine import _check_usual, _FinetuneEngine
-from .layers import _ADAPTER, BaseAdapter, LinearLayer, load_adapter, _save_adapter
+from .layers import _ADAPTER, BaseAdapter, LinearLayer, load_adapter, LowRank, _save_adapter, Scale
 from .retrieval import Search, _pool_windows
 from .card import _loaded_from, _save_card
 
