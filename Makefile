@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := passive
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install tutorial test test-slow lab test-lab workshop exercises slides export clean-notebooks readme check docs docs-test build package-test bench lock clean
+.PHONY: help install tutorial test test-slow test-gpu lab test-lab workshop exercises slides export clean-notebooks readme check docs docs-test build package-test bench lock clean
 
 help: ## list every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test: install ## run every notebook as a test, JOBS at a time; last line: N pass
 
 test-slow: install .venv/.slow ## the same with the cells flagged slow, with every extra
 	@$(BIN)/python tools/test_notebooks.py --slow --jobs $(JOBS)
+
+test-gpu: install ## the cells flagged gpu, and training speed with the card's name; needs a GPU
+	@$(BIN)/python tools/test_notebooks.py --gpu
+	@$(BIN)/python bench/gpu.py
 
 # .jupyter/ says no to JupyterLab's question about news. The address that it prints leads to the notebook, too.
 NB ?= nbs/tutorials/10k.ipynb
@@ -89,7 +93,7 @@ package-test: build ## the wheel in an empty environment: does it run?
 	tools/package_smoke.sh $(PYTHON) dist/*.whl
 
 bench: install ## run every benchmark of bench/
-	@for script in $(filter-out bench/harness.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit; done
+	@for script in $(filter-out bench/harness.py bench/gpu.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit; done
 
 lock: ## write constraints.txt anew, from an empty environment (TORCH=... to move to another torch)
 	$(PYTHON) -m venv --clear .lock

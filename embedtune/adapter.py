@@ -16,7 +16,7 @@ from .core import EmbedtuneError
 from .embedding import (
     CachedEmbedding, EmbeddingModel, _EmbeddingPlan, _WrappedEmbedding, encode, fingerprint)
 from .engine import _check_usual, _FinetuneEngine
-from .layers import _ADAPTER, BaseAdapter, LinearLayer, load_adapter, _save_adapter
+from .layers import _ADAPTER, BaseAdapter, LinearLayer, load_adapter, LowRank, _save_adapter, Scale
 from .retrieval import Search, _pool_windows
 from .card import _loaded_from, _save_card
 
@@ -396,6 +396,17 @@ class EmbeddingAdapterFinetuneEngine(_FinetuneEngine):
         super().__init__(dataset, model_output_path, search=search or Search(), cache=cache,
                          show_progress_bar=show_progress_bar)
 
+# %% ../nbs/5_black_box/41_adapter.ipynb #1abb4fe7
+def _check_adapter_size(
+    adapter: BaseAdapter, # to be trained
+    most: int = 10**8, # numbers that it may have
+):
+    "Raise `EmbedtuneError` where an adapter has more numbers than can be learned."
+    n, kind = adapter.in_features*adapter.out_features, type(adapter).__name__
+    if isinstance(adapter, (LowRank, Scale)) or n <= most: return
+    raise EmbedtuneError(f'adapter_model: a {kind} over vectors of {adapter.in_features:,} numbers learns '
+                         f'{n:,} weights; pass adapter_model=LowRank or Scale')
+
 # %% ../nbs/5_black_box/41_adapter.ipynb #84bed839
 @patch
 def make_adapter(self: EmbeddingAdapterFinetuneEngine,
@@ -407,6 +418,7 @@ def make_adapter(self: EmbeddingAdapterFinetuneEngine,
         raise EmbedtuneError(f'dim: the vectors of {model} have {dim} numbers, got dim={self.dim}')
     adapter = self.adapter_model or LinearLayer(dim, dim, bias=self.bias)
     if isinstance(adapter, type): adapter = adapter.square(dim)
+    _check_adapter_size(adapter)
     kind = type(adapter).__name__
     if self.settings['start'] != 'identity' and not isinstance(adapter, LinearLayer):
         raise EmbedtuneError(f"start={self.settings['start']!r} is for a LinearLayer, got a {kind}")

@@ -184,3 +184,7 @@ class EmbeddingAdapterFinetuneEngine(_FinetuneEngine):
     def _load(self) -> AdapterEmbeddingModel:
         """The base model with the adapter of `model_output_path`."""
         ...
+
+def _check_adapter_size(adapter: BaseAdapter, most: int=...):
+    """Raise `EmbedtuneError` where an adapter has more numbers than can be learned."""
+    ...

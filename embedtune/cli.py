@@ -7,6 +7,7 @@ __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
 import argparse, json, os, sys, warnings
+from functools import partial
 from importlib import import_module
 from inspect import Parameter
 from pathlib import Path
@@ -73,13 +74,14 @@ def _run_command(
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     questions=_RUN, epochs=_RUN, batch_size=_RUN, seed=_RUN, allow_leakage=_RUN, ask_anew=_RUN,
+    trust_remote_code=_RUN,
     out: Path = Path('runs/tutorial'), # folder for everything that comes out
 ):
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run
     settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
-        seed=seed, allow_leakage=allow_leakage, ask_anew=ask_anew)
+        seed=seed, allow_leakage=allow_leakage, ask_anew=ask_anew, trust_remote_code=trust_remote_code)
     evaluations = run(train, val, out, openai_embeddings, **settings)
     table = compare(evaluations).drop(columns='seconds') # most of it a cache spared, or did not
     print(f'\n{to_markdown(table)}\n')
@@ -102,12 +104,13 @@ def _nodes_of(
     model: str, # whose tokenizer counts
     chunk_size: int, # tokens of a node
     chunk_overlap: int = 0, # tokens that neighbors share
+    trust_remote_code: bool = False, # run code that the model brings
 ): # list of `Node`
     "The nodes of documents."
     from embedtune.documents import load_documents
     from embedtune.precision import load_model
     from embedtune.nodes import split_nodes
-    tokenizer = load_model(model, bare=True).tokenizer
+    tokenizer = load_model(model, bare=True, trust_remote_code=trust_remote_code).tokenizer
     return split_nodes(load_documents(documents), tokenizer, chunk_size=chunk_size,
         chunk_overlap=chunk_overlap)
 
@@ -116,13 +119,13 @@ _SPLIT = _As('embedtune.nodes:split_nodes')
 
 def _nodes_command(
     documents: list[str], # PDF, text or Markdown files, or folders of them
-    model=_RUN, chunk_size=_SPLIT, chunk_overlap=_SPLIT,
+    model=_RUN, chunk_size=_SPLIT, chunk_overlap=_SPLIT, trust_remote_code=_RUN,
     out: Path = Path('nodes.json'), # where the nodes go
 ):
     "Split documents into nodes."
     from dataclasses import asdict
     from embedtune.core import _write_json
-    nodes = _nodes_of(documents, model, chunk_size, chunk_overlap)
+    nodes = _nodes_of(documents, model, chunk_size, chunk_overlap, trust_remote_code)
     _write_json([asdict(node) for node in nodes], out)
     print(f'{len(nodes)} nodes of {chunk_size} tokens at most: {out}')
 
@@ -139,7 +142,7 @@ def _pairs_command(
     max_requests: int = None, # stop before more than this is sent
     batch: bool = False, # OpenAI's Batch API: half the price, within a day
     plan: bool = False, # say what it would take, and send nothing
-    chunk_size=_ASKED, seed=_ASKED,
+    chunk_size=_ASKED, seed=_ASKED, trust_remote_code=_RUN,
     out: Path = Path('dataset.json'), # where the questions go
 ):
     "Let a language model ask questions about documents."
@@ -151,11 +154,11 @@ def _pairs_command(
         else 'live')
     with llm_from_spec(llm, max_usd=max_usd, max_requests=max_requests) as client:
         if plan:
-            nodes = _nodes_of(documents, model, chunk_size)
+            nodes = _nodes_of(documents, model, chunk_size, trust_remote_code=trust_remote_code)
             return print(plan_pairs(nodes, client, None, questions_per_node, out, questions, seed=seed,
                 **settings))
         dataset = _prepare(documents, out, client, model, questions, questions_per_node, chunk_size, seed,
-            **settings)
+            trust_remote_code=trust_remote_code, **settings)
     print(f'{len(dataset.queries)} questions on {len(dataset.corpus)} nodes: {out}')
     if not dataset.report: return
     dropped = ', '.join(f'{name} {n}' for name, n in dataset.report.counts.items() if n)
@@ -180,26 +183,30 @@ def _finetune_command(
     dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
     val_dataset: Path = None, # file of questions to report on after each epoch
     model=_RUN, epochs=_TUNED, batch_size=_TUNED, learning_rate=_TUNED, fast=_TUNED, frozen_layers=_TUNED,
-        lora=_TUNED,
+        lora=_TUNED, max_tokens=_TUNED,
     dims: list[int] = None, # lengths at which the vectors are to be good, such as 384 128 64 (Matryoshka)
     alpha=_TUNED, early_stopping=_TUNED, gradient_accumulation_steps=_TUNED,
     hard_negatives: int = 0, # mined for each question
     bf16=_TUNED,
+    device: str = None, # torch device, such as cpu or cuda; without it, the best there is
+    plan: bool = False, # say how much memory it would take, and train nothing
     log_dir: Path = None, # write the loss there for TensorBoard, which must be installed
     seed=_TUNED,
     allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
+    trust_remote_code=_RUN,
     out: Path = Path('model'), # folder of the tuned model
 ):
     "Tune a model on the questions of a dataset."
     from embedtune.finetune import SentenceTransformersFinetuneEngine
     settings = dict(learning_rate=learning_rate, seed=seed, fast=fast, frozen_layers=frozen_layers, lora=lora, dims=dims, alpha=alpha,
                     early_stopping=early_stopping, gradient_accumulation_steps=gradient_accumulation_steps,
-        bf16=bf16)
+        bf16=bf16, max_tokens=max_tokens, device=device)
     train = _read('finetune', dataset=dataset)
     val = val_dataset and _read('finetune', val_dataset=val_dataset)
     engine = SentenceTransformersFinetuneEngine(
         train, model, out, batch_size, val, epochs=epochs, num_hard_negatives=hard_negatives, log_dir=log_dir,
-        allow_leakage=allow_leakage, **settings)
+        allow_leakage=allow_leakage, trust_remote_code=trust_remote_code, **settings)
+    if plan: return print(engine.plan())
     engine.finetune()
     if not engine.leads: return
     for evaluation in engine.evaluations:
@@ -215,7 +222,7 @@ def _adapter_command(
     max_requests: int = None, # stop before more than this is sent
     plan: bool = False, # say what would be embedded, and send nothing
     kind: Literal['linear', 'low-rank', 'scale', 'two-layer'] = 'low-rank', # of the adapter
-    seed=_As('embedtune.pipeline:_Run'),
+    seed=_RUN, trust_remote_code=_RUN,
     out: Path = Path('adapter'), # folder of the adapter
 ):
     "Tune an adapter over a model, also one behind an API; stored vectors stay as they are."
@@ -226,7 +233,8 @@ def _adapter_command(
     kinds = {'linear': LinearLayer, 'low-rank': LowRank, 'scale': Scale, 'two-layer': TwoLayerNN}
     limits = dict(max_usd=max_usd, max_requests=max_requests)
     train = _read('adapter', dataset=dataset)
-    base = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else load_model(model)
+    if openai_embeddings: base = OpenAIEmbedding(openai_embeddings, **limits)
+    else: base = load_model(model, trust_remote_code=trust_remote_code)
     engine = EmbeddingAdapterFinetuneEngine(train, base, adapter_model=kinds[kind], model_output_path=out,
         seed=seed)
     if plan: return print(engine.plan())
@@ -240,6 +248,7 @@ def _candidates(
     models: list[str], # ids or folders
     corpus: dict[str, str], # {node id: text}
     openai_embeddings: str | None, # an OpenAI embedding model
+    trust: bool = False, # run code that models bring
 ) -> dict: # name -> function that makes a retriever or a model
     "What is compared: BM25, each model, and a tuned one also as it is shipped."
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding
@@ -247,9 +256,11 @@ def _candidates(
     from embedtune.retrieval import BM25Retriever
     from embedtune.search import _RETRIEVER, load_retriever
     found = {'BM25': lambda: BM25Retriever(corpus)}
-    for model in models: found[model] = lambda model=model: load_model(model)
+    load = lambda model: load_model(model, trust_remote_code=trust)
+    ship = lambda model: load_retriever(model, corpus, trust_remote_code=trust)
+    for model in models: found[model] = partial(load, model)
     shipped = [model for model in models if (Path(model)/_RETRIEVER).is_file()]
-    for model in shipped: found[f'{model} as shipped'] = lambda model=model: load_retriever(model, corpus)
+    for model in shipped: found[f'{model} as shipped'] = partial(ship, model)
     if openai_embeddings:
         found[openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(openai_embeddings))
     return found
@@ -262,6 +273,7 @@ def _evaluate_command(
     openai_embeddings: str = None, # an OpenAI embedding model; needs OPENAI_API_KEY
     save: Path = None, # folder to keep the rank of every answer in, for `embedtune compare`
     allow_leakage: bool = False, # go on even if the questions or answers are trained on
+    trust_remote_code=_RUN,
 ):
     "Compare BM25 and models on the questions of a dataset."
     from embedtune.embedding import DEFAULT_MODEL
@@ -270,7 +282,7 @@ def _evaluate_command(
     from embedtune.leakage import require_no_leakage
     asked = _read('evaluate', dataset=dataset)
     if train_dataset: require_no_leakage(_read('evaluate', train_dataset=train_dataset), asked, allow_leakage)
-    found = _candidates(models or [DEFAULT_MODEL], asked.corpus, openai_embeddings)
+    found = _candidates(models or [DEFAULT_MODEL], asked.corpus, openai_embeddings, trust_remote_code)
     evaluations = [evaluate(make(), asked, name=name, show_progress=True) for name, make in found.items()]
     print(to_markdown(compare(evaluations).drop(columns='seconds')))
     if not save: return
@@ -315,6 +327,7 @@ def _ladder_command(
     json: Path = None, # write the result as JSON as well
     seed=_RUN,
     allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
+    trust_remote_code=_RUN,
     out: Path = Path('runs/ladder'), # folder for models, figures and the page
 ):
     "Run every method on the same questions, and recommend the cheapest within noise of the best."
@@ -325,7 +338,8 @@ def _ladder_command(
     train = _read('ladder', dataset=dataset)
     limits = dict(max_usd=max_usd, max_requests=max_requests)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
-    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, seed=seed)
+    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, seed=seed,
+        trust_remote_code=trust_remote_code)
     _tell_ladder(found, saturation, json)
     print(f'report: {write_ladder_report(found)}')
 
@@ -416,7 +430,10 @@ def main(
             warnings.showwarning = _warn_in_a_line
             return function(**args) or 0
     except (EmbedtuneError, OSError) as error:
-        print(f'embedtune: error: {error}'.replace('allow_leakage=True', '--allow-leakage'), file=sys.stderr)
+        said = f'embedtune: error: {error}'
+        for name in ('allow_leakage', 'trust_remote_code'):
+            said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
+        print(said, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nembedtune: interrupted; the same command goes on where it was', file=sys.stderr)

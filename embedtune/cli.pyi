@@ -22,22 +22,22 @@ def _add_parameter(parser, name: str, given):
     ...
 _RUN: Any
 
-def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., ask_anew=..., out: Path=...):
+def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., ask_anew=..., trust_remote_code=..., out: Path=...):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 _LEFT: dict
 
-def _nodes_of(documents: list[str], model: str, chunk_size: int, chunk_overlap: int=0):
+def _nodes_of(documents: list[str], model: str, chunk_size: int, chunk_overlap: int=0, trust_remote_code: bool=False):
     """The nodes of documents."""
     ...
 _SPLIT: Any
 
-def _nodes_command(documents: list[str], model=..., chunk_size=..., chunk_overlap=..., out: Path=...):
+def _nodes_command(documents: list[str], model=..., chunk_size=..., chunk_overlap=..., trust_remote_code=..., out: Path=...):
     """Split documents into nodes."""
     ...
 _ASKED: Any
 
-def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str]=..., examples: Path | None=None, max_usd: float | None=None, max_requests: int | None=None, batch: bool=False, plan: bool=False, chunk_size=..., seed=..., out: Path=...):
+def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str]=..., examples: Path | None=None, max_usd: float | None=None, max_requests: int | None=None, batch: bool=False, plan: bool=False, chunk_size=..., seed=..., trust_remote_code=..., out: Path=...):
     """Let a language model ask questions about documents."""
     ...
 
@@ -46,19 +46,19 @@ def _read(command: str, **files):
     ...
 _TUNED: Any
 
-def _finetune_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., epochs=..., batch_size=..., learning_rate=..., fast=..., frozen_layers=..., lora=..., dims: list[int] | None=None, alpha=..., early_stopping=..., gradient_accumulation_steps=..., hard_negatives: int=0, bf16=..., log_dir: Path | None=None, seed=..., allow_leakage: bool=False, out: Path=...):
+def _finetune_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., epochs=..., batch_size=..., learning_rate=..., fast=..., frozen_layers=..., lora=..., max_tokens=..., dims: list[int] | None=None, alpha=..., early_stopping=..., gradient_accumulation_steps=..., hard_negatives: int=0, bf16=..., device: str | None=None, plan: bool=False, log_dir: Path | None=None, seed=..., allow_leakage: bool=False, trust_remote_code=..., out: Path=...):
     """Tune a model on the questions of a dataset."""
     ...
 
-def _adapter_command(dataset: Path | None=None, model=..., openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, plan: bool=False, kind: Literal['linear', 'low-rank', 'scale', 'two-layer']='low-rank', seed=..., out: Path=...):
+def _adapter_command(dataset: Path | None=None, model=..., openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, plan: bool=False, kind: Literal['linear', 'low-rank', 'scale', 'two-layer']='low-rank', seed=..., trust_remote_code=..., out: Path=...):
     """Tune an adapter over a model, also one behind an API; stored vectors stay as they are."""
     ...
 
-def _candidates(models: list[str], corpus: dict[str, str], openai_embeddings: str | None) -> dict:
+def _candidates(models: list[str], corpus: dict[str, str], openai_embeddings: str | None, trust: bool=False) -> dict:
     """What is compared: BM25, each model, and a tuned one also as it is shipped."""
     ...
 
-def _evaluate_command(dataset: Path | None=None, train_dataset: Path | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, save: Path | None=None, allow_leakage: bool=False):
+def _evaluate_command(dataset: Path | None=None, train_dataset: Path | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, save: Path | None=None, allow_leakage: bool=False, trust_remote_code=...):
     """Compare BM25 and models on the questions of a dataset."""
     ...
 
@@ -66,7 +66,7 @@ def _compare_command(before: Path, after: Path, judged: Path | None=None, worthw
     """Say whether one evaluation is better than another, and whether that is luck."""
     ...
 
-def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, saturation: bool=False, json: Path | None=None, seed=..., allow_leakage: bool=False, out: Path=...):
+def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, saturation: bool=False, json: Path | None=None, seed=..., allow_leakage: bool=False, trust_remote_code=..., out: Path=...):
     """Run every method on the same questions, and recommend the cheapest within noise of the best."""
     ...
 

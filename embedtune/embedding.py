@@ -6,7 +6,7 @@
 __all__ = ['DEFAULT_MODEL', 'EmbeddingModel', 'encode', 'fingerprint', 'OpenAIEmbedding', 'VectorCache', 'CachedEmbedding']
 
 # %% ../nbs/2_search/10_embedding.ipynb #c02ebed2
-import hashlib, json, os, sqlite3, sys
+import hashlib, json, os, re, sqlite3, sys, warnings
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,41 @@ class EmbeddingModel(Protocol):
         self,
         texts: list[str], # n passages
     ) -> np.ndarray: ... # float32 (n, d)
+
+# %% ../nbs/2_search/10_embedding.ipynb #c29daeee
+_PROMPTS = dict( # role -> what models call its prompt
+    query=('query', 'search_query', 'question', 'retrieval.query'),
+    document=('document', 'passage', 'corpus', 'search_document', 'retrieval.passage'))
+
+def _prompt_of(
+    model, # any model; of a SentenceTransformer its `prompts` are looked at
+    role: str, # 'query' or 'document'
+) -> str: # '' if it has none
+    "What the model wants in front of a text of this role."
+    prompts = getattr(model, 'prompts', None) or {}
+    return next((prompts[name] for name in _PROMPTS[role] if prompts.get(name)), '')
+
+# %% ../nbs/2_search/10_embedding.ipynb #6489b6bb
+def _named_prompts(
+    model, # a SentenceTransformer
+    own: dict = None, # role -> prompt, in place of the model's
+) -> dict: # name -> prompt
+    "The model's prompts, those of the two roles under the names that every library reads: query and document."
+    known = {name for names in _PROMPTS.values() for name in names}
+    others = {name: prompt for name, prompt in model.prompts.items() if name not in known}
+    return {role: _prompt_of(model, role) for role in _PROMPTS} | (own or {}) | others
+
+# %% ../nbs/2_search/10_embedding.ipynb #3eca2b8b
+def _warn_of_prompts(
+    model, # any model
+):
+    "Say so where a model has prompts, but none whose name tells what it is for."
+    prompts = getattr(model, 'prompts', None) or {}
+    unclear = [name for name, prompt in prompts.items() if prompt]
+    if not unclear or any(_prompt_of(model, role) for role in _PROMPTS): return
+    warnings.warn(f'of the prompts of this model ({", ".join(unclear)}) none is called query or document, '
+                  'so texts are embedded without; to use one, rename it in config_sentence_transformers.json',
+                  stacklevel=3)
 
 # %% ../nbs/2_search/10_embedding.ipynb #ad921f8d
 def _is_sentence_transformer(
@@ -82,8 +117,8 @@ def encode(
     if hasattr(model, 'embed'):
         vectors = model.embed(texts, role, batch_size=batch_size, show_progress=show_progress)
     elif _is_sentence_transformer(model):
-        vectors = method(texts, batch_size=batch_size or 32, show_progress_bar=show_progress,
-            convert_to_numpy=True, normalize_embeddings=True)
+        vectors = method(texts, prompt=_prompt_of(model, role), batch_size=batch_size or 32,
+                         show_progress_bar=show_progress, convert_to_numpy=True, normalize_embeddings=True)
     else: vectors = method(texts)
     return _unit(_check_vectors(vectors, len(texts), f'{type(model).__name__}.encode_{role}'))
 
@@ -129,13 +164,72 @@ def _check_model_folder(
                                  'model.safetensors; save the model again with a current '
                                  'sentence-transformers')
 
+# %% ../nbs/2_search/10_embedding.ipynb #6e41e06b
+_OTHER_KINDS = { # class of sentence-transformers -> how its files tell, what it does
+    'SparseEncoder': ('SparseEncoder|sparse_encoder|Splade', 'gives sparse vectors'),
+    'MultiVectorEncoder': ('MultiVector|multi_vector|pylate|ColBERT', 'gives a vector for each token'),
+    'CrossEncoder': ('CrossEncoder|cross_encoder|ForSequenceClassification', 'scores pairs of texts')}
+
+def _read_model_file(
+    source: str, # a folder, or an id of the hub
+    name: str, # of a JSON file in it
+    offline: bool = True, # look at what is on this machine only
+): # what it holds; {} if it is not there
+    "A small file that says what a model is."
+    from huggingface_hub import hf_hub_download
+    here = Path(source)/name
+    try:
+        if not Path(source).is_dir(): here = Path(hf_hub_download(source, name, local_files_only=offline))
+        return json.loads(here.read_text(encoding='utf-8'))
+    except Exception: return {} # whatever is wrong with it is told where the model is loaded
+
+# %% ../nbs/2_search/10_embedding.ipynb #37dc9a15
+def _check_kind(
+    source: str, # a folder, or an id of the hub
+    offline: bool = True, # look at what is on this machine only
+):
+    "Raise `EmbedtuneError` where a model is none of dense vectors, one a text."
+    read = lambda name: _read_model_file(source, name, offline)
+    modules = read('modules.json')
+    told = [read('config_sentence_transformers.json').get('model_type') or '']
+    told += [each.get('type', '') for each in modules] if modules else read('config.json').get('architectures') or []
+    for kind, (marks, does) in _OTHER_KINDS.items():
+        if re.search(marks, ' '.join(told)):
+            raise EmbedtuneError(f'"{source}" {does}: expected a model that gives one dense vector a text; '
+                                 f'use it with sentence_transformers.{kind}')
+
+# %% ../nbs/2_search/10_embedding.ipynb #9dffc635
+def _fold_lora(
+    model, # a SentenceTransformer with an adapter
+):
+    "Add the adapter to the weights and take it out of the model."
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, BaseTunerLayer):
+            layer.merge()
+            parent, _, child = name.rpartition('.')
+            setattr(model.get_submodule(parent), child, layer.get_base_layer())
+    transformer = model.transformers_model
+    transformer._hf_peft_config_loaded = False
+    vars(transformer).pop('_weight_conversions', None) # names that only an adapter's files have
+
+# %% ../nbs/2_search/10_embedding.ipynb #73548e09
+def _made_plain(
+    model, # a SentenceTransformer, as it was loaded
+): # the same
+    "The model without an adapter, with weights that all learn, of a number type that its device computes in."
+    import torch
+    if getattr(model.transformers_model, '_hf_peft_config_loaded', False):
+        _fold_lora(model)
+        model.requires_grad_(True)
+    halves = any(weight.dtype == torch.float16 for weight in model.parameters())
+    return model.float() if halves and model.device.type == 'cpu' else model
+
 # %% ../nbs/2_search/10_embedding.ipynb #fced03e4
-def _load_transformer(
-    model=DEFAULT_MODEL, # a folder, an id of the hub, or the default, whose weights the extra `local` brings
-    device: str = None, # 'cpu', 'cuda', …; None: the best there is
-): # a SentenceTransformer
-    "The embedding model of that name, from safetensors only; `EmbedtuneError` if there is none."
-    from sentence_transformers import SentenceTransformer
+def _model_source(
+    model=DEFAULT_MODEL, # a folder, an id of the hub, or the default
+) -> tuple[str, bool]: # a folder or an id; whether it is a folder
+    "Where the weights of that name lie; `EmbedtuneError` if there can be none."
     name, folder = str(model), Path(model).expanduser()
     if folder.is_dir(): _check_model_folder(folder)
     elif name in (DEFAULT_MODEL, DEFAULT_MODEL.split('/')[1]): folder = _bundled_model('embedding')
@@ -143,20 +237,43 @@ def _load_transformer(
         got = 'a file' if folder.exists() else 'no such folder'
         raise EmbedtuneError(f'cannot load the embedding model "{name}": expected a folder with a model, got '
                              f'{got}')
-    local = folder.is_dir()
-    offline = local or not _hub_answers(name)
-    options = dict(device=device, local_files_only=offline, model_kwargs={'use_safetensors': True})
+    return (str(folder), True) if folder.is_dir() else (name, False)
+
+# %% ../nbs/2_search/10_embedding.ipynb #df1025f2
+def _why_not(
+    name: str, # of a model
+    local: bool, # whether it is a folder
+    error: Exception, # what its library raised
+) -> EmbedtuneError:
+    "In one line, why a model could not be loaded."
+    said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    expected = 'readable safetensors and their configuration'
+    if not local:
+        expected = (
+            'a folder with a model, or an id that the hub (if it can be reached) or its cache on this '
+            'machine knows')
+    if 'trust_remote_code' in str(error):
+        expected, said = 'leave to run the code that it brings', 'pass trust_remote_code=True if you trust its authors'
+    return EmbedtuneError(f'cannot load the embedding model "{name}": expected {expected}; {said}')
+
+# %% ../nbs/2_search/10_embedding.ipynb #13a2f675
+def _load_transformer(
+    model=DEFAULT_MODEL, # a folder, an id of the hub, or the default, whose weights the extra `local` brings
+    device: str = None, # 'cpu', 'cuda', …; None: the best there is
+    trust_remote_code: bool = False, # run code that a model brings, which can do anything
+): # a SentenceTransformer
+    "The embedding model of that name, from safetensors only; `EmbedtuneError` if there is none."
+    import torch
+    from sentence_transformers import SentenceTransformer
+    source, local = _model_source(model)
+    offline = local or not _hub_answers(source)
+    _check_kind(source, offline)
+    options = dict(device=device, local_files_only=offline, trust_remote_code=trust_remote_code)
     try:
-        with _quiet_transformers(): return SentenceTransformer(str(folder) if local else name, **options)
-    except Exception as error:
-        expected = 'readable safetensors and their configuration'
-        if not local:
-            expected = (
-                'a folder with a model, or an id that the hub (if it can be reached) or its cache on this '
-                'machine knows')
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise EmbedtuneError(f'cannot load the embedding model "{name}": expected {expected}; '
-                             f'{said}') from None
+        with _quiet_transformers(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0) # weights that no file holds, as of an unused pooler, are the same each time
+            return _made_plain(SentenceTransformer(source, model_kwargs={'use_safetensors': True}, **options))
+    except Exception as error: raise _why_not(str(model), local, error) from None
 
 # %% ../nbs/2_search/10_embedding.ipynb #e1cfd93a
 def _tokenizer_settings(
@@ -490,8 +607,7 @@ def _content_keys(
     role: str = 'document', # 'query' or 'document'
 ) -> list[str]: # n keys of 64 hexadecimal digits
     "The address of each text's vector: sha256 of the model's fingerprint, the role with its prompt, and the text."
-    prompt = (getattr(model, 'prompts', None) or {}).get(role) or ''
-    start = hashlib.sha256(json.dumps([_known_fingerprint(model), role, prompt,
+    start = hashlib.sha256(json.dumps([_known_fingerprint(model), role, _prompt_of(model, role),
         *filter(None, [getattr(model, 'precision', None)])]).encode())
     def key(text):
         digest = start.copy()

@@ -20,6 +20,19 @@ class EmbeddingModel(Protocol):
 
     def encode_document(self, texts: list[str]) -> np.ndarray:
         ...
+_PROMPTS: Any
+
+def _prompt_of(model, role: str) -> str:
+    """What the model wants in front of a text of this role."""
+    ...
+
+def _named_prompts(model, own: dict | None=None) -> dict:
+    """The model's prompts, those of the two roles under the names that every library reads: query and document."""
+    ...
+
+def _warn_of_prompts(model):
+    """Say so where a model has prompts, but none whose name tells what it is for."""
+    ...
 
 def _is_sentence_transformer(model) -> bool:
     """Whether `model` is a SentenceTransformer, found out without importing that library."""
@@ -46,8 +59,33 @@ def _hub_answers(name: str) -> bool:
 def _check_model_folder(folder: Path) -> None:
     """Raises `EmbedtuneError` unless `folder` looks like a model with its weights as safetensors."""
     ...
+_OTHER_KINDS: dict
 
-def _load_transformer(model=..., device: str | None=None):
+def _read_model_file(source: str, name: str, offline: bool=True):
+    """A small file that says what a model is."""
+    ...
+
+def _check_kind(source: str, offline: bool=True):
+    """Raise `EmbedtuneError` where a model is none of dense vectors, one a text."""
+    ...
+
+def _fold_lora(model):
+    """Add the adapter to the weights and take it out of the model."""
+    ...
+
+def _made_plain(model):
+    """The model without an adapter, with weights that all learn, of a number type that its device computes in."""
+    ...
+
+def _model_source(model=...) -> tuple[str, bool]:
+    """Where the weights of that name lie; `EmbedtuneError` if there can be none."""
+    ...
+
+def _why_not(name: str, local: bool, error: Exception) -> EmbedtuneError:
+    """In one line, why a model could not be loaded."""
+    ...
+
+def _load_transformer(model=..., device: str | None=None, trust_remote_code: bool=False):
     """The embedding model of that name, from safetensors only; `EmbedtuneError` if there is none."""
     ...
 

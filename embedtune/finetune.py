@@ -7,7 +7,6 @@ __all__ = ['SentenceTransformersFinetuneEngine', 'plot_loss']
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #40e2fcce
 import inspect, warnings
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -15,19 +14,21 @@ from fastcore.basics import patch
 
 from .core import EmbedtuneError, _writing
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint, _quiet_transformers
+from embedtune.embedding import (
+    DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint, _fold_lora, _named_prompts, _quiet_transformers,
+    _warn_of_prompts)
 from .engine import _FinetuneEngine
 from .evaluation import Evaluation, evaluate
 from .examples import _check_room, _Examples, _teacher_margins
 from .guard import Guarded, _groups_of, _guarded, _set_aside
 from .negatives import _fill_negatives, mine_hard_negatives, _near_windows
-from .precision import half_precision, load_model, _plain_attention, _wants_bf16
+from .precision import half_precision, load_model
 from .retrieval import Search
 from .saving import _checkpoint_folder, _code_name, _save_model, _save_weights, _tidy, _upload
 from .search import choose_weight, load_search
 from .trainer import (
-    FinetuneSettings, _add_lora, _fold_lora, _frozen_count, _leads, _make_trainer, _processes, _read_settings,
-    _require, _tensorboard, _together, _watcher)
+    FinetuneSettings, _add_lora, _check_memory, _free_memory, _frozen_count, _leads, _make_trainer, _Memory,
+    _memory_of, _processes, _read_settings, _release, _require, _tensorboard, _together, _watcher)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #9b7cd391
 class SentenceTransformersFinetuneEngine(_FinetuneEngine):
@@ -48,6 +49,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         device=None, # torch device; None: the best there is
         allow_leakage: bool = False, # take a `val_dataset` that shares answers or questions with `dataset`
         augment=None, # function (texts of a row, numpy Generator) -> as many texts, such as `Fillers(.5)`
+        trust_remote_code: bool = False, # run code that a model brings, which can do anything
         **settings, # see `FinetuneSettings`
     ):
         self.model_id = model_id
@@ -57,6 +59,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         self.log_dir = log_dir
         self.push_to_hub = push_to_hub
         self.augment = augment
+        self.trust_remote_code = trust_remote_code
         self.settings = _read_settings(settings | dict(batch_size=batch_size, epochs=epochs))
         self.evaluations = []
         self.guarded = None
@@ -94,12 +97,21 @@ def _check(self: SentenceTransformersFinetuneEngine):
         raise EmbedtuneError('early_stopping looks at val_dataset, and there is none; '
                              'pass one that you do not report on')
 
+# %% ../nbs/4_tuning/39_finetune.ipynb #5ab207f8
+@patch
+def _load_from(self: SentenceTransformersFinetuneEngine,
+    source, # id or folder of a model
+): # a SentenceTransformer
+    "The model of that name, on the engine's device."
+    return load_model(source, self.device, bare=True, trust_remote_code=self.trust_remote_code)
+
 # %% ../nbs/4_tuning/39_finetune.ipynb #8d3085c8
 @patch
 def _learning_model(self: SentenceTransformersFinetuneEngine): # a SentenceTransformer
     "The base model with the run's prompts."
-    model = load_model(self.model_id, device=self.device, bare=True)
-    model.prompts |= self.settings.prompts or {}
+    model = self._load_from(self.model_id)
+    model.prompts = _named_prompts(model, self.settings.prompts)
+    _warn_of_prompts(model)
     return model
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #88ec39a5
@@ -171,9 +183,9 @@ def _make_loss(self: SentenceTransformersFinetuneEngine,
     "The user's loss, or ours with what is known of the pairs."
     from embedtune.loss import JudgedRankingLoss
     if self.loss: return self.loss(model, known=examples.known) if self._takes_known() else self.loss(model)
-    s, room = self.settings, 2048 if model.device.type == 'cpu' else 32_768
+    s, tokens = self.settings, _memory_of(model, self.settings).tokens
     margins = _teacher_margins(self.teacher, pairs) if self.teacher else None
-    return JudgedRankingLoss(model, examples.known, s.scale, s.dims, margins, s.max_tokens or room)
+    return JudgedRankingLoss(model, examples.known, s.scale, s.dims, margins, tokens)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #a4c69736
 @patch
@@ -229,20 +241,21 @@ def _tune(self: SentenceTransformersFinetuneEngine,
     checkpoints, # Path
 ):
     "Tune `model` from the last whole epoch on, and fill `history` and `evaluations`."
-    from embedtune.frozen import _FrozenLayers, _set_dropout
+    from embedtune.frozen import _freezing, _set_dropout
+    from transformers import set_seed
     s = self.settings
+    set_seed(s.seed) # of the adapter's first weights
     if s.lora: _add_lora(model, s.lora)
     _set_dropout(model, s.dropout)
-    frozen = _frozen_count(s, model)
+    freezing = _freezing(model, _frozen_count(s, model))
     resume = any(checkpoints.glob('checkpoint-*'))
     known = sorted(checkpoints.glob('evaluation-*.json')) if resume else []
     self.evaluations = [Evaluation.from_json(path) for path in known]
     if not self.evaluations: self._after_epoch(model, checkpoints, 0)
     trainer = self._trainer(model, checkpoints)
-    freezing = _FrozenLayers(model, frozen) if frozen else nullcontext()
-    attending = _plain_attention(model) if _wants_bf16(model, s.bf16) else nullcontext()
-    with freezing, attending, _quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
+    with freezing, _quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
     self.history = _losses(trainer.state.log_history)
+    _release(trainer)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #5c09b6cd
 def _losses(
@@ -299,6 +312,12 @@ def _write(self: SentenceTransformersFinetuneEngine,
     card = self._card(manifest, finished, self.search, self.evaluations)
     _save_model(finished, self.model_output_path, manifest | dict(history=self.history), card, self.search)
 
+# %% ../nbs/4_tuning/39_finetune.ipynb #0e7a35ee
+@patch
+def plan(self: SentenceTransformersFinetuneEngine) -> _Memory:
+    "The memory that `finetune` would take; nothing is trained."
+    return _memory_of(self._learning_model(), self.settings)
+
 # %% ../nbs/4_tuning/39_finetune.ipynb #1ccc7979
 @patch
 def finetune(self: SentenceTransformersFinetuneEngine):
@@ -306,6 +325,8 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     model = self._learning_model()
     _check_room(self.augment, self.settings.search, model)
     manifest = self._manifest_of_run(model)
+    model.float() # steps are too small to count in the 16 bits that some weights are saved in
+    _check_memory(_memory_of(model, self.settings), _free_memory(model.device))
     checkpoints = _checkpoint_folder(self.model_output_path, manifest, tidy=self.leads)
     self.search = self._choose_search(model)
     with _writing(self.model_output_path):
@@ -321,7 +342,7 @@ def finetune(self: SentenceTransformersFinetuneEngine):
 @patch
 def _load(self: SentenceTransformersFinetuneEngine): # a SentenceTransformer
     "The tuned model of `model_output_path`."
-    return load_model(self._finetuned_folder(), device=self.device, bare=True)
+    return self._load_from(self._finetuned_folder())
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #a8910abe
 @patch

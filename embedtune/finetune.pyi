@@ -6,6 +6,7 @@ from .engine import _FinetuneEngine
 from .examples import _Examples
 from .retrieval import Search
 from .trainer import FinetuneSettings
+from .trainer import _Memory
 
 class SentenceTransformersFinetuneEngine(_FinetuneEngine):
     """Finetunes a sentence-transformers model on a dataset and writes it to a folder."""
@@ -15,13 +16,17 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
     log_dir: Any
     push_to_hub: Any
     augment: Any
+    trust_remote_code: Any
     callbacks: Any
     settings: Any
     evaluations: Any
+    guarded: Any
+    learned: Any
+    aside: Any
     history: Any
     search: Any
 
-    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_finetune', batch_size: int=64, val_dataset: EmbeddingQAFinetuneDataset | None=None, loss=None, epochs: int=3, show_progress_bar: bool=True, teacher=None, callbacks=..., log_dir=None, push_to_hub: str | None=None, device=None, allow_leakage: bool=False, augment=None, **settings):
+    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_finetune', batch_size: int=64, val_dataset: EmbeddingQAFinetuneDataset | None=None, loss=None, epochs: int=3, show_progress_bar: bool=True, teacher=None, callbacks=..., log_dir=None, push_to_hub: str | None=None, device=None, allow_leakage: bool=False, augment=None, trust_remote_code: bool=False, **settings):
         ...
 
     def _check_loss(self):
@@ -30,6 +35,10 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
 
     def _check(self):
         """Raise `EmbedtuneError` where datasets, folder, loss and settings cannot work together."""
+        ...
+
+    def _load_from(self, source):
+        """The model of that name, on the engine's device."""
         ...
 
     def _learning_model(self):
@@ -82,12 +91,20 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         """Tune `model` from the last whole epoch on, and fill `history` and `evaluations`."""
         ...
 
+    def _choose_alpha(self, model, checkpoints) -> float:
+        """The share of what was learned that the questions kept aside like best; 0, the base, where there are too few."""
+        ...
+
     def _finished_model(self, model, checkpoints):
         """The model as it is written: of the best epoch, the low-rank adapter folded in, merged with the base."""
         ...
 
     def _write(self, model, checkpoints, manifest: dict):
         """Write the finished model with its card, its manifest and how to search with it."""
+        ...
+
+    def plan(self) -> _Memory:
+        """The memory that `finetune` would take; nothing is trained."""
         ...
 
     def finetune(self):
@@ -107,7 +124,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
 def _search_of(model, settings: FinetuneSettings) -> Search:
-    """How the tuned model will be searched: by the window that it is trained on, and by half of it."""
+    """How the tuned model will be searched, in tokens of this model: as asked, or, if `fast`, by one size alone."""
     ...
 
 def _losses(log: list[dict]) -> list[dict]:

@@ -6,6 +6,10 @@
 __all__ = []
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #ca431310
+from contextlib import nullcontext
+from functools import wraps
+from itertools import takewhile
+
 from fastcore.basics import patch, store_attr
 
 from .core import EmbedtuneError
@@ -19,7 +23,15 @@ def _set_dropout(
     import torch
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout): module.p = share
-        if isinstance(getattr(module, 'attention_dropout', None), float): module.attention_dropout = share
+        own = [name for name, value in vars(module).items() if 'dropout' in name and isinstance(value, float)]
+        for name in own: setattr(module, name, share)
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #b922d812
+def _is_routed(
+    model, # a SentenceTransformer
+) -> bool:
+    "Whether it has an encoder for questions and another one for documents."
+    return any(type(module).__name__ == 'Router' for module in getattr(model, '_modules', {}).values())
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #d80e3207
 def _layer_list(
@@ -27,13 +39,12 @@ def _layer_list(
 ): # a torch ModuleList
     "The layers of the model's transformer, lowest first; `EmbedtuneError` if it has no such list."
     import torch
-    transformer = model.transformers_model
+    transformer = None if _is_routed(model) else model.transformers_model
     n_layers = getattr(getattr(transformer, 'config', None), 'num_hidden_layers', None)
-    if n_layers and hasattr(transformer, 'embeddings'):
-        for module in transformer.modules():
-            if isinstance(module, torch.nn.ModuleList) and len(module) == n_layers: return module
-    name = type(transformer).__name__
-    raise EmbedtuneError(f'frozen_layers: {name} has no embeddings and layers to freeze; pass 0')
+    for module in transformer.modules() if n_layers else ():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == n_layers: return module
+    name = type(transformer or model[0]).__name__
+    raise EmbedtuneError(f'frozen_layers: {name} has no list of layers to freeze; pass 0')
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #8b7a6bbd
 def _encoder_layers(
@@ -46,6 +57,43 @@ def _encoder_layers(
     if 0 < n_frozen < n: return layers
     raise EmbedtuneError(f'frozen_layers: the model has {n} layers, of which 0 to {n - 1} can be frozen, '
                          f'not {n_frozen}')
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #1a1ef8f1
+def _weights_below(
+    transformer, # a torch module
+    layer, # one of its modules
+) -> list: # of torch parameters
+    "The weights that the transformer has before those of the layer: embeddings, and layers below."
+    first = next(layer.parameters())
+    return list(takewhile(lambda weight: weight is not first, transformer.parameters()))
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #e2f194a1
+def _given(
+    module, # the layer
+    args, # what it was called with
+    kwargs, # the same, by name
+): # both, the hidden states without a way back
+    "A hook for torch: let no gradient pass to what lies below."
+    if args: return (args[0].detach(), *args[1:]), kwargs
+    return args, kwargs | dict(hidden_states=kwargs['hidden_states'].detach())
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #cef92ee6
+class _FrozenWeights:
+    "The embeddings and lowest layers of a model, which do not learn; for use in a `with` statement."
+    def __init__(self,
+        model, # a SentenceTransformer
+        n_frozen: int, # layers, from the lowest
+    ):
+        self.first = _encoder_layers(model, n_frozen)[n_frozen] # that learns
+        self.below = _weights_below(model.transformers_model, self.first)
+    def __enter__(self):
+        self.learning = [weight for weight in self.below if weight.requires_grad]
+        for weight in self.learning: weight.requires_grad_(False)
+        self.hook = self.first.register_forward_pre_hook(_given, with_kwargs=True)
+        return self
+    def __exit__(self, *error):
+        self.hook.remove()
+        for weight in self.learning: weight.requires_grad_(True)
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #483a03dc
 class _FrozenLayers:
@@ -63,6 +111,7 @@ class _FrozenLayers:
         self.kept = {} # tokens -> what leaves the frozen layers, a view of a block
         self.block, self.bytes = (), 0 # what is left of the last block; what all that is kept takes
         self.computing = False # whether the true modules are at work, not their stand-ins
+        self.mask = None # bool (n, tokens) of the batch: where there is text
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #370fb838
 @patch
@@ -84,7 +133,21 @@ def __enter__(self: _FrozenLayers):
     for layer in layers: self.stand_in(layer, self.wrapped)
     self.learning = [p for module in self.frozen for p in module.parameters() if p.requires_grad]
     for p in self.learning: p.requires_grad_(False)
+    self.transformer.forward = self.with_mask(self.transformer.forward)
     return self
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #fb8f8a02
+@patch
+def with_mask(
+    self: _FrozenLayers,
+    forward, # the transformer's own
+): # a function in its place
+    "The transformer's work, but that the look-up is told where the batch has text."
+    @wraps(forward)
+    def noting(*args, attention_mask=None, **kwargs):
+        if not self.computing: self.mask = None if attention_mask is None else attention_mask.bool().cpu()
+        return forward(*args, attention_mask=attention_mask, **kwargs)
+    return noting
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #cfadccb2
 @patch
@@ -93,7 +156,7 @@ def __exit__(
     *error, # what broke the block off, as `with` passes it; not looked at
 ):
     "Give the modules their own work back, and their gradients."
-    for module in self.frozen: del module.forward # the class's own comes to light again
+    for module in (self.transformer, *self.frozen): del module.forward # the class's own comes to light again
     for p in self.learning: p.requires_grad_(True)
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #7e723e5f
@@ -181,16 +244,20 @@ def compute_in_parts(
 def look_up(
     self: _FrozenLayers,
     input_ids=None, # (n, tokens)
-    **kwargs, # positions and the like, which follow from the tokens
+    *args, # positions and the like, which follow from the tokens
+    **kwargs, # the same
 ): # (n, tokens, d)
     "In place of the embeddings: what leaves the frozen layers, from memory or computed now."
     import torch
-    rows = [tuple(row[row != self.pad].tolist()) for row in input_ids.cpu()]
+    ids = input_ids.cpu()
+    mask = torch.ones(ids.shape, dtype=torch.bool) if self.mask is None else self.mask
+    rows = [tuple(row[has].tolist()) for row, has in zip(ids, mask)]
     found = self.compute_in_parts(set(rows) - self.kept.keys())
     if self.transformer.training: self.keep(found) # what is only evaluated need not stay
     known = self.kept | found
-    hidden = torch.nn.utils.rnn.pad_sequence([known[row] for row in rows], batch_first=True)
-    return torch.nn.functional.pad(hidden, (0, 0, 0, input_ids.shape[1] - hidden.shape[1]))
+    hidden = known[rows[0]].new_zeros(*ids.shape, known[rows[0]].shape[-1])
+    for i, (row, has) in enumerate(zip(rows, mask)): hidden[i, has.to(hidden.device)] = known[row]
+    return hidden
 
 # %% ../nbs/4_tuning/32_frozen.ipynb #37050930
 @patch(as_prop=True)
@@ -208,3 +275,17 @@ def wrapped(
 ):
     "In place of a frozen layer: what came in, in the form that this transformer's layers give it out."
     return (hidden_states,) if self.tuples else hidden_states
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #9758a1d8
+_KEPT = ('bert', 'roberta', 'xlm-roberta', 'mpnet', 'modernbert') # `model_type`s of transformers
+
+# %% ../nbs/4_tuning/32_frozen.ipynb #5478f1de
+def _freezing(
+    model, # a SentenceTransformer
+    n_frozen: int, # layers, from the lowest; 0: none
+): # for a `with` statement
+    "What keeps the lowest layers of this model from learning."
+    if not n_frozen: return nullcontext()
+    family = model.transformers_model.config.model_type
+    to_the_right = getattr(model.tokenizer, 'padding_side', 'right') == 'right'
+    return (_FrozenLayers if family in _KEPT and to_the_right else _FrozenWeights)(model, n_frozen)

@@ -6,6 +6,10 @@ def _set_dropout(model, share: float):
     """Give all dropout layers, and attention where it drops out itself, this share; the configuration stays."""
     ...
 
+def _is_routed(model) -> bool:
+    """Whether it has an encoder for questions and another one for documents."""
+    ...
+
 def _layer_list(model):
     """The layers of the model's transformer, lowest first; `EmbedtuneError` if it has no such list."""
     ...
@@ -13,6 +17,30 @@ def _layer_list(model):
 def _encoder_layers(model, n_frozen: int):
     """The layers of the model's transformer, lowest first; `EmbedtuneError` if not so many can be frozen."""
     ...
+
+def _weights_below(transformer, layer) -> list:
+    """The weights that the transformer has before those of the layer: embeddings, and layers below."""
+    ...
+
+def _given(module, args, kwargs):
+    """A hook for torch: let no gradient pass to what lies below."""
+    ...
+
+class _FrozenWeights:
+    """The embeddings and lowest layers of a model, which do not learn; for use in a `with` statement."""
+    first: Any
+    below: Any
+    learning: Any
+    hook: Any
+
+    def __init__(self, model, n_frozen: int):
+        ...
+
+    def __enter__(self):
+        ...
+
+    def __exit__(self, *error):
+        ...
 
 class _FrozenLayers:
     """The embeddings and lowest layers of a model, computed once for each text; for use in a `with` statement."""
@@ -24,6 +52,7 @@ class _FrozenLayers:
     frozen: Any
     kept: Any
     computing: Any
+    mask: Any
     block: Any
     bytes: Any
     learning: Any
@@ -38,6 +67,10 @@ class _FrozenLayers:
 
     def __enter__(self):
         """Let the stand-ins answer; what is frozen takes no gradients."""
+        ...
+
+    def with_mask(self, forward):
+        """The transformer's work, but that the look-up is told where the batch has text."""
         ...
 
     def __exit__(self, *error):
@@ -56,7 +89,7 @@ class _FrozenLayers:
         """What leaves the frozen layers for each text; longest first, at most `max_tokens` at once."""
         ...
 
-    def look_up(self, input_ids=None, **kwargs):
+    def look_up(self, input_ids=None, *args, **kwargs):
         """In place of the embeddings: what leaves the frozen layers, from memory or computed now."""
         ...
 
@@ -78,4 +111,9 @@ def _stop(module, args, kwargs):
 
 def _padded(rows: list[tuple[int]], pad: int):
     """Texts as a batch for a transformer."""
+    ...
+_KEPT: Any
+
+def _freezing(model, n_frozen: int):
+    """What keeps the lowest layers of this model from learning."""
     ...

@@ -46,6 +46,7 @@ class _Job:
     show_progress: bool = True        # bars while it trains and embeds
     tuning: dict = field(default_factory=dict) # settings of the finetuning engine, such as `epochs`
     cache: VectorCache = None         # of all vectors; None: a file in `out`
+    trust_remote_code: bool = False   # run code that a model brings, which can do anything
     def __post_init__(self):
         self.out = Path(self.out)
         self.train.validate()
@@ -55,7 +56,8 @@ class _Job:
     @cached_property
     def store(self): return self.cache or VectorCache(self.out/'vectors.sqlite')
     @cached_property
-    def base(self): return self.cached(load_model(self.model, bare=True) if self.weights else self.model)
+    def base(self): return self.cached(self.loaded(self.model) if self.weights else self.model)
+    def loaded(self, source): return load_model(source, bare=True, trust_remote_code=self.trust_remote_code)
     def cached(self, model): return CachedEmbedding(half_precision(model) if self.weights else model,
             self.store)
 
@@ -152,9 +154,12 @@ def _tower(
 ):
     "A copy of the model that learned to ask."
     engine = QueryTowerFinetuneEngine(job.train, job.model, job.out/'tower', search=job.search,
-        cache=job.store, seed=job.seed, show_progress_bar=job.show_progress)
+        cache=job.store, seed=job.seed, show_progress_bar=job.show_progress,
+        trust_remote_code=job.trust_remote_code)
     engine.finetune()
-    return job.search.dense(TowerEmbeddingModel.from_model_path(job.out/'tower', job.base), job.val.corpus)
+    tower = TowerEmbeddingModel.from_model_path(job.out/'tower', job.base,
+        trust_remote_code=job.trust_remote_code)
+    return job.search.dense(tower, job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #24fb0b1e
 @method('NUDGE')
@@ -176,8 +181,8 @@ def tuned(self: _Job,
 ):
     "A tuned model over the corpus that is judged."
     settings = load_search(folder)
-    return (settings if bm25 else replace(settings, bm25_weight=0)).retriever(self.cached(load_model(folder, bare=True)),
-        self.val.corpus)
+    if not bm25: settings = replace(settings, bm25_weight=0)
+    return settings.retriever(self.cached(self.loaded(folder)), self.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #78940d1c
 def _finetuned(
@@ -187,7 +192,8 @@ def _finetuned(
 ):
     "The folder of a tuned model."
     SentenceTransformersFinetuneEngine(job.train, job.model, job.out/name, seed=job.seed,
-        show_progress_bar=job.show_progress, **job.tuning | settings).finetune()
+        show_progress_bar=job.show_progress, trust_remote_code=job.trust_remote_code,
+        **job.tuning | settings).finetune()
     return job.out/name
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #a63cb334
@@ -398,7 +404,7 @@ def ladder(
     out='runs/ladder',        # folder for models and figures
     methods=None,             # names in `_METHODS`; None: all that apply
     allow_leakage=False, # True: judge by questions or answers that are trained on
-    **settings,               # `api_model`, `search`, `seed`, `show_progress`, `tuning`, `cache` of `_Job`
+    **settings,               # as of `_Job`: `api_model`, `search`, `seed`, `show_progress`, `tuning`, …
 ) -> Ladder:
     "Every method on the same questions; `EmbedtuneError` if the two sides share answers, or a method is unknown."
     from tqdm.auto import tqdm

@@ -25,6 +25,7 @@ class _Job:
     show_progress: bool = True
     tuning: dict = field(default_factory=dict)
     cache: VectorCache | None = None
+    trust_remote_code: bool = False
 
     def __post_init__(self):
         ...
@@ -39,6 +40,9 @@ class _Job:
 
     @cached_property
     def base(self):
+        ...
+
+    def loaded(self, source):
         ...
 
     def cached(self, model):

@@ -286,13 +286,24 @@ def _rows_of(
     features: dict, # of one column of a batch: input_ids, attention_mask, …, tensors (n, tokens)
     rows: list[int], # row numbers
 ) -> dict:
-    "Some rows of a column, without the padding that none of them needs."
+    "Some rows of a column, without the padding, left or right, that none of them needs."
+    if 'attention_mask' not in features: return dict(features)
     mask = features['attention_mask']
-    width = int(mask[rows].any(dim=0).nonzero().max()) + 1
+    used = mask[rows].any(dim=0).nonzero()
+    span = slice(int(used.min()), int(used.max()) + 1)
     def part(value):
         if not isinstance(value, torch.Tensor) or not value.dim(): return value
-        return value[rows, :width] if value.shape == mask.shape else value[rows]
+        return value[rows, span] if value.shape == mask.shape else value[rows]
     return {name: part(value) for name, value in features.items()}
+
+# %% ../nbs/4_tuning/31_loss.ipynb #c0b618e1
+def _parts_of_column(
+    features: dict, # of one column of a batch
+    max_tokens: int, # of a part, padding included
+) -> list[list[int]]: # row numbers
+    "The rows of a column in parts."
+    if 'attention_mask' in features: return _parts_of(features['attention_mask'].sum(dim=1), max_tokens)
+    return [list(range(len(features['offsets'])))]
 
 # %% ../nbs/4_tuning/31_loss.ipynb #c19c9ad1
 @patch
@@ -316,7 +327,7 @@ def embed(
     columns: list[dict], # for each column the tokens: a dict of tensors (n, tokens)
 ) -> list: # for each column its vectors (n, d)
     "The vectors of a batch, in parts of at most `max_tokens`, and in the order of its rows again."
-    rows = [_parts_of(column['attention_mask'].sum(dim=1), self.max_tokens) for column in columns]
+    rows = [_parts_of_column(column, self.max_tokens) for column in columns]
     parts = [_rows_of(column, part) for column, own in zip(columns, rows) for part in own]
     vectors = iter(self.vectors_of(parts))
     def in_order(own): return torch.cat([next(vectors) for _ in own])[np.argsort(np.concatenate(own))]
@@ -346,6 +357,8 @@ def forward(
     mask = _kept_out(self.known, labels, _gathered(labels), own)
     losses = [_ranking_loss(queries[:, :d], documents[:, :d], mask, own, self.scale) for d in self.dims]
     loss = sum(losses)/len(losses)
-    if self.margins is not None: loss = loss + _margin_loss([queries, *texts], self.margins[labels])
+    if self.margins is not None:
+        margins = self.margins[labels.to(self.margins.device)].to(queries.device)
+        loss = loss + _margin_loss([queries, *texts], margins)
     self.masked.append(mask.sum().item()/len(labels))
     return loss

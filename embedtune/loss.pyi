@@ -35,6 +35,7 @@ class _KnownAnswers(NamedTuple):
     texts: list[str]
     columns: np.ndarray
     answers: object
+    question: object | None = None
 
 def _share_kept_out(known: _KnownAnswers) -> float:
     """How many of the texts, a question's own positive excepted, are kept out of its negatives, on average."""
@@ -60,8 +61,13 @@ def _batch_sizes(n: int, batch_size: int, processes: int=1) -> list[int]:
     """The sizes of an epoch's batches, as equal as can be."""
     ...
 
+def _rows_of_questions(known: _KnownAnswers) -> list:
+    """The rows that ask the same."""
+    ...
+
 class _AnswersApart(DefaultBatchSampler):
-    """Batches in which, as far as can be, no text answers the question of another row; a new order each epoch."""
+    """Batches of a row of each question, in which, as far as can be, no text answers another's question; drawn anew each epoch."""
+    rows_of: Any
     rooms: Any
     batch_size: Any
     processes: Any
@@ -118,7 +124,11 @@ def _parts_of(lengths, max_tokens: int) -> list[list[int]]:
     ...
 
 def _rows_of(features: dict, rows: list[int]) -> dict:
-    """Some rows of a column, without the padding that none of them needs."""
+    """Some rows of a column, without the padding, left or right, that none of them needs."""
+    ...
+
+def _parts_of_column(features: dict, max_tokens: int) -> list[list[int]]:
+    """The rows of a column in parts."""
     ...
 
 def _gathered(tensor, with_grad: bool=False):

@@ -44,13 +44,14 @@ def _prepare(
     chunk_size=256, # tokens of a node at most
     seed=42, # of the choice among nodes and questions
     show_progress=True, # bars while documents are read and questions asked
+    trust_remote_code=False, # run code that the model brings, which can do anything
     searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
     "The nodes of the documents in `paths` with questions on them."
     if questions is not None: _check_number('questions', questions, 1, whole=True)
     _check_number('questions_per_node', questions_per_node, 1, whole=True)
-    base = load_model(model)
+    base = load_model(model, trust_remote_code=trust_remote_code)
     nodes = split_nodes(load_documents(paths, show_progress=show_progress), base.tokenizer,
         chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
@@ -90,6 +91,7 @@ class _Run:
     show_progress: bool = True # bars within the steps
     allow_leakage: bool = False # go on even if the two sides share questions or answers
     ask_anew: bool = False # ask the local LLM about the bundled documents, too, in place of taking its recorded answers
+    trust_remote_code: bool = False # run code that the model brings, which can do anything
     def __post_init__(self):
         self.out = Path(self.out)
         for name, least in (('epochs', 1), ('batch_size', 2)):
@@ -98,8 +100,7 @@ class _Run:
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
-        known = _read_json(file, (), _MANIFEST_KEYS) if file.is_file() else {}
-        self.sides = known.get('sides', {})
+        self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
     @property
     def settings(self):
         shown = {name: getattr(self, name) for name in _SHOWN}
@@ -146,7 +147,7 @@ def side(self: _Run,
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
     self.recall(_journal_path(file), paths)
     dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed,
-        show_progress=self.show_progress, searched=name == 'train')
+        show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
     card = dataset.card(f'Questions on {", ".join(path.name for path in paths)}',
         f'the LLM {self.settings["llm"]}', file.name)
     _write_text(card, self.out/f'{name}_dataset.md')
@@ -198,7 +199,7 @@ def climb(self: _Run,
     "The ladder with the usual methods; `EmbedtuneError` if one of them does not apply."
     methods = [*_USUAL, *(['API model'] if api_model else [])]
     settings = dict(seed=self.seed, show_progress=self.show_progress, api_model=api_model,
-        cache=VectorCache())
+        cache=VectorCache(), trust_remote_code=self.trust_remote_code)
     tuning = dict(epochs=self.epochs, batch_size=self.batch_size)
     climbed = ladder(train, val, self.model, self.out, methods, True, tuning=tuning, **settings)  # the sides were compared
     for reason in climbed.skipped.values(): raise EmbedtuneError(reason)
@@ -231,7 +232,7 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `ask_anew`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `ask_anew`, `trust_remote_code`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)

@@ -7,7 +7,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .evaluation import Evaluation
 from .ladders import Ladder
 
-def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
+def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
     ...
 
@@ -28,6 +28,7 @@ class _Run:
     show_progress: bool = True
     allow_leakage: bool = False
     ask_anew: bool = False
+    trust_remote_code: bool = False
 
     def __post_init__(self):
         ...
@@ -63,6 +64,7 @@ class _Run:
     @property
     def sides(self) -> Any:
         ...
+_SHOWN: Any
 _MANIFEST_KEYS: Any
 
 def _two_sides(train=None, val=None):

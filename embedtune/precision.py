@@ -7,12 +7,11 @@ __all__ = ['half_precision', 'load_model']
 
 # %% ../nbs/2_search/11_precision.ipynb #60c76592
 import time
-from contextlib import contextmanager
 from functools import lru_cache
 
-from .embedding import (
+from embedtune.embedding import (
     DEFAULT_MODEL, CachedEmbedding, encode, _is_sentence_transformer, _known_fingerprint, _load_transformer,
-    _quiet_transformers)
+    _warn_of_prompts)
 
 # %% ../nbs/2_search/11_precision.ipynb #e934157a
 @lru_cache(maxsize=8)
@@ -39,46 +38,6 @@ def _wants_bf16(
     "Whether to compute in bfloat16: as is said, or as pays."
     return _bf16_pays(model.device) if bf16 is None else bf16
 
-# %% ../nbs/2_search/11_precision.ipynb #5e1cdf6e
-def _products(
-    module, # a transformer's attention
-    query, # (n, heads, tokens, d)
-    key, # (n, heads, tokens, d), or fewer heads, which several of the query's share
-    value, # of the key's shape
-    attention_mask=None, # is added to the scores
-    scaling=None, # scores are multiplied by it; None: d ** -½
-    dropout=0., # share of the weights that are set to 0 in training
-    **more, # what transformers passes besides
-): # (n, tokens, heads, d), and the weights
-    "Attention as plain products, in the bits of the query (Vaswani et al. 2017), as transformers wants such a function."
-    import torch
-    key, value = (some.repeat_interleave(query.shape[1]//some.shape[1], 1) for some in (key, value))
-    with torch.autocast(query.device.type, enabled=False):
-        scores = (query*(scaling or query.shape[-1]**-.5)) @ key.transpose(-1, -2)
-        if attention_mask is not None: scores = scores + attention_mask.to(scores.dtype)
-        weights = torch.nn.functional.dropout(scores.softmax(-1), dropout, module.training)
-        return (weights @ value).transpose(1, 2).contiguous(), weights
-
-# %% ../nbs/2_search/11_precision.ipynb #51f2e04c
-@contextmanager
-def _plain_attention(
-    model, # a SentenceTransformer
-):
-    "While it lasts, the model's transformer computes attention by `_products`, if it is on a CPU and lets that be chosen."
-    from transformers import AttentionInterface
-    from transformers.masking_utils import AttentionMaskInterface, eager_mask
-    AttentionInterface.register('products', _products)
-    AttentionMaskInterface.register('products', eager_mask)
-    transformer = model.transformers_model
-    before = (
-        getattr(getattr(transformer, 'config', None), '_attn_implementation', None)
-        if model.device.type == 'cpu' else None)
-    if before:
-        with _quiet_transformers(): transformer.set_attn_implementation('products')
-    try: yield
-    finally:
-        if before: transformer.set_attn_implementation(before)
-
 # %% ../nbs/2_search/11_precision.ipynb #c2da116c
 class _HalfPrecision:
     "A SentenceTransformer whose matrix products are in bfloat16, as an `EmbeddingModel`."
@@ -92,7 +51,7 @@ class _HalfPrecision:
     def encode_document(self, texts): return self.embed(texts, 'document')
     def embed(self, texts, role='document', batch_size=None, show_progress=False):
         import torch
-        with _plain_attention(self.model), torch.autocast(self.model.device.type, torch.bfloat16):
+        with torch.autocast(self.model.device.type, torch.bfloat16):
             return encode(self.model, texts, role, batch_size, show_progress)
     def __repr__(self): return f'HalfPrecision({self.model.__class__.__name__})'
     def __getattr__(self, name):
@@ -113,10 +72,13 @@ def load_model(
     device: str = None, # 'cpu', 'cuda', …; None: the best there is
     bare: bool = False, # the SentenceTransformer itself, to train it or to look inside
     bf16: bool = None, # embed in 16 bits; None: if that is faster here
+    trust_remote_code: bool = False, # run code that a model brings, which can do anything
 ): # a `CachedEmbedding`, or a SentenceTransformer
     "The embedding model of that name, cached and as fast as it gets here; `EmbedtuneError` if there is none."
-    loaded = _load_transformer(model, device)
-    return loaded if bare else CachedEmbedding(half_precision(loaded, bf16))
+    loaded = _load_transformer(model, device, trust_remote_code)
+    if bare: return loaded
+    _warn_of_prompts(loaded)
+    return CachedEmbedding(half_precision(loaded, bf16))
 
 # %% ../nbs/2_search/11_precision.ipynb #617544bb
 def _bare(

@@ -6,7 +6,7 @@
 __all__ = ['Hits', 'Retriever', 'DenseRetriever', 'BM25Retriever', 'zscores', 'HybridRetriever', 'Search']
 
 # %% ../nbs/2_search/12_retrieval.ipynb #9e588ff0
-import copy
+import copy, math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -16,7 +16,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .core import EmbedtuneError
-from .embedding import EmbeddingModel, encode
+from .embedding import _prompt_of, EmbeddingModel, encode
 from .nodes import _Window, token_lengths, windows
 
 # %% ../nbs/2_search/12_retrieval.ipynb #2eafefee
@@ -127,10 +127,10 @@ def _reads(
 ) -> int: # tokens; None if the model does not say
     "How many tokens of a text the model reads, beside its special tokens and its prompt."
     tokenizer, limit = getattr(model, 'tokenizer', None), getattr(model, 'max_seq_length', None)
-    if tokenizer is None or not limit: return None
-    special = tokenizer.num_special_tokens_to_add() if hasattr(tokenizer, 'num_special_tokens_to_add') else 0
-    prompt = (getattr(model, 'prompts', None) or {}).get('document') or ''
-    return max(1, int(limit - special - token_lengths([prompt], tokenizer)[0]))
+    if tokenizer is None or not limit or math.isinf(limit): return None # a static model reads whatever comes
+    counts = hasattr(tokenizer, 'num_special_tokens_to_add')
+    special = tokenizer.num_special_tokens_to_add(False) if counts else 0 # of one text, not of a pair
+    return max(1, int(limit - special - token_lengths([_prompt_of(model, 'document')], tokenizer)[0]))
 
 # %% ../nbs/2_search/12_retrieval.ipynb #6ff791e6
 def _window_size(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import is_dataclass
 
 from .card import _save_card
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _write_json
 from .embedding import _quiet_transformers
 from .engine import MANIFEST
 from .retrieval import Search
@@ -34,6 +34,50 @@ def _new_folder(
     new.rename(path)
     shutil.rmtree(old, ignore_errors=True)
 
+# %% ../nbs/4_tuning/38_saving.ipynb #ffe29237
+def _legacy_pooling(
+    settings: dict, # of a pooling module, as it is written today
+) -> dict: # in the spelling that all versions read
+    "How tokens become one vector, as a switch for each way."
+    ways = settings['pooling_mode']
+    ways = [ways] if isinstance(ways, str) else ways
+    switches = dict(cls='cls_token', max='max_tokens', mean='mean_tokens', mean_sqrt_len_tokens='mean_sqrt_len_tokens',
+                    weightedmean='weightedmean_tokens', lasttoken='lasttoken')
+    modes = {f'pooling_mode_{name}': way in ways for way, name in switches.items()}
+    return dict(word_embedding_dimension=settings['embedding_dimension']) | modes | dict(include_prompt=settings['include_prompt'])
+
+# %% ../nbs/4_tuning/38_saving.ipynb #47b5e285
+def _rewrite(
+    file, # Path of a JSON file
+    change, # function of what it says to what it is to say; None: the file goes
+):
+    "Say the same in other words, where there is such a file."
+    if not file.is_file(): return
+    said = change(json.loads(file.read_text(encoding='utf-8')))
+    if said is None: file.unlink()
+    else: _write_json(said, file)
+
+# %% ../nbs/4_tuning/38_saving.ipynb #63aad012
+_ENDS = dict(module_input_name='sentence_embedding', module_output_name='sentence_embedding') # what modules after the pooling take and give
+
+def _spell_for_all(
+    model, # that was saved, a SentenceTransformer
+    folder, # Path
+):
+    "Write the settings of a saved model in the spelling that all versions of sentence-transformers read."
+    modules = json.loads((folder/'modules.json').read_text(encoding='utf-8'))
+    for module in modules:
+        package, _, kind = module['type'].rpartition('.')
+        if not package.startswith('sentence_transformers.'): continue
+        module['type'], place = f'sentence_transformers.models.{kind}', folder/module['path']/'config.json'
+        if kind == 'Pooling': _rewrite(place, _legacy_pooling)
+        if kind == 'Normalize': _rewrite(place, lambda said: None if said == _ENDS else said)
+        if kind == 'Dense': _rewrite(place, lambda said: {k: v for k, v in said.items() if _ENDS.get(k) != v})
+    _write_json(modules, folder/'modules.json')
+    plain = dict(text=dict(method='forward', method_output_name='last_hidden_state'))
+    reads = dict(max_seq_length=model.max_seq_length, do_lower_case=False)
+    _rewrite(folder/'sentence_bert_config.json', lambda said: reads if said.get('modality_config') == plain else said)
+
 # %% ../nbs/4_tuning/38_saving.ipynb #63a59e7f
 def _save_model(
     model, # a SentenceTransformer
@@ -46,6 +90,7 @@ def _save_model(
     with _new_folder(path) as new:
         with _quiet_transformers():
             model.save_pretrained(str(new), safe_serialization=True, create_model_card=False)
+        _spell_for_all(model, new)
         if card: _save_card(card, new)
         (new/MANIFEST).write_text(json.dumps(manifest, indent=2))
         save_search(search, new)

@@ -9,6 +9,19 @@ def _new_folder(path):
     """A path beside it to write to, which takes its place in the end; if anything fails, what was there stays."""
     ...
 
+def _legacy_pooling(settings: dict) -> dict:
+    """How tokens become one vector, as a switch for each way."""
+    ...
+
+def _rewrite(file, change):
+    """Say the same in other words, where there is such a file."""
+    ...
+_ENDS: Any
+
+def _spell_for_all(model, folder):
+    """Write the settings of a saved model in the spelling that all versions of sentence-transformers read."""
+    ...
+
 def _save_model(model, path, manifest, card: str='', search: Search=...):
     """Write `model` (safetensors), its card and its manifest to `path`, whole or not at all."""
     ...

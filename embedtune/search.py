@@ -114,7 +114,9 @@ def load_retriever(
     device=None, # torch device; None: the best there is
     name: str = None, # in tables
     bf16: bool = None, # embed in 16 bits; None: if that is faster here
+    trust_remote_code: bool = False, # run code that a model brings, which can do anything
 ) -> Retriever:
     "The retriever that was saved with a model, over a corpus; its vectors are cached. `EmbedtuneError` if none was saved."
     settings = load_search(path)
-    return settings.retriever(load_model(path, device=device, bf16=bf16), corpus, name)
+    model = load_model(path, device=device, bf16=bf16, trust_remote_code=trust_remote_code)
+    return settings.retriever(model, corpus, name)

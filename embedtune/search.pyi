@@ -44,6 +44,6 @@ def load_search(path) -> Search:
     """How to search with the model of a folder; `EmbedtuneError` if that was not saved."""
     ...
 
-def load_retriever(path, corpus: dict[str, str], device=None, name: str | None=None, bf16: bool | None=None) -> Retriever:
+def load_retriever(path, corpus: dict[str, str], device=None, name: str | None=None, bf16: bool | None=None, trust_remote_code: bool=False) -> Retriever:
     """The retriever that was saved with a model, over a corpus; its vectors are cached. `EmbedtuneError` if none was saved."""
     ...

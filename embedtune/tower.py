@@ -15,9 +15,9 @@ from fastcore.basics import patch
 from .adapter import _document_fingerprint, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _read_json, _write_json
-from embedtune.embedding import (
-    DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _quiet_transformers,
-    _WrappedEmbedding)
+from .embedding import (
+    DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _named_prompts, _prompt_of,
+    _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
 from .engine import _check_usual, _FinetuneEngine
 from .precision import half_precision, load_model
 from .merging import merge
@@ -51,11 +51,12 @@ def _query_vectors(
 ): # torch float (n, d), rows of length 1, with gradients
     "The vectors of questions, as `encode_query` gives them."
     import torch
-    prompt = (model.prompts or {}).get('query') or None
-    features = model.preprocess(list(texts), prompt=prompt)
+    prompt = _prompt_of(model, 'query') or None
+    features = model.preprocess(list(texts), prompt=prompt, task='query')
     here = lambda value: value.to(model.device) if hasattr(value, 'to') else value
     features = {name: here(value) for name, value in features.items()}
-    return torch.nn.functional.normalize(model(features)['sentence_embedding'])
+    found = model(features, task='query') # a model of two encoders takes the one for questions
+    return torch.nn.functional.normalize(found['sentence_embedding'])
 
 # %% ../nbs/5_black_box/43_tower.ipynb #9dc348f3
 def _tune_queries(
@@ -116,11 +117,15 @@ class QueryTowerFinetuneEngine(_FinetuneEngine):
         device=None, # torch device; None: the best there is
         seed: int = 42,
         show_progress_bar: bool = True,
+        bf16: bool = None, # embed the documents in 16 bits; None: if that is faster here
+        trust_remote_code: bool = False, # run code that a model brings, which can do anything
     ):
         _check_usual(learning_rate, batch_size=batch_size, epochs=epochs, max_nodes=max_nodes)
         self.model_id = model_id
         self.alpha = alpha
         self.unjudged = unjudged
+        self.bf16 = bf16
+        self.trust_remote_code = trust_remote_code
         self.settings = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, scale=scale,
                              max_nodes=max_nodes, seed=seed)
         super().__init__(dataset, model_output_path, search=search or Search(), cache=cache, device=device,
@@ -137,16 +142,24 @@ def _tower_card(self: QueryTowerFinetuneEngine,
     made = self._made(self.model_id, said['base'], 'corpus_loss', settings)
     return self._card(made, base, self.search)
 
+# %% ../nbs/5_black_box/43_tower.ipynb #9201f027
+@patch
+def _base(self: QueryTowerFinetuneEngine): # a SentenceTransformer
+    "The model that gave the stored vectors, with weights as they were saved."
+    return load_model(self.model_id, self.device, bare=True, trust_remote_code=self.trust_remote_code)
+
 # %% ../nbs/5_black_box/43_tower.ipynb #f45cada9
 @patch
 def finetune(self: QueryTowerFinetuneEngine):
     "Embed what is not cached yet, tune a copy of the model, average it with the base, and write it."
     import torch
-    base = load_model(self.model_id, device=self.device, bare=True)
-    cached = CachedEmbedding(half_precision(base), self.cache)
+    base = self._base()
+    _warn_of_prompts(base)
+    cached = CachedEmbedding(half_precision(base, self.bf16), self.cache)
     data = training_vectors(cached, self.dataset, self.search, self.show_progress_bar)
     torch.manual_seed(self.settings['seed'])
-    tower = copy.deepcopy(base)
+    tower = copy.deepcopy(base).float() # whatever the base was saved in
+    tower.prompts = _named_prompts(tower)
     judged = data.only(unjudged=self.unjudged)
     self.history = _tune_queries(tower, judged, show_progress=self.show_progress_bar, **self.settings)
     self._check_sound()
@@ -175,6 +188,7 @@ def from_model_path(
     path, # folder of a tower
     base: EmbeddingModel, # gave the stored vectors
     device=None, # torch device; None: the best there is
+    trust_remote_code: bool = False, # run code that the tower brings, which can do anything
 ) -> TowerEmbeddingModel:
     "A saved tower beside its base; `EmbedtuneError` if it asks the vectors of another model."
     if not (Path(path)/_TOWER).is_file():
@@ -185,12 +199,13 @@ def from_model_path(
         raise EmbedtuneError(
             f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, '
             f'got one with {own[:12]}…; pass that model, or tune a tower anew')
-    return cls(base, CachedEmbedding(load_model(path, device=device, bare=True), getattr(base, 'cache',
-        None)))
+    tower = load_model(path, device, bare=True, trust_remote_code=trust_remote_code)
+    return cls(base, CachedEmbedding(tower, getattr(base, 'cache', None)))
 
 # %% ../nbs/5_black_box/43_tower.ipynb #49a535f5
 @patch
 def _load(self: QueryTowerFinetuneEngine) -> TowerEmbeddingModel:
     "The tower of `model_output_path` beside its base."
-    base = CachedEmbedding(load_model(self.model_id, device=self.device, bare=True), self.cache)
-    return TowerEmbeddingModel.from_model_path(self._finetuned_folder(), base, self.device)
+    base = CachedEmbedding(self._base(), self.cache)
+    folder = self._finetuned_folder()
+    return TowerEmbeddingModel.from_model_path(folder, base, self.device, self.trust_remote_code)

@@ -2,8 +2,8 @@
 """A copy of the model learns to ask; the stored vectors stay."""
 from typing import Any
 from .dataset import EmbeddingQAFinetuneDataset
-from embedtune.embedding import EmbeddingModel
-from embedtune.embedding import _WrappedEmbedding
+from .embedding import EmbeddingModel
+from .embedding import _WrappedEmbedding
 from .engine import _FinetuneEngine
 from .retrieval import Search
 
@@ -32,7 +32,7 @@ class TowerEmbeddingModel(_WrappedEmbedding):
         ...
 
     @classmethod
-    def from_model_path(cls, path, base: EmbeddingModel, device=None) -> TowerEmbeddingModel:
+    def from_model_path(cls, path, base: EmbeddingModel, device=None, trust_remote_code: bool=False) -> TowerEmbeddingModel:
         """A saved tower beside its base; `EmbedtuneError` if it asks the vectors of another model."""
         ...
 
@@ -50,16 +50,22 @@ class QueryTowerFinetuneEngine(_FinetuneEngine):
     model_id: Any
     alpha: Any
     unjudged: Any
+    bf16: Any
+    trust_remote_code: Any
     settings: Any
     history: Any
     _manifest: Any
     _kind: Any
 
-    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_tower', batch_size: int=32, epochs: int=3, learning_rate: float=0.0001, alpha: float=0.75, scale: float=20.0, unjudged: bool=False, max_nodes: int=20000, search: Search | None=None, cache=None, device=None, seed: int=42, show_progress_bar: bool=True):
+    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_tower', batch_size: int=32, epochs: int=3, learning_rate: float=0.0001, alpha: float=0.75, scale: float=20.0, unjudged: bool=False, max_nodes: int=20000, search: Search | None=None, cache=None, device=None, seed: int=42, show_progress_bar: bool=True, bf16: bool | None=None, trust_remote_code: bool=False):
         ...
 
     def _tower_card(self, said: dict, base) -> str:
         """The model card of a query tower."""
+        ...
+
+    def _base(self):
+        """The model that gave the stored vectors, with weights as they were saved."""
         ...
 
     def finetune(self):

@@ -6,16 +6,18 @@
 __all__ = ['FinetuneSettings']
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #30fdeca0
-import math, os
+import math, os, warnings
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
+from typing import NamedTuple
 
 import numpy as np
 
 from .core import EmbedtuneError, _check_number
+from .embedding import _prompt_of
 from .examples import _Examples
 from .precision import half_precision, _wants_bf16
 from .retrieval import Search
@@ -101,6 +103,14 @@ def _require(
     except ImportError: raise EmbedtuneError(f'{setting} needs the package {package}: {how}') from None
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #f67fde36
+def _check_one_device(
+    n_gpu: int, # that the trainer would use in one process
+):
+    "Raise `EmbedtuneError` where one process would spread each batch over several GPUs, which the loss cannot follow."
+    if n_gpu < 2: return
+    raise EmbedtuneError(f'{n_gpu} GPUs in one process: start `accelerate launch --num_processes {n_gpu} your_script.py` '
+                         'to train on all of them, or set CUDA_VISIBLE_DEVICES=0 to train on one')
+
 def _processes() -> int:
     "How many processes train together, as `torchrun` or `accelerate launch` started them."
     return int(os.environ.get('WORLD_SIZE', 1))
@@ -120,14 +130,27 @@ def _frozen_count(
     settings: FinetuneSettings, # a run's `frozen_layers` and `fast`
     model, # a SentenceTransformer
 ) -> int: # layers
-    "How many of the lowest layers do not learn."
+    "How many of the lowest layers do not learn; a warning where `fast` finds none that could be frozen."
     from embedtune.frozen import _encoder_layers
     if settings.frozen_layers is not None: return settings.frozen_layers
     config = getattr(model.transformers_model, 'config', None)
     wanted = getattr(config, 'num_hidden_layers', 0)*(2 if settings.fast else 1)//3
     try: _encoder_layers(model, wanted)
-    except EmbedtuneError: return 0 # nothing that could be frozen
+    except EmbedtuneError as error:
+        why = str(error).removeprefix('frozen_layers: ').partition(';')[0]
+        if settings.fast: warnings.warn(f'fast: {why}, so all of it learns', stacklevel=2)
+        return 0
     return wanted
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #c5500f39
+def _transformers_of(
+    model, # a SentenceTransformer
+) -> list: # of its transformers; none of a static model, two of a router
+    "The transformers in a model."
+    from transformers import PreTrainedModel
+    inside = [module for module in model.modules() if isinstance(module, PreTrainedModel)]
+    parts = {id(part) for module in inside for part in module.modules() if part is not module}
+    return [module for module in inside if id(module) not in parts]
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #20adbc57
 def _add_lora(
@@ -136,22 +159,115 @@ def _add_lora(
 ):
     "Let a low-rank adapter of every linear layer learn in place of the weights."
     from peft import LoraConfig
+    if model.transformers_model is None or len(_transformers_of(model)) > 1:
+        raise EmbedtuneError(f'lora: {type(model[0]).__name__} has no single transformer for an adapter to '
+                             'learn in; leave lora out, and all of it learns')
     where = dict(target_modules='all-linear', task_type='FEATURE_EXTRACTION')
     config = LoraConfig(r=rank, lora_alpha=2*rank, **where)
     model.add_adapter(config)
 
-# %% ../nbs/4_tuning/37_trainer.ipynb #57a318c2
-def _fold_lora(
-    model, # a SentenceTransformer with an adapter
+# %% ../nbs/4_tuning/37_trainer.ipynb #d1101093
+class _Memory(NamedTuple):
+    "What training takes, in bytes."
+    weights: int # of the model, in float32
+    learned: int # gradients and Adam's two means
+    a_token: int # kept for each token of a batch
+    tokens: int # embedded at once
+    @property
+    def total(self): return self.weights + self.learned + self.a_token*self.tokens
+    def __str__(self):
+        gb = lambda n: f'{n/1e9:.1f} GB'
+        return (f'training takes about {gb(self.total)}: {gb(self.weights)} for {self.weights/4e6:,.0f} million '
+                f'weights, {gb(self.learned)} for gradients and Adam, {gb(self.a_token*self.tokens)} for '
+                f'{self.tokens:,} tokens at a time')
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #08c8b482
+def _bytes_a_token(
+    model, # a SentenceTransformer
+    layers: int, # that learn
+    size: int, # tokens of a text
+) -> int:
+    "What is kept of a token on the way forward."
+    config = getattr(model.transformers_model, 'config', None)
+    d, heads = (getattr(config, name, 0) or 0 for name in ('hidden_size', 'num_attention_heads'))
+    return int(2*layers*(34*d + 5*heads*size))
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #021b8c73
+def _free_memory(
+    device, # torch device
+) -> int: # bytes
+    "The memory that is free on a device."
+    import psutil, torch
+    if torch.device(device).type == 'cuda': return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #9cf5893d
+def _memory_of(
+    model, # a SentenceTransformer, before its adapter is added
+    settings: FinetuneSettings, # of the run
+    free: int = None, # bytes; None: what there is now
+) -> _Memory:
+    "What training this model takes by these settings, in a budget of tokens that fits what is free."
+    n_frozen, size = _frozen_count(settings, model), (settings.search.sizes_for(model) or (512,))[0]
+    layers = getattr(getattr(model.transformers_model, 'config', None), 'num_hidden_layers', 0)
+    weights = sum(weight.numel() for weight in model.parameters())
+    learned = _learning_weights(model, settings.lora, n_frozen)
+    a_token = _bytes_a_token(model, layers if settings.lora else layers - n_frozen, size)
+    usual = settings.max_tokens or (2048 if model.device.type == 'cpu' else 32_768)
+    room = (_free_memory(model.device) if free is None else free)*.8 - 12*learned
+    fits = int(room//a_token) if a_token else usual
+    return _Memory(4*weights, 12*learned, a_token, usual if settings.max_tokens else max(size, min(usual, fits)))
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #7dfcadc7
+def _learning_weights(
+    model, # a SentenceTransformer
+    lora: int | None, # rank of an adapter that learns in place of the weights
+    n_frozen: int, # layers that do not learn
+) -> int:
+    "How many numbers learn."
+    import torch
+    from embedtune.frozen import _layer_list, _weights_below
+    if lora:
+        linear = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+        return sum(lora*(module.in_features + module.out_features) for module in linear)
+    frozen = _weights_below(model.transformers_model, _layer_list(model)[n_frozen]) if n_frozen else []
+    return sum(weight.numel() for weight in model.parameters()) - sum(weight.numel() for weight in frozen)
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #e9c1c55e
+def _check_memory(
+    memory: _Memory, # that a run takes
+    free: int, # bytes, the weights loaded already
 ):
-    "Add the adapter to the weights and take it out of the model."
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
-            layer.merge()
-            parent, _, child = name.rpartition('.')
-            setattr(model.get_submodule(parent), child, layer.get_base_layer())
-    model.transformers_model._hf_peft_config_loaded = False
+    "Warn where a run takes more memory than is free."
+    if memory.total - memory.weights <= free: return
+    warnings.warn(f'{memory}; {free/1e9:.1f} GB are free: lora=16, fast=True or a smaller model takes less', stacklevel=3)
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #aba59d17
+def _is_out_of_memory(
+    error: RuntimeError, # of torch
+) -> bool:
+    "Whether torch could not have the memory that it asked for."
+    import torch
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #5bcaa666
+def _with_less(
+    step, # function: does a step
+    loss, # module with `max_tokens`
+    undo, # function: takes back what a step has left
+    least: int = 64, # tokens
+): # what `step` gives
+    "Do a step, with half the tokens at a time whenever memory runs out; `EmbedtuneError` where that does not help."
+    while True:
+        try: return step()
+        except RuntimeError as error:
+            if not _is_out_of_memory(error): raise
+        if getattr(loss, 'max_tokens', 0) < 2*least:
+            raise EmbedtuneError('memory ran out in training; lora=16, fast=True, a smaller batch_size, shorter '
+                                 'windows or a smaller model takes less')
+        undo()
+        loss.max_tokens //= 2
+        warnings.warn(f'memory ran out: from now on {loss.max_tokens:,} tokens at a time', stacklevel=2)
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #2dcb21bf
 def _give_back_memory():
@@ -225,17 +341,19 @@ def _training_arguments(
     from embedtune.loss import _AnswersApart
     s, processes = settings, _processes()
     cpu = cpu or not (torch.cuda.is_available() or torch.backends.mps.is_available())
-    prompt_of = lambda name: model.prompts.get('query' if name == 'anchor' else 'document') or ''
-    return SentenceTransformerTrainingArguments(
+    role_of = {name: 'query' if name == 'anchor' else 'document' for name in examples.names}
+    arguments = SentenceTransformerTrainingArguments(
         output_dir=str(checkpoints), num_train_epochs=s.epochs, per_device_train_batch_size=s.batch_size,
         gradient_accumulation_steps=s.gradient_accumulation_steps, learning_rate=s.learning_rate,
         lr_scheduler_type='linear', warmup_steps=_warmup_steps(s, len(set(examples.questions))), seed=s.seed,
         optim='adamw_torch_fused', bf16=_wants_bf16(model, s.bf16),
         batch_sampler=partial(_AnswersApart, examples.known, processes=processes),
-        prompts={name: prompt_of(name) for name in examples.names},
+        prompts={name: _prompt_of(model, role) for name, role in role_of.items()}, router_mapping=role_of,
         save_strategy='epoch', save_total_limit=1, logging_steps=1, logging_nan_inf_filter=False,
         report_to='none', disable_tqdm=True, use_cpu=cpu,
         ddp_backend='gloo' if cpu and processes > 1 else None)
+    _check_one_device(arguments.n_gpu)
+    return arguments
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #bf262f7f
 def _number_rows(
@@ -248,6 +366,20 @@ def _number_rows(
     def collate(rows): return tokens_of(examples.batch([row['label'] for row in rows], numbered))
     collate.valid_label_columns = tokens_of.valid_label_columns
     trainer.data_collator = collate
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #5f796d4e
+def _trainer_class(): # a `SentenceTransformerTrainer`
+    "sentence-transformers' trainer, but that a step which runs out of memory is done once more."
+    import torch
+    from sentence_transformers import SentenceTransformerTrainer
+    class Trainer(SentenceTransformerTrainer):
+        def training_step(self, model, *rest):
+            step = super().training_step
+            def undo():
+                model.zero_grad()
+                if torch.cuda.is_available(): torch.cuda.empty_cache()
+            return _with_less(lambda: step(model, *rest), self.loss, undo)
+    return Trainer
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #e951d047
 def _make_trainer(
@@ -262,12 +394,11 @@ def _make_trainer(
 ): # a `SentenceTransformerTrainer`
     "The trainer of a run: its rows, batches that keep answers apart, the loss that knows them."
     from datasets import Dataset
-    from sentence_transformers import SentenceTransformerTrainer
     from transformers import PrinterCallback
     card = model.model_card_data
     card.widget = [{}] # keeps the trainer from looking for examples
     watcher = _watcher(examples, loss, half_precision(model, settings.bf16))
-    trainer = SentenceTransformerTrainer(
+    trainer = _trainer_class()(
         model=model, loss=loss, callbacks=list(callbacks) or [watcher],
         args=_training_arguments(model, examples, settings, checkpoints, cpu),
         train_dataset=Dataset.from_dict(dict(label=list(range(len(examples.questions))))))
@@ -275,6 +406,15 @@ def _make_trainer(
     _number_rows(trainer, examples, numbered)
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #81862767
+def _release(
+    trainer, # a `SentenceTransformerTrainer` that is done
+):
+    "Give back the memory of gradients and optimizer."
+    trainer.accelerator.free_memory()
+    trainer.optimizer = trainer.lr_scheduler = None
+    trainer.model.zero_grad(set_to_none=True)
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #c98dbead
 def _tensorboard(

@@ -2,7 +2,9 @@
 """Settings, and what sentence-transformers' trainer is told."""
 from typing import Any
 from dataclasses import dataclass
+from typing import NamedTuple
 from .examples import _Examples
+from .retrieval import Search
 
 @dataclass
 class FinetuneSettings:
@@ -12,14 +14,14 @@ class FinetuneSettings:
     learning_rate: float = 0.0002
     warmup: float = 0.1
     scale: float = 20.0
-    window: int | str | None = 'auto'
+    search: Search = ...
     positives: str = 'words'
     seed: int = 42
     dropout: float = 0.0
     fast: bool = False
     frozen_layers: int | None = None
     hybrid: bool = True
-    alpha: float = 1.0
+    alpha: float | None = None
     num_hard_negatives: int = 0
     dims: tuple | None = None
     lora: int | None = None
@@ -47,6 +49,10 @@ def _require(package: str, setting: str, how: str):
     """Raise `EmbedtuneError` where an optional package is missing."""
     ...
 
+def _check_one_device(n_gpu: int):
+    """Raise `EmbedtuneError` where one process would spread each batch over several GPUs, which the loss cannot follow."""
+    ...
+
 def _processes() -> int:
     """How many processes train together, as `torchrun` or `accelerate launch` started them."""
     ...
@@ -60,15 +66,57 @@ def _together():
     ...
 
 def _frozen_count(settings: FinetuneSettings, model) -> int:
-    """How many of the lowest layers do not learn."""
+    """How many of the lowest layers do not learn; a warning where `fast` finds none that could be frozen."""
+    ...
+
+def _transformers_of(model) -> list:
+    """The transformers in a model."""
     ...
 
 def _add_lora(model, rank: int):
     """Let a low-rank adapter of every linear layer learn in place of the weights."""
     ...
 
-def _fold_lora(model):
-    """Add the adapter to the weights and take it out of the model."""
+class _Memory(NamedTuple):
+    """What training takes, in bytes."""
+    weights: int
+    learned: int
+    a_token: int
+    tokens: int
+
+    @property
+    def total(self):
+        ...
+
+    def __str__(self):
+        ...
+
+def _bytes_a_token(model, layers: int, size: int) -> int:
+    """What is kept of a token on the way forward."""
+    ...
+
+def _free_memory(device) -> int:
+    """The memory that is free on a device."""
+    ...
+
+def _memory_of(model, settings: FinetuneSettings, free: int | None=None) -> _Memory:
+    """What training this model takes by these settings, in a budget of tokens that fits what is free."""
+    ...
+
+def _learning_weights(model, lora: int | None, n_frozen: int) -> int:
+    """How many numbers learn."""
+    ...
+
+def _check_memory(memory: _Memory, free: int):
+    """Warn where a run takes more memory than is free."""
+    ...
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch could not have the memory that it asked for."""
+    ...
+
+def _with_less(step, loss, undo, least: int=64):
+    """Do a step, with half the tokens at a time whenever memory runs out; `EmbedtuneError` where that does not help."""
     ...
 
 def _give_back_memory():
@@ -95,8 +143,16 @@ def _number_rows(trainer, examples: _Examples, numbered: bool=True):
     """Let the trainer look its batches up in `examples`."""
     ...
 
+def _trainer_class():
+    """sentence-transformers' trainer, but that a step which runs out of memory is done once more."""
+    ...
+
 def _make_trainer(model, examples: _Examples, loss, settings: FinetuneSettings, checkpoints, callbacks=..., numbered: bool=True, cpu: bool=False):
     """The trainer of a run: its rows, batches that keep answers apart, the loss that knows them."""
+    ...
+
+def _release(trainer):
+    """Give back the memory of gradients and optimizer."""
     ...
 
 def _tensorboard(log_dir) -> list:

@@ -2,7 +2,7 @@
 
     python tools/zoo.py list                        # the models and what they stand for
     python tools/zoo.py build FOLDER                # writes them all, a few hundred KB each
-    python tools/zoo.py table [--only NAME,…] [--operations evaluate,finetune,fast,lora,adapter,tower]
+    python tools/zoo.py table [--only NAME,…] [--operations evaluate,finetune,fast,lora,adapter,tower] [--out bench/models.json]
 
 Each folder has the module layout, configuration, prompts, number type and padding side of a real repository, with
 random weights of a few thousand numbers and a tokenizer trained here. Nothing is downloaded.
@@ -417,8 +417,9 @@ def truth(folder):
     options = dict(device='cpu', trust_remote_code=True)
     model = SentenceTransformer(str(folder), **options).float()
     options = dict(normalize_embeddings=True, batch_size=1)
-    asked = model.encode_query([text for text, _ in QUESTIONS], **options)
-    return np.concatenate([asked, model.encode_document(TEXTS, **options)])
+    asking, telling = prompts_of(model)
+    asked = model.encode_query([text for text, _ in QUESTIONS], prompt=asking, **options)
+    return np.concatenate([asked, model.encode_document(TEXTS, prompt=telling, **options)])
 
 
 def try_evaluate(name, folder, out, bf16):
@@ -462,9 +463,8 @@ def try_finetune(name, folder, out, bf16, **settings):
 
 
 def prompts_of(model):
-    "What sentence-transformers puts in front of questions and of texts."
-    default = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
-    first = lambda *names: next((model.prompts[name] for name in names if name in model.prompts), default) or ''
+    "What the model's author puts in front of questions and of texts; empty prompts are sentence-transformers' filling."
+    first = lambda *names: next((model.prompts[name] for name in names if model.prompts.get(name)), '')
     return first('query'), first('document', 'passage', 'corpus')
 
 
@@ -510,24 +510,30 @@ OPERATIONS = dict(evaluate=try_evaluate, finetune=try_finetune, fast=partial(try
 
 
 # ----------------------------------------------------------------------------------------------- the runner
-def try_one(name, operation, folder, bf16, answer):
-    "In a child process: sends (state, what was said)."
+def outcome(name, operation, folder, bf16=False):
+    "What became of one operation: its state, what was said, and where it broke."
     import traceback
+    from unittest import mock
     from embedtune import core
     home = Path(tempfile.mkdtemp())
-    os.environ['EMBEDTUNE_CACHE'] = str(home/'cache')
     said, trace = io.StringIO(), ''
     try:
-        with redirect_stdout(said), redirect_stderr(said): OPERATIONS[operation](name, folder, home/'out', bf16)
+        with mock.patch.dict(os.environ, EMBEDTUNE_CACHE=str(home/'cache')), redirect_stdout(said), redirect_stderr(said):
+            OPERATIONS[operation](name, folder, home/'out', bf16)
         state, text = ('wrong', 'taken for a dense model without a word') if ZOO[name].refused else ('ok', '')
     except Wrong as error: state, text = 'wrong', str(error)
     except core.EmbedtuneError as error:
         state, text, trace = 'refused', str(error), traceback.format_exc()
         if any(word in text for word in ('NaN', 'infinit')): state = 'wrong'
-        if 'cannot load' in text and not ZOO[name].refused and name != 'custom-code': state = 'crash'
-    except BaseException as error: state, text, trace = 'crash', f'{type(error).__name__}: {error}', traceback.format_exc()
+        if 'cannot load' in text and not ZOO[name].refused: state = 'crash'
+    except Exception as error: state, text, trace = 'crash', f'{type(error).__name__}: {error}', traceback.format_exc()
     finally: shutil.rmtree(home, ignore_errors=True)
-    answer.send((state, ' '.join(text.split())[:300], trace))
+    return state, ' '.join(text.replace(str(folder), name).replace(str(home), '').split())[:300], trace
+
+
+def try_one(name, operation, folder, bf16, answer):
+    "In a child process: sends the outcome."
+    answer.send(outcome(name, operation, folder, bf16))
 
 
 def run_one(name, operation, folder, bf16, seconds):
@@ -564,6 +570,21 @@ def markdown(table, operations):
     for (state, text), where in sorted(notes.items(), key=lambda item: (item[0][0], -len(item[1]))):
         lines.append(f'- **{state}** {text}: {", ".join(where)}'.replace('\n', ' '))
     return '\n'.join(lines[:2 + len(table)] + [''] + lines[2 + len(table):])
+
+
+def as_page(table, operations):
+    "The table as a page of the documentation reads it: {model: {like, operation: state}}, and what was said."
+    from datetime import date
+    from embedtune.core import _versions
+    models = {name: dict(like=ZOO[name].like) | {operation: cell(row[operation]) for operation in operations}
+              for name, row in table.items()}
+    said = {}
+    for name, row in table.items():
+        for operation, results in row.items():
+            for state, text, _ in results.values():
+                if state != 'ok': said.setdefault(f'{state}: {text.replace(name, "…") if ZOO[name].refused else text}', []).append(f'{name} {operation}')
+    said = {text: list(dict.fromkeys(where)) for text, where in said.items()}
+    return dict(date=date.today().isoformat(), versions=_versions(), models=models, said=said)
 
 
 def preload():
@@ -614,6 +635,7 @@ def main(args=None):
     parser.add_argument('--only', default='', help='names, separated by commas')
     parser.add_argument('--operations', default=','.join(OPERATIONS))
     parser.add_argument('--seconds', type=int, default=120, help='that a cell may take')
+    parser.add_argument('--out', help='JSON file for the table as the documentation shows it, such as bench/models.json')
     parser.add_argument('--log', help='JSON file for all that was said, where each cell broke included')
     given = parser.parse_args(args)
     names = given.only.split(',') if given.only else list(ZOO)
@@ -628,6 +650,7 @@ def main(args=None):
     operations = given.operations.split(',')
     with tempfile.TemporaryDirectory() as temporary:
         table = make_table(names, operations, given.folder or temporary, given.seconds, given.log)
+    if given.out: Path(given.out).write_text(json.dumps(as_page(table, operations), indent=1, ensure_ascii=False) + '\n')
     print(markdown(table, operations))
     return sum(state in ('crash', 'wrong') for row in table.values() for tries in row.values() for state, *_ in tries.values())
 
