@@ -20,7 +20,7 @@ from embedtune.embedding import (
 from .engine import _FinetuneEngine
 from .evaluation import Evaluation, evaluate
 from .examples import _check_room, _Examples, _teacher_margins
-from .guard import Guarded, _groups_of, _guarded, _set_aside
+from .guard import _groups_of, _Guarded, _guarded, _set_aside
 from .negatives import _fill_negatives, mine_hard_negatives, _near_windows
 from .precision import half_precision, load_model
 from .retrieval import Search
@@ -273,7 +273,7 @@ def _choose_alpha(self: SentenceTransformersFinetuneEngine,
 ) -> float:
     "The share of what was learned that the questions kept aside like best; 0, the base, where there are too few."
     if self.aside is None:
-        self.guarded = Guarded(0., {}, {}, 0, len(set(_groups_of(self.dataset).values())), self.dataset.whose)
+        self.guarded = _Guarded(0., {}, {}, 0, len(set(_groups_of(self.dataset).values())), self.dataset.whose)
     else:
         kept = VectorCache(checkpoints/'aside.sqlite')
         base, tuned = (half_precision(one, self.settings.bf16) for one in (self._learning_model(), model))

@@ -43,7 +43,7 @@ def _choose_share(scores: dict, groups: np.ndarray, least: float=0.0025) -> floa
     """The share whose gain over the base is largest, less its standard error; 0 where none is worth it."""
     ...
 
-class Guarded(NamedTuple):
+class _Guarded(NamedTuple):
     """What questions kept aside said about a tuned model."""
     alpha: float
     ndcg: dict
@@ -52,13 +52,16 @@ class Guarded(NamedTuple):
     groups: int
     whose: str
 
+    def plot(self, ax=None):
+        ...
+
     def __str__(self):
         ...
 
-def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFinetuneDataset, search: Search, shares=...) -> Guarded:
+def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFinetuneDataset, search: Search, shares=...) -> _Guarded:
     """How far from `base` to `tuned`, by what each share finds for questions that were kept aside."""
     ...
 
-def plot_guard(guarded: Guarded, ax=None):
+def _plot_guard(guarded: _Guarded, ax=None):
     """What each share of the way gives on the questions kept aside, with a standard error of its gain."""
     ...
