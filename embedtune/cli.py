@@ -248,7 +248,7 @@ def _candidates(
     models: list[str], # ids or folders
     corpus: dict[str, str], # {node id: text}
     openai_embeddings: str | None, # an OpenAI embedding model
-    trust: bool = False, # run code that models bring
+    **loading, # for `load_model`: bf16, device, trust_remote_code
 ) -> dict: # name -> function that makes a retriever or a model
     "What is compared: BM25, each model, and a tuned one also as it is shipped."
     from embedtune.embedding import CachedEmbedding, OpenAIEmbedding
@@ -256,8 +256,8 @@ def _candidates(
     from embedtune.retrieval import BM25Retriever
     from embedtune.search import _RETRIEVER, load_retriever
     found = {'BM25': lambda: BM25Retriever(corpus)}
-    load = lambda model: load_model(model, trust_remote_code=trust)
-    ship = lambda model: load_retriever(model, corpus, trust_remote_code=trust)
+    load = lambda model: load_model(model, **loading)
+    ship = lambda model: load_retriever(model, corpus, **loading)
     for model in models: found[model] = partial(load, model)
     shipped = [model for model in models if (Path(model)/_RETRIEVER).is_file()]
     for model in shipped: found[f'{model} as shipped'] = partial(ship, model)
@@ -266,6 +266,8 @@ def _candidates(
     return found
 
 # %% ../nbs/7_deciding/63_cli.ipynb #552dd657
+_LOADED = _As('embedtune.precision:load_model')
+
 def _evaluate_command(
     dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
     train_dataset: Path = None, # file that the models were trained on: one that shares answers with --dataset is refused
@@ -273,7 +275,7 @@ def _evaluate_command(
     openai_embeddings: str = None, # an OpenAI embedding model; needs OPENAI_API_KEY
     save: Path = None, # folder to keep the rank of every answer in, for `embedtune compare`
     allow_leakage: bool = False, # go on even if the questions or answers are trained on
-    trust_remote_code=_RUN,
+    bf16=_LOADED, device=_LOADED, trust_remote_code=_RUN,
 ):
     "Compare BM25 and models on the questions of a dataset."
     from embedtune.embedding import DEFAULT_MODEL
@@ -282,7 +284,8 @@ def _evaluate_command(
     from embedtune.leakage import require_no_leakage
     asked = _read('evaluate', dataset=dataset)
     if train_dataset: require_no_leakage(_read('evaluate', train_dataset=train_dataset), asked, allow_leakage)
-    found = _candidates(models or [DEFAULT_MODEL], asked.corpus, openai_embeddings, trust_remote_code)
+    loading = dict(bf16=bf16, device=device, trust_remote_code=trust_remote_code)
+    found = _candidates(models or [DEFAULT_MODEL], asked.corpus, openai_embeddings, **loading)
     evaluations = [evaluate(make(), asked, name=name, show_progress=True) for name, make in found.items()]
     print(to_markdown(compare(evaluations).drop(columns='seconds')))
     if not save: return

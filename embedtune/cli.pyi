@@ -54,11 +54,12 @@ def _adapter_command(dataset: Path | None=None, model=..., openai_embeddings: st
     """Tune an adapter over a model, also one behind an API; stored vectors stay as they are."""
     ...
 
-def _candidates(models: list[str], corpus: dict[str, str], openai_embeddings: str | None, trust: bool=False) -> dict:
+def _candidates(models: list[str], corpus: dict[str, str], openai_embeddings: str | None, **loading) -> dict:
     """What is compared: BM25, each model, and a tuned one also as it is shipped."""
     ...
+_LOADED: Any
 
-def _evaluate_command(dataset: Path | None=None, train_dataset: Path | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, save: Path | None=None, allow_leakage: bool=False, trust_remote_code=...):
+def _evaluate_command(dataset: Path | None=None, train_dataset: Path | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, save: Path | None=None, allow_leakage: bool=False, bf16=..., device=..., trust_remote_code=...):
     """Compare BM25 and models on the questions of a dataset."""
     ...
 

@@ -325,7 +325,7 @@ def _weights_state(
     "What shows at a glance whether weights have changed; holding the tensors keeps their places in memory from being used again."
     tensors = list(model.state_dict().values())
     if any(tensor.is_inference() for tensor in tensors): return None
-    return [(tensor, tensor._version, float(tensor.reshape(-1)[::997].double().sum())) for tensor in tensors]
+    return [(tensor, tensor._version, float(tensor.reshape(-1)[::997].cpu().double().sum())) for tensor in tensors]
 
 # %% ../nbs/2_search/10_embedding.ipynb #4a982549
 def _settings_state(

@@ -7,9 +7,18 @@ __all__ = ['to_llama_index', 'to_langchain']
 
 # %% ../nbs/6_serving/53_integrations.ipynb #00cae3d7
 from .core import EmbedtuneError
-from .embedding import EmbeddingModel, encode
+from .embedding import EmbeddingModel, encode, fingerprint
 
 # %% ../nbs/6_serving/53_integrations.ipynb #a8765aa3
+def _unmistakable_name(
+    model: EmbeddingModel, # with a fingerprint or without
+) -> str:
+    "The model's name and the beginning of its fingerprint: frameworks keep vectors by it, and a tuned model is not its base."
+    name = getattr(model, 'name', None) or type(model).__name__
+    try: return f'{name} {fingerprint(model)[:12]}'
+    except EmbedtuneError: return name
+
+# %% ../nbs/6_serving/53_integrations.ipynb #90b4030f
 def to_llama_index(
     model: EmbeddingModel, # tuned or not, with an adapter or a query tower
 ): # a `BaseEmbedding`
@@ -25,7 +34,7 @@ def to_llama_index(
         def _get_text_embeddings(self, texts): return encode(model, texts).tolist()
         def _get_text_embedding(self, text): return self._get_text_embeddings([text])[0]
         async def _aget_query_embedding(self, query): return self._get_query_embedding(query)
-    return EmbedtuneEmbedding(model_name=getattr(model, 'name', None) or type(model).__name__)
+    return EmbedtuneEmbedding(model_name=_unmistakable_name(model))
 
 # %% ../nbs/6_serving/53_integrations.ipynb #cdd5bcff
 def to_langchain(

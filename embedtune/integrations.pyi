@@ -3,6 +3,10 @@
 from typing import Any
 from .embedding import EmbeddingModel
 
+def _unmistakable_name(model: EmbeddingModel) -> str:
+    """The model's name and the beginning of its fingerprint: frameworks keep vectors by it, and a tuned model is not its base."""
+    ...
+
 def to_llama_index(model: EmbeddingModel):
     """The model for LlamaIndex; `EmbedtuneError` without the package."""
     ...
