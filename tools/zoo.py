@@ -553,7 +553,7 @@ def run_one(name, operation, folder, bf16, seconds):
 def cell(results):
     "The words of a cell: what float32 and bfloat16 say, once if they agree."
     states = {bits: state for bits, (state, *_) in results.items()}
-    if len(set(states.values())) == 1: return next(iter(states.values()))
+    if len(states) > 1 and len(set(states.values())) == 1: return next(iter(states.values()))
     return ', '.join(f'{state} ({bits})' for bits, state in states.items())
 
 
@@ -576,7 +576,7 @@ def as_page(table, operations):
     "The table as a page of the documentation reads it: {model: {like, operation: state}}, and what was said."
     from datetime import date
     from embedtune.core import _versions
-    states = lambda name, operation: cell(table[name][operation]) if name in table else 'not run'
+    states = lambda name, operation: cell(table[name][operation]) if operation in table.get(name, {}) else 'not run'
     models = {name: dict(like=ZOO[name].like) | {operation: states(name, operation) for operation in operations} for name in ZOO}
     said = {}
     for name, row in table.items():
