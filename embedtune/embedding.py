@@ -219,7 +219,7 @@ def _made_plain(
 ): # the same
     "The model without an adapter, with weights that all learn in a number type of its device, able to pad."
     import torch
-    tokenizer = model.tokenizer
+    tokenizer = getattr(model, 'tokenizer', None)
     if getattr(tokenizer, 'pad_token', '') is None: tokenizer.pad_token = tokenizer.eos_token or tokenizer.sep_token
     if getattr(model.transformers_model, '_hf_peft_config_loaded', False):
         _fold_lora(model)
