@@ -217,8 +217,10 @@ def _fold_lora(
 def _made_plain(
     model, # a SentenceTransformer, as it was loaded
 ): # the same
-    "The model without an adapter, with weights that all learn, of a number type that its device computes in."
+    "The model without an adapter, with weights that all learn in a number type of its device, able to pad."
     import torch
+    tokenizer = getattr(model, 'tokenizer', None)
+    if getattr(tokenizer, 'pad_token', '') is None: tokenizer.pad_token = tokenizer.eos_token or tokenizer.sep_token
     if getattr(model.transformers_model, '_hf_peft_config_loaded', False):
         _fold_lora(model)
         model.requires_grad_(True)

@@ -74,7 +74,7 @@ def _fold_lora(model):
     ...
 
 def _made_plain(model):
-    """The model without an adapter, with weights that all learn, of a number type that its device computes in."""
+    """The model without an adapter, with weights that all learn in a number type of its device, able to pad."""
     ...
 
 def _model_source(model=...) -> tuple[str, bool]:

@@ -553,7 +553,7 @@ def run_one(name, operation, folder, bf16, seconds):
 def cell(results):
     "The words of a cell: what float32 and bfloat16 say, once if they agree."
     states = {bits: state for bits, (state, *_) in results.items()}
-    if len(set(states.values())) == 1: return next(iter(states.values()))
+    if len(states) > 1 and len(set(states.values())) == 1: return next(iter(states.values()))
     return ', '.join(f'{state} ({bits})' for bits, state in states.items())
 
 
@@ -576,8 +576,8 @@ def as_page(table, operations):
     "The table as a page of the documentation reads it: {model: {like, operation: state}}, and what was said."
     from datetime import date
     from embedtune.core import _versions
-    models = {name: dict(like=ZOO[name].like) | {operation: cell(row[operation]) for operation in operations}
-              for name, row in table.items()}
+    states = lambda name, operation: cell(table[name][operation]) if operation in table.get(name, {}) else 'not run'
+    models = {name: dict(like=ZOO[name].like) | {operation: states(name, operation) for operation in operations} for name in ZOO}
     said = {}
     for name, row in table.items():
         for operation, results in row.items():
@@ -636,6 +636,7 @@ def main(args=None):
     parser.add_argument('--operations', default=','.join(OPERATIONS))
     parser.add_argument('--seconds', type=int, default=120, help='that a cell may take')
     parser.add_argument('--out', help='JSON file for the table as the documentation shows it, such as bench/models.json')
+    parser.add_argument('--known', default='', help='logs of earlier runs, separated by commas, whose models are taken as they are and not run again')
     parser.add_argument('--log', help='JSON file for all that was said, where each cell broke included')
     given = parser.parse_args(args)
     names = given.only.split(',') if given.only else list(ZOO)
@@ -649,7 +650,10 @@ def main(args=None):
         return
     operations = given.operations.split(',')
     with tempfile.TemporaryDirectory() as temporary:
-        table = make_table(names, operations, given.folder or temporary, given.seconds, given.log)
+        known = {}
+        for log in filter(None, given.known.split(',')): known |= json.loads(Path(log).read_text())
+        known = {name: row for name, row in known.items() if name in names and row.keys() >= set(operations)}
+        table = known | make_table([name for name in names if name not in known], operations, given.folder or temporary, given.seconds, given.log)
     if given.out: Path(given.out).write_text(json.dumps(as_page(table, operations), indent=1, ensure_ascii=False) + '\n')
     print(markdown(table, operations))
     return sum(state in ('crash', 'wrong') for row in table.values() for tries in row.values() for state, *_ in tries.values())
