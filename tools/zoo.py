@@ -450,7 +450,7 @@ def try_finetune(name, folder, out, bf16, **settings):
             seen.update(model=model, prompts=(args.prompts.get('anchor') or '', args.prompts.get('positive') or ''), types={str(p.dtype) for p in learning},
                         frozen=sum(not p.requires_grad for p in model.parameters()))
     before = vectors(load(folder))
-    base = dict(batch_size=4, epochs=2, show_progress_bar=False, device='cpu', callbacks=[Look()], bf16=bf16, learning_rate=2e-3)
+    base = dict(batch_size=4, epochs=2, show_progress_bar=False, device='cpu', callbacks=[Look()], bf16=bf16, learning_rate=2e-3, alpha=1.)
     trained = Engine(dataset(), folder, out, **base, **settings, **_trusting(Engine.__init__))
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said): trained.finetune()
