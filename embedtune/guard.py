@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../nbs/2_search/17_guard.ipynb #1a894ca7
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -91,8 +92,8 @@ def _choose_share(
     def sure(alpha):
         gains = scores[alpha] - scores[0.]
         return gains.mean() - _clustered_error(gains, groups)
-    best = max((alpha for alpha in scores if alpha), key=sure)
-    return best if sure(best) > least else 0.
+    best = max((alpha for alpha in scores if alpha), key=sure, default=0.)
+    return best if best and sure(best) > least else 0.
 
 # %% ../nbs/2_search/17_guard.ipynb #bbc46544
 class _Guarded(NamedTuple):
@@ -115,24 +116,36 @@ class _Guarded(NamedTuple):
         return f'{self.alpha:.0%} of what was learned: {gain}'
 
 # %% ../nbs/2_search/17_guard.ipynb #9ba0e7a1
+def _scores_of(
+    base: EmbeddingModel, # untuned
+    tuned: EmbeddingModel, # the same, tuned
+    asked: EmbeddingQAFinetuneDataset, # questions that neither was tuned on
+    search: Search, # how both are searched with
+    shares=_SHARES, # of the way from base to tuned
+) -> dict: # alpha -> float (n,), nDCG@10 of each question
+    "What each share of the way finds."
+    def found(alpha):
+        retriever = search.retriever(_Mixture(base, tuned, alpha), asked.corpus)
+        return evaluate(retriever, asked).per_query('ndcg', 10)
+    return {alpha: found(alpha) for alpha in shares}
+
+# %% ../nbs/2_search/17_guard.ipynb #f3517708
 def _guarded(
     base: EmbeddingModel, # untuned; its vectors are best cached
     tuned: EmbeddingModel, # the same
     aside: EmbeddingQAFinetuneDataset, # questions that it was not tuned on
     search: Search, # how both are searched with
-    shares=_SHARES, # to try, from 0 on
 ) -> _Guarded:
-    "How far from `base` to `tuned`, by what each share finds for questions that were kept aside."
+    "How far from `base` to `tuned`, by what the vectors of each share find for questions that were kept aside."
     asked = _small_corpus(aside)
     groups = _groups_of(asked)
     labels = np.array([groups[query] for query in asked.queries])
-    scores = {}
-    for alpha in shares:
-        found = evaluate(search.retriever(_Mixture(base, tuned, alpha), asked.corpus), asked)
-        scores[alpha] = found.per_query('ndcg', 10)
+    scores = _scores_of(base, tuned, asked, replace(search, bm25_weight=0.))
+    shipped = _scores_of(base, tuned, asked, search) if search.bm25_weight else scores
+    as_good = {alpha: values for alpha, values in scores.items() if shipped[alpha].mean() >= shipped[0.].mean()}
     means = {alpha: float(values.mean()) for alpha, values in scores.items()}
     errors = {alpha: _clustered_error(values - scores[0.], labels) for alpha, values in scores.items()}
-    return _Guarded(_choose_share(scores, labels), means, errors, len(labels), len(set(labels)), asked.whose)
+    return _Guarded(_choose_share(as_good, labels), means, errors, len(labels), len(set(labels)), asked.whose)
 
 # %% ../nbs/2_search/17_guard.ipynb #ad1fe2f3
 def _plot_guard(

@@ -58,8 +58,12 @@ class _Guarded(NamedTuple):
     def __str__(self):
         ...
 
-def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFinetuneDataset, search: Search, shares=...) -> _Guarded:
-    """How far from `base` to `tuned`, by what each share finds for questions that were kept aside."""
+def _scores_of(base: EmbeddingModel, tuned: EmbeddingModel, asked: EmbeddingQAFinetuneDataset, search: Search, shares=...) -> dict:
+    """What each share of the way finds."""
+    ...
+
+def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFinetuneDataset, search: Search) -> _Guarded:
+    """How far from `base` to `tuned`, by what the vectors of each share find for questions that were kept aside."""
     ...
 
 def _plot_guard(guarded: _Guarded, ax=None):
