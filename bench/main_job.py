@@ -1,6 +1,6 @@
 """The goals of the main job, measured: `python bench/main_job.py` for quality, `--fresh` also times both set-up commands in a new clone.
 
-Prints one table. Quality needs the published data (see `embedtune.documents.published_qa`) and takes about ten minutes on two cores;
+Prints one table. Quality needs the published data (see `embedtune.samples.published_qa`) and takes about ten minutes on two cores;
 `--fresh` takes another half hour. Settings were chosen on the training side only; the validation set is reported on here and used nowhere else.
 """
 import argparse

@@ -33,7 +33,7 @@ for command in (['python', '-c', 'import embedtune'], ['embedtune', '--help']):
     print(f'{best:.2f} s: {" ".join(command)}')
     assert best < .5, f'expected less than half a second: {command}'
 PYTHON
-read -r train val < <(python -c 'from embedtune.documents import sample_documents; print(*sample_documents())')
+read -r train val < <(python -c 'from embedtune import sample_documents; print(*sample_documents())')
 if HF_HUB_CACHE="$scratch/hub" EMBEDTUNE_OFFLINE=1 embedtune run --train "$train" --val "$val" --out bare 2> said; then
     echo "a run without a model did not fail"
     exit 1
