@@ -66,7 +66,8 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         super().__init__(dataset, model_output_path, val_dataset, device=device, allow_leakage=allow_leakage,
                          show_progress_bar=show_progress_bar)
         self.learned, self.aside = dataset, None
-        if self.settings.alpha is None: self.learned, self.aside = _set_aside(dataset, seed=self.settings.seed)
+        seed = self.settings.seed
+        if self.settings.alpha is None: self.learned, self.aside = _set_aside(dataset, seed=seed)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #fe06c969
 @patch
@@ -152,7 +153,7 @@ def _search_of(
     model, # a SentenceTransformer
     settings: FinetuneSettings, # `search`, and whether it is to be `fast`
 ) -> Search:
-    "How the tuned model will be searched, in tokens of this model: as asked, or, if `fast`, by one size alone."
+    "How the tuned model will be searched, in its tokens: as asked, or, if `fast`, by one size alone."
     sizes = settings.search.sizes_for(model)
     return replace(settings.search, sizes=sizes[:1] if settings.fast else sizes)
 
@@ -271,9 +272,10 @@ def _choose_alpha(self: SentenceTransformersFinetuneEngine,
     model, # the SentenceTransformer that has learned
     checkpoints, # Path
 ) -> float:
-    "The share of what was learned that the questions kept aside like best; 0, the base, where there are too few."
+    "The share of what was learned that questions kept aside like best; 0, the base, if they are too few."
     if self.aside is None:
-        self.guarded = _Guarded(0., {}, {}, 0, len(set(_groups_of(self.dataset).values())), self.dataset.whose)
+        n_groups = len(set(_groups_of(self.dataset).values()))
+        self.guarded = _Guarded(0., {}, {}, 0, n_groups, self.dataset.whose)
     else:
         kept = VectorCache(checkpoints/'aside.sqlite')
         base, tuned = (half_precision(one, self.settings.bf16) for one in (self._learning_model(), model))
@@ -293,7 +295,8 @@ def _finished_model(self: SentenceTransformersFinetuneEngine,
     from embedtune.merging import merge
     if (best := checkpoints/'best.safetensors').exists(): model.load_state_dict(load_file(best))
     if self.settings.lora: _fold_lora(model)
-    alpha = self._choose_alpha(model.eval(), checkpoints) if self.settings.alpha is None else self.settings.alpha
+    alpha = self.settings.alpha
+    if alpha is None: alpha = self._choose_alpha(model.eval(), checkpoints)
     return model if alpha == 1 else merge(self._learning_model(), model, alpha)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #839c7512

@@ -92,7 +92,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
     def _choose_alpha(self, model, checkpoints) -> float:
-        """The share of what was learned that the questions kept aside like best; 0, the base, where there are too few."""
+        """The share of what was learned that questions kept aside like best; 0, the base, if they are too few."""
         ...
 
     def _finished_model(self, model, checkpoints):
@@ -124,7 +124,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
 def _search_of(model, settings: FinetuneSettings) -> Search:
-    """How the tuned model will be searched, in tokens of this model: as asked, or, if `fast`, by one size alone."""
+    """How the tuned model will be searched, in its tokens: as asked, or, if `fast`, by one size alone."""
     ...
 
 def _losses(log: list[dict]) -> list[dict]:

@@ -24,7 +24,7 @@ _LEAST = 10 # groups on each side: fewer cannot tell a gain from chance
 def _groups_of(
     dataset: EmbeddingQAFinetuneDataset, # its answers, and documents where it knows them
 ) -> dict: # query id -> number
-    "The group of each question: its document, where enough of them have questions, else what shares its nodes."
+    "The group of each question: its document, where enough have questions, else what shares its nodes."
     if dataset.doc_ids:
         groups = clusters_of(dataset, 'document')
         if len(set(groups.values())) >= 2*_LEAST: return groups
@@ -35,7 +35,7 @@ def _set_aside(
     dataset: EmbeddingQAFinetuneDataset, # all training questions
     share: float = .25, # of the groups
     seed: int = 42, # of the draw
-) -> tuple: # (questions to train on, questions to judge by); the second is None where there are too few groups
+) -> tuple: # (questions to train on, questions to judge by); too few groups: (all, None)
     "The dataset in two, over the same nodes; a group goes to one side or the other."
     groups = _groups_of(dataset)
     numbers = np.random.default_rng(seed).permutation(sorted(set(groups.values())))
@@ -136,13 +136,14 @@ def _guarded(
     aside: EmbeddingQAFinetuneDataset, # questions that it was not tuned on
     search: Search, # how both are searched with
 ) -> _Guarded:
-    "How far from `base` to `tuned`, by what the vectors of each share find for questions that were kept aside."
+    "How far from `base` to `tuned`, by what each share finds for questions that were kept aside."
     asked = _small_corpus(aside)
     groups = _groups_of(asked)
     labels = np.array([groups[query] for query in asked.queries])
     scores = _scores_of(base, tuned, asked, replace(search, bm25_weight=0.))
     shipped = _scores_of(base, tuned, asked, search) if search.bm25_weight else scores
-    as_good = {alpha: values for alpha, values in scores.items() if shipped[alpha].mean() >= shipped[0.].mean()}
+    least = shipped[0.].mean()
+    as_good = {alpha: values for alpha, values in scores.items() if shipped[alpha].mean() >= least}
     means = {alpha: float(values.mean()) for alpha, values in scores.items()}
     errors = {alpha: _clustered_error(values - scores[0.], labels) for alpha, values in scores.items()}
     return _Guarded(_choose_share(as_good, labels), means, errors, len(labels), len(set(labels)), asked.whose)

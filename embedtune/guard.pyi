@@ -10,7 +10,7 @@ from .retrieval import Search
 _LEAST: int
 
 def _groups_of(dataset: EmbeddingQAFinetuneDataset) -> dict:
-    """The group of each question: its document, where enough of them have questions, else what shares its nodes."""
+    """The group of each question: its document, where enough have questions, else what shares its nodes."""
     ...
 
 def _set_aside(dataset: EmbeddingQAFinetuneDataset, share: float=0.25, seed: int=42) -> tuple:
@@ -63,7 +63,7 @@ def _scores_of(base: EmbeddingModel, tuned: EmbeddingModel, asked: EmbeddingQAFi
     ...
 
 def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFinetuneDataset, search: Search) -> _Guarded:
-    """How far from `base` to `tuned`, by what the vectors of each share find for questions that were kept aside."""
+    """How far from `base` to `tuned`, by what each share finds for questions that were kept aside."""
     ...
 
 def _plot_guard(guarded: _Guarded, ax=None):

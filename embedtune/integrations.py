@@ -13,7 +13,7 @@ from .embedding import EmbeddingModel, encode, fingerprint
 def _unmistakable_name(
     model: EmbeddingModel, # with a fingerprint or without
 ) -> str:
-    "The model's name and the beginning of its fingerprint: frameworks keep vectors by it, and a tuned model is not its base."
+    "The model's name and the beginning of its fingerprint: what is kept by it is not mixed with another's."
     name = getattr(model, 'name', None) or type(model).__name__
     try: return f'{name} {fingerprint(model)[:12]}'
     except EmbedtuneError: return name

@@ -4,7 +4,7 @@ from typing import Any
 from .embedding import EmbeddingModel
 
 def _unmistakable_name(model: EmbeddingModel) -> str:
-    """The model's name and the beginning of its fingerprint: frameworks keep vectors by it, and a tuned model is not its base."""
+    """The model's name and the beginning of its fingerprint: what is kept by it is not mixed with another's."""
     ...
 
 def to_llama_index(model: EmbeddingModel):

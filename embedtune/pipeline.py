@@ -90,7 +90,7 @@ class _Run:
     seed: int = 42 # of all that is drawn at random
     show_progress: bool = True # bars within the steps
     allow_leakage: bool = False # go on even if the two sides share questions or answers
-    ask_anew: bool = False # ask the local LLM about the bundled documents, too, in place of taking its recorded answers
+    ask_anew: bool = False # ask about the bundled documents, too, in place of taking recorded answers
     trust_remote_code: bool = False # run code that the model brings, which can do anything
     def __post_init__(self):
         self.out = Path(self.out)

@@ -19,7 +19,7 @@ def _bf16_pays(
     device='cpu', # torch device
     least: float = 1.3, # times as fast, for it to pay
 ) -> bool:
-    "Whether matrix products in bfloat16 are at least `least` times as fast here as in float32; measured once. On a GPU: whether it has them."
+    "Whether a GPU has bfloat16; else whether products in it are `least` times as fast, measured once."
     import torch
     if torch.device(device).type == 'cuda': return torch.cuda.is_bf16_supported(including_emulation=False)
     a, b = torch.randn(64, 384, device=device), torch.randn(384, 1536, device=device)

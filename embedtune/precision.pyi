@@ -3,7 +3,7 @@
 from typing import Any
 
 def _bf16_pays(device='cpu', least: float=1.3) -> bool:
-    """Whether matrix products in bfloat16 are at least `least` times as fast here as in float32; measured once. On a GPU: whether it has them."""
+    """Whether a GPU has bfloat16; else whether products in it are `least` times as fast, measured once."""
     ...
 
 def _wants_bf16(model, bf16: bool | None=None) -> bool:

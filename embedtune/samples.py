@@ -133,8 +133,9 @@ def sample_answers() -> Path:
 def _recorded_answers(
     names,  # file names of documents
 ) -> list[Path]:  # journals
-    "What that model answered about documents that the project knows: the bundled ones and, in a checkout, the two 10-Ks."
-    ten_k = {f'{who}_2021.pdf': f'{side}_dataset.answers.jsonl' for who, side in (('lyft', 'train'), ('uber', 'val'))}
+    "What that model answered about the bundled documents and, in a checkout, about the two 10-Ks."
+    sides = dict(lyft='train', uber='val')
+    ten_k = {f'{who}_2021.pdf': f'{side}_dataset.answers.jsonl' for who, side in sides.items()}
     known = {path.name: sample_answers() for path in sample_documents()}
     known |= {name: _project_root()/'data'/'10k'/file for name, file in ten_k.items()}
     return [known[name] for name in names if name in known and known[name].is_file()]

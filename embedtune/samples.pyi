@@ -58,7 +58,7 @@ def sample_answers() -> Path:
     ...
 
 def _recorded_answers(names) -> list[Path]:
-    """What that model answered about documents that the project knows: the bundled ones and, in a checkout, the two 10-Ks."""
+    """What that model answered about the bundled documents and, in a checkout, about the two 10-Ks."""
     ...
 
 def first_available(*sources) -> tuple[Path, Path]:

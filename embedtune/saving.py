@@ -41,10 +41,11 @@ def _legacy_pooling(
     "How tokens become one vector, as a switch for each way."
     ways = settings['pooling_mode']
     ways = [ways] if isinstance(ways, str) else ways
-    switches = dict(cls='cls_token', max='max_tokens', mean='mean_tokens', mean_sqrt_len_tokens='mean_sqrt_len_tokens',
-                    weightedmean='weightedmean_tokens', lasttoken='lasttoken')
+    switches = dict(cls='cls_token', max='max_tokens', mean='mean_tokens', lasttoken='lasttoken',
+                    mean_sqrt_len_tokens='mean_sqrt_len_tokens', weightedmean='weightedmean_tokens')
     modes = {f'pooling_mode_{name}': way in ways for way, name in switches.items()}
-    return dict(word_embedding_dimension=settings['embedding_dimension']) | modes | dict(include_prompt=settings['include_prompt'])
+    size = dict(word_embedding_dimension=settings['embedding_dimension'])
+    return size | modes | dict(include_prompt=settings['include_prompt'])
 
 # %% ../nbs/4_tuning/38_saving.ipynb #47b5e285
 def _rewrite(
@@ -58,7 +59,7 @@ def _rewrite(
     else: _write_json(said, file)
 
 # %% ../nbs/4_tuning/38_saving.ipynb #63aad012
-_ENDS = dict(module_input_name='sentence_embedding', module_output_name='sentence_embedding') # what modules after the pooling take and give
+_ENDS = dict.fromkeys(('module_input_name', 'module_output_name'), 'sentence_embedding') # after the pooling
 
 def _spell_for_all(
     model, # that was saved, a SentenceTransformer
@@ -76,7 +77,8 @@ def _spell_for_all(
     _write_json(modules, folder/'modules.json')
     plain = dict(text=dict(method='forward', method_output_name='last_hidden_state'))
     reads = dict(max_seq_length=model.max_seq_length, do_lower_case=False)
-    _rewrite(folder/'sentence_bert_config.json', lambda said: reads if said.get('modality_config') == plain else said)
+    how = folder/'sentence_bert_config.json'
+    _rewrite(how, lambda said: reads if said.get('modality_config') == plain else said)
 
 # %% ../nbs/4_tuning/38_saving.ipynb #63a59e7f
 def _save_model(

@@ -31,14 +31,14 @@ class FinetuneSettings:
     learning_rate: float = 2e-4 # the peak; it is warmed up to, then falls to 0 in a straight line
     warmup: float = 0.1 # share of the steps
     scale: float = 20. # of the cosines in the loss: 1 / temperature
-    search: Search = Search() # how the tuned model will search; its first size is that of the texts it is trained on
+    search: Search = Search() # how the tuned model will search; it is trained on texts of the first size
     positives: str = 'words' # what chooses the first ones: shared 'words' (BM25), or the base 'model'
     seed: int = 42 # of whatever is drawn: batches, hard negatives, what `augment` draws
     dropout: float = 0. # share of numbers set to 0 in training
     fast: bool = False # upper third of the layers only, first positives kept, search by one size of windows
     frozen_layers: int | None = None # lowest that do not learn; None: a third, if fast two thirds
     hybrid: bool = True # choose a weight for BM25 beside the model, and save it with the model
-    alpha: float | None = None # of the way from the base's weights (0) to the tuned ones (1); None: chosen on questions kept aside
+    alpha: float | None = None # of the way from base (0) to tuned weights (1); None: by questions kept aside
     num_hard_negatives: int = 0 # mined for each question with the base model
     dims: tuple | None = None # lengths at which vectors are to be good (Matryoshka): (384, 128, 64)
     lora: int | None = None # rank of a low-rank adapter (peft) that learns in place of the weights
@@ -106,10 +106,10 @@ def _require(
 def _check_one_device(
     n_gpu: int, # that the trainer would use in one process
 ):
-    "Raise `EmbedtuneError` where one process would spread each batch over several GPUs, which the loss cannot follow."
+    "Raise `EmbedtuneError` where one process would spread each batch over several GPUs."
     if n_gpu < 2: return
-    raise EmbedtuneError(f'{n_gpu} GPUs in one process: start `accelerate launch --num_processes {n_gpu} your_script.py` '
-                         'to train on all of them, or set CUDA_VISIBLE_DEVICES=0 to train on one')
+    raise EmbedtuneError(f'{n_gpu} GPUs in one process: start `accelerate launch --num_processes {n_gpu} '
+                         'your_script.py` to train on all of them, or set CUDA_VISIBLE_DEVICES=0 to train on one')
 
 def _processes() -> int:
     "How many processes train together, as `torchrun` or `accelerate launch` started them."
@@ -177,9 +177,10 @@ class _Memory(NamedTuple):
     def total(self): return self.weights + self.learned + self.a_token*self.tokens
     def __str__(self):
         gb = lambda n: f'{n/1e9:.1f} GB'
-        return (f'training takes about {gb(self.total)}: {gb(self.weights)} for {self.weights/4e6:,.0f} million '
-                f'weights, {gb(self.learned)} for gradients and Adam, {gb(self.a_token*self.tokens)} for '
-                f'{self.tokens:,} tokens at a time')
+        weights = f'{gb(self.weights)} for {self.weights/4e6:,.0f} million weights'
+        tokens = f'{gb(self.a_token*self.tokens)} for {self.tokens:,} tokens at a time'
+        learned = f'{gb(self.learned)} for gradients and Adam'
+        return f'training takes about {gb(self.total)}: {weights}, {learned}, {tokens}'
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #08c8b482
 def _bytes_a_token(
@@ -216,7 +217,8 @@ def _memory_of(
     usual = settings.max_tokens or (2048 if model.device.type == 'cpu' else 32_768)
     room = (_free_memory(model.device) if free is None else free)*.8 - 12*learned
     fits = int(room//a_token) if a_token else usual
-    return _Memory(4*weights, 12*learned, a_token, usual if settings.max_tokens else max(size, min(usual, fits)))
+    tokens = usual if settings.max_tokens else max(size, min(usual, fits))
+    return _Memory(4*weights, 12*learned, a_token, tokens)
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #7dfcadc7
 def _learning_weights(
@@ -240,7 +242,8 @@ def _check_memory(
 ):
     "Warn where a run takes more memory than is free."
     if memory.total - memory.weights <= free: return
-    warnings.warn(f'{memory}; {free/1e9:.1f} GB are free: lora=16, fast=True or a smaller model takes less', stacklevel=3)
+    less = 'lora=16, fast=True or a smaller model takes less'
+    warnings.warn(f'{memory}; {free/1e9:.1f} GB are free: {less}', stacklevel=3)
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #aba59d17
 def _is_out_of_memory(
@@ -257,14 +260,14 @@ def _with_less(
     undo, # function: takes back what a step has left
     least: int = 64, # tokens
 ): # what `step` gives
-    "Do a step, with half the tokens at a time whenever memory runs out; `EmbedtuneError` where that does not help."
+    "Do a step, with half the tokens whenever memory runs out; `EmbedtuneError` where that does not help."
     while True:
         try: return step()
         except RuntimeError as error:
             if not _is_out_of_memory(error): raise
         if getattr(loss, 'max_tokens', 0) < 2*least:
-            raise EmbedtuneError('memory ran out in training; lora=16, fast=True, a smaller batch_size, shorter '
-                                 'windows or a smaller model takes less')
+            raise EmbedtuneError('memory ran out in training; lora=16, fast=True, a smaller batch_size, '
+                                 'shorter windows or a smaller model takes less')
         undo()
         loss.max_tokens //= 2
         warnings.warn(f'memory ran out: from now on {loss.max_tokens:,} tokens at a time', stacklevel=2)

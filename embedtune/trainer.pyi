@@ -50,7 +50,7 @@ def _require(package: str, setting: str, how: str):
     ...
 
 def _check_one_device(n_gpu: int):
-    """Raise `EmbedtuneError` where one process would spread each batch over several GPUs, which the loss cannot follow."""
+    """Raise `EmbedtuneError` where one process would spread each batch over several GPUs."""
     ...
 
 def _processes() -> int:
@@ -116,7 +116,7 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     ...
 
 def _with_less(step, loss, undo, least: int=64):
-    """Do a step, with half the tokens at a time whenever memory runs out; `EmbedtuneError` where that does not help."""
+    """Do a step, with half the tokens whenever memory runs out; `EmbedtuneError` where that does not help."""
     ...
 
 def _give_back_memory():
