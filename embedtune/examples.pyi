@@ -3,6 +3,7 @@
 from typing import Any
 from dataclasses import dataclass
 from .embedding import EmbeddingModel
+from .retrieval import Search
 
 class _Examples:
     """A training set whose positives the model chooses anew before each epoch."""
@@ -51,7 +52,7 @@ class Fillers:
     def __repr__(self):
         ...
 
-def _check_room(augment, window, model):
+def _check_room(augment, search: Search, model):
     """Raise `EmbedtuneError` where a window and a phrase in front are more than the model reads."""
     ...
 

@@ -107,7 +107,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         ...
 
 def _search_of(model, settings: FinetuneSettings) -> Search:
-    """How the tuned model will be searched: by the window that it is trained on, and by half of it."""
+    """How the tuned model will be searched, in tokens of this model: as asked, or, if `fast`, by one size alone."""
     ...
 
 def _losses(log: list[dict]) -> list[dict]:

@@ -6,6 +6,7 @@ import numpy as np
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
 from .retrieval import DenseRetriever
+from .retrieval import Search
 
 class _TrainingPair(NamedTuple):
     """A question and the text that should be near it."""
@@ -26,7 +27,7 @@ def _near_best(retriever: DenseRetriever, node_id: str, scores: np.ndarray, marg
     """The window of a node that a question scores highest, and those within `margin` of it."""
     ...
 
-def _near_windows(model: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, window='auto', margin: float=0.1, by_words: bool=False, show_progress=False) -> tuple[list[_TrainingPair], list[list[str]]]:
+def _near_windows(model: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, search: Search=..., margin: float=0.1, by_words: bool=False, show_progress=False) -> tuple[list[_TrainingPair], list[list[str]]]:
     """Every judgement of `dataset` with the best window of its node, and the windows that come close to it."""
     ...
 
@@ -105,7 +106,7 @@ def _mine_pairs(retriever: DenseRetriever, pairs: list[_TrainingPair], max_share
     """The pairs with their hard negatives."""
     ...
 
-def mine_hard_negatives(dataset: EmbeddingQAFinetuneDataset, model: EmbeddingModel, num_negatives: int=5, relative_margin: float=0.05, range_min: int=0, range_max: int | None=None, max_score: float | None=None, window='auto', max_shared: float=0.1, show_progress: bool=False) -> list[_MinedPair]:
+def mine_hard_negatives(dataset: EmbeddingQAFinetuneDataset, model: EmbeddingModel, num_negatives: int=5, relative_margin: float=0.05, range_min: int=0, range_max: int | None=None, max_score: float | None=None, search: Search=..., max_shared: float=0.1, show_progress: bool=False) -> list[_MinedPair]:
     """Every judgement of `dataset` with hard negatives, nearest first; warns where too few are found."""
     ...
 

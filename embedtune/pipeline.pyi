@@ -63,6 +63,7 @@ class _Run:
     @property
     def sides(self) -> Any:
         ...
+_SHOWN: Any
 _MANIFEST_KEYS: Any
 
 def _two_sides(train=None, val=None):

@@ -252,6 +252,10 @@ class Search:
         """What `dense` has the model embed: the windows of each size."""
         ...
 
+    def coarse(self, model: EmbeddingModel, corpus: dict[str, str], show_progress: bool=False) -> DenseRetriever:
+        """The retriever by the first size of windows alone: the texts that a model is trained on."""
+        ...
+
     def retriever(self, model: EmbeddingModel, corpus: dict[str, str], name: str | None=None, show_progress: bool=False):
         """The retriever over a corpus: `dense`, or a `HybridRetriever` with BM25 beside it."""
         ...

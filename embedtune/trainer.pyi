@@ -3,6 +3,7 @@
 from typing import Any
 from dataclasses import dataclass
 from .examples import _Examples
+from .retrieval import Search
 
 @dataclass
 class FinetuneSettings:
@@ -12,7 +13,7 @@ class FinetuneSettings:
     learning_rate: float = 0.0002
     warmup: float = 0.1
     scale: float = 20.0
-    window: int | str | None = 'auto'
+    search: Search = ...
     positives: str = 'words'
     seed: int = 42
     dropout: float = 0.0
