@@ -83,7 +83,9 @@ def _parquet_shards(
     except Exception as e: raise EmbedtuneError(f'{name} cannot be read as Parquet: {e}') from None
     for group in range(about.num_row_groups):
         n = about.row_group(group).num_rows
-        for start in range(0, n, size): yield _Shard(str(path), name, first + start, start, min(n, start + size), group)
+        for start in range(0, n, size):
+            stop = min(n, start + size)
+            yield _Shard(str(path), name, first + start, start, stop, group)
         first += n
 
 # %% ../nbs/6_serving/54_corpus.ipynb #28bcfd7a
@@ -136,7 +138,8 @@ def _jsonl_texts(
     for place, line in enumerate(lines, shard.first):
         if not line.strip(): continue
         try: rows.append((place, json.loads(line.decode('utf-8-sig'))))
-        except ValueError as e: raise EmbedtuneError(f'{shard.name}#{place}: expected JSON, got {e}') from None
+        except ValueError as e:
+            raise EmbedtuneError(f'{shard.name}#{place}: expected JSON, got {e}') from None
     return _row_texts(shard, rows)
 
 # %% ../nbs/6_serving/54_corpus.ipynb #bfc2a515
@@ -247,8 +250,8 @@ class _Embedder:
     def embeds(self):
         model = _loaded(self.model)
         if _document_fingerprint(model) == self.made['model']: return model
-        raise EmbedtuneError(f'the model {self.model} has other weights on this machine than where the call was '
-                             'made; copy them, or pass a folder that all machines see')
+        raise EmbedtuneError(f'the model {self.model} has other weights on this machine than where the '
+                             'call was made; copy them, or pass a folder that all machines see')
     def __call__(self, row):
         told = dict(place=row['place'], name='', nodes=0, windows=0, new=False, skipped='', error='')
         try: return told | self.embed(_Shard(**json.loads(row['shard'])))
@@ -272,7 +275,8 @@ def _loaded(
     device: str = None, # for one that is loaded; None: the best there is
 ): # a model
     "The model itself; no cache of vectors, since the parts are one."
-    return half_precision(_load_transformer(model, device)) if isinstance(model, (str, os.PathLike)) else model
+    if not isinstance(model, (str, os.PathLike)): return model
+    return half_precision(_load_transformer(model, device))
 
 # %% ../nbs/6_serving/54_corpus.ipynb #0663994b
 def _require_ray():
@@ -295,7 +299,7 @@ def _start_ray(
     try:
         if address: ray.init(address=address, **quiet)
         else: ray.init(num_cpus=max(workers or 0, os.cpu_count()), include_dashboard=False, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as e:
+    except Exception as e:
         raise EmbedtuneError(f'no Ray at {address or "this machine"}: {str(e).splitlines()[0]}') from None
     return ray
 
@@ -316,7 +320,8 @@ def _by_ray(
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     data = ray.data.from_items(tasks, override_num_blocks=min(len(tasks), 4096))
-    need = dict(num_cpus=1, num_gpus=num_gpus or None, concurrency=min(workers, len(tasks)))
+    actors = ray.data.ActorPoolStrategy(size=min(workers, len(tasks)))
+    need = dict(compute=actors, num_cpus=1, num_gpus=num_gpus or None)
     yield from data.map(_Embedder, fn_constructor_args=settings, **need).iter_rows()
 
 # %% ../nbs/6_serving/54_corpus.ipynb #751ceff2
@@ -449,7 +454,7 @@ def _finish(
 ):
     "Check the parts, delete strays, and write the index if anything changed."
     by_name = {row['name']: row for row in done if row['name']}
-    names, n = list(by_name), sum(row['windows'] for row in by_name.values())
+    names, n = list(by_name), int(sum(row['windows'] for row in by_name.values()))
     told = dict(made, context=context, store=store, windows=n, parts=names)
     known = _read_json(out/'parts.json', list(told)) if (out/'parts.json').is_file() else None
     if known == json.loads(json.dumps(told)) and ((out/_STAMP).is_file() or not store): return
@@ -481,7 +486,7 @@ def _told(
     n: int, # shards
     show_progress: bool, # a bar
 ) -> list[dict]: # in the order of the corpus
-    "All of them; a `DocumentWarning` for each document left out, `EmbedtuneError` for an error or if nothing is left."
+    "All of them; a `DocumentWarning` for each document left out, `EmbedtuneError` if nothing is left."
     from tqdm.auto import tqdm
     done = []
     for row in tqdm(rows, 'shards', n, disable=not show_progress, leave=False):
@@ -504,9 +509,9 @@ def _search_of(
 def embed_corpus(
     source, # JSONL or Parquet files whose rows have a `text` (and an `id`), documents, or folders of them
     model=DEFAULT_MODEL, # a model, or its folder or id
-    out='index', # a new folder, or that of an earlier call, which goes on; with a cluster, all machines must see it
+    out='index', # a new folder, or that of an earlier call, which goes on; all machines must see it
     search: Search = None, # sizes and stride of the windows; None: those saved with the model, else `Search()`
-    store: Literal['exact', 'lancedb'] = 'exact', # kind of index: 'exact', 'lancedb' (for millions); None: the parts alone
+    store: Literal['exact', 'lancedb'] = 'exact', # kind of index; 'lancedb' for millions; None: the parts alone
     shard_size: int = 1000, # texts of a JSONL or Parquet file in a part
     chunk_size: int = 256, # tokens of a document's nodes, at most
     ray: bool = False, # several workers, by Ray Data
@@ -515,13 +520,14 @@ def embed_corpus(
     address: str = None, # with Ray: of a cluster, such as '10.0.0.1:6379'; None: this machine
     show_progress: bool = True, # a bar over the shards
 ) -> dict: # parts, of them new, nodes, windows
-    "Embed a corpus of any size into parts and an index; what lies there is kept, so the same call goes on after a crash."
+    "Embed a corpus of any size into parts and an index; the same call goes on after a crash."
     out = Path(out).resolve()
     _check_out(out, store)
     _check_count(shard_size, 'shard_size')
     loaded = _loaded(model, 'cpu' if ray else None)
     search = search or _search_of(model)
-    made = dict(model=_document_fingerprint(loaded), sizes=list(search.sizes_for(loaded)), stride=search.stride)
+    sizes = list(search.sizes_for(loaded))
+    made = dict(model=_document_fingerprint(loaded), sizes=sizes, stride=search.stride)
     shards = _shards(source, out, shard_size)
     tasks = [dict(place=i, shard=json.dumps(shard._asdict())) for i, shard in enumerate(shards)]
     settings = (model if ray else loaded, search, made, str(out), chunk_size)
@@ -529,5 +535,5 @@ def embed_corpus(
     done = _told(rows, len(tasks), show_progress)
     _finish(out, done, made, store, search.context)
     once = {row['name']: row for row in done if row['name']}.values()
-    count = lambda key: sum(row[key] for row in once)
+    count = lambda key: int(sum(row[key] for row in once))
     return dict(parts=len(once), new=count('new'), nodes=count('nodes'), windows=count('windows'))

@@ -158,7 +158,7 @@ def _check_out(out: Path, store: str | None):
     ...
 
 def _told(rows, n: int, show_progress: bool) -> list[dict]:
-    """All of them; a `DocumentWarning` for each document left out, `EmbedtuneError` for an error or if nothing is left."""
+    """All of them; a `DocumentWarning` for each document left out, `EmbedtuneError` if nothing is left."""
     ...
 
 def _search_of(model) -> Search:
@@ -166,5 +166,5 @@ def _search_of(model) -> Search:
     ...
 
 def embed_corpus(source, model=..., out='index', search: Search | None=None, store: Literal['exact', 'lancedb']='exact', shard_size: int=1000, chunk_size: int=256, ray: bool=False, workers: int | None=None, num_gpus: float=0, address: str | None=None, show_progress: bool=True) -> dict:
-    """Embed a corpus of any size into parts and an index; what lies there is kept, so the same call goes on after a crash."""
+    """Embed a corpus of any size into parts and an index; the same call goes on after a crash."""
     ...
