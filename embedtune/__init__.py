@@ -27,6 +27,7 @@ _chapter = {
     'SentenceTransformersFinetuneEngine': 'finetune', 'merge': 'merging', 'nudge': 'nudging',
     'EmbeddingAdapterFinetuneEngine': 'adapter', 'AdapterEmbeddingModel': 'adapter',
     'QueryTowerFinetuneEngine': 'tower', 'open_index': 'index', 'save_index': 'index',
+    'embed_corpus': 'corpus',
     'align': 'migrate', 'plan_migration': 'migrate', 'Migration': 'migrate', 'run': 'pipeline'}
 __all__ = list(_chapter)
 

@@ -377,6 +377,25 @@ def _report_command(
     from embedtune.report import write_report
     print(f'report: {write_report(folder, page)}')
 
+# %% ../nbs/7_deciding/63_cli.ipynb #2e88d305
+_CORPUS = _As('embedtune.corpus:embed_corpus')
+
+def _index_command(
+    source: list[str], # JSONL or Parquet files whose rows have a `text` (and an `id`), documents, or folders of them
+    model=_RUN,
+    store: Literal['exact', 'lancedb', 'none'] = 'exact', # kind of index; lancedb for millions of texts, none: Parquet files alone
+    sizes: list[int] = None, # tokens of a window, such as 128 64; without it: as was saved with the model, else 128 64
+    shard_size=_CORPUS, chunk_size=_CORPUS, ray=_CORPUS, workers=_CORPUS, num_gpus=_CORPUS, address=_CORPUS,
+    out: Path = Path('index'), # a new folder, or that of an earlier call, which goes on
+):
+    "Embed a corpus of any size into an index; the same command goes on after a crash."
+    from embedtune.corpus import _search_of, embed_corpus
+    from dataclasses import replace
+    search = replace(_search_of(model), sizes=tuple(sizes)) if sizes else None
+    done = embed_corpus(source, model, out, search, None if store == 'none' else store, shard_size, chunk_size,
+        ray or bool(address), workers, num_gpus, address)
+    print(f"{done['nodes']:,} texts, {done['windows']:,} vectors; {done['new']} of {done['parts']} parts are new: {out}")
+
 # %% ../nbs/7_deciding/63_cli.ipynb #9c44e452
 _COMMANDS = { # name -> (function, a line to copy)
     'run': (_run_command, '--train lyft_2021.pdf --val uber_2021.pdf --out runs/10k'),
@@ -387,7 +406,8 @@ _COMMANDS = { # name -> (function, a line to copy)
     'evaluate': (_evaluate_command, '--dataset val_dataset.json --models model'),
     'compare': (_compare_command, 'runs/10k/evaluations/base.json runs/10k/evaluations/finetuned.json'),
     'ladder': (_ladder_command, '--dataset train_dataset.json --val-dataset val_dataset.json'),
-    'report': (_report_command, 'runs/10k')}
+    'report': (_report_command, 'runs/10k'),
+    'index': (_index_command, 'reports/ --model model --out index')}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #afbc60ff
 def _make_parser(

@@ -78,6 +78,11 @@ def _tell_ladder(found, grow: bool, json: Path | None):
 def _report_command(folder: Path, page: Path | None=None):
     """Write one page about a finished run: the decision, the metrics, and every question."""
     ...
+_CORPUS: Any
+
+def _index_command(source: list[str], model=..., store: Literal['exact', 'lancedb', 'none']='exact', sizes: list[int] | None=None, shard_size=..., chunk_size=..., ray=..., workers=..., num_gpus=..., address=..., out: Path=...):
+    """Embed a corpus of any size into an index; the same command goes on after a crash."""
+    ...
 _COMMANDS: dict
 
 def _make_parser(word: str | None):

@@ -103,7 +103,7 @@ def _writing(
     except (OSError, SafetensorError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and 'PytorchStreamWriter' not in str(error): raise
         raise EmbedtuneError(f'cannot write beside {str(path)!r}: {error}; free some space, then the same '
-            'call goes on after its last whole epoch') from None
+            'call goes on where it was') from None
 
 # %% ../nbs/1_texts/00_core.ipynb #2c258723
 def _sha256_of(
