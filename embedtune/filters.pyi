@@ -39,7 +39,7 @@ def _search_flaws(dataset: EmbeddingQAFinetuneDataset, ids: list[str], retriever
     ...
 
 @dataclass
-class FilterReport:
+class _FilterReport:
     """What became of the questions of a dataset."""
     queries: dict[str, str]
     filters: list[str] = field(default_factory=list)
@@ -74,7 +74,7 @@ class FilterReport:
         """The bars of `_plot_filters`."""
         ...
 
-def _plot_filters(report: FilterReport, ax=None):
+def _plot_filters(report: _FilterReport, ax=None):
     """The axes with a bar for the kept questions and one for each filter that dropped some."""
     ...
 
@@ -82,7 +82,7 @@ def _model_of(retriever):
     """The embedding model of a retriever, or of the first of several that has one."""
     ...
 
-def _judge_verdicts(dataset: EmbeddingQAFinetuneDataset, ids: list[str], judge, report: FilterReport, show_progress: bool=False) -> dict[str, str]:
+def _judge_verdicts(dataset: EmbeddingQAFinetuneDataset, ids: list[str], judge, report: _FilterReport, show_progress: bool=False) -> dict[str, str]:
     """The questions that a judge scores too low."""
     ...
 
@@ -94,11 +94,11 @@ def _why_skipped(limit, tool, what: str) -> str:
     """Why a filter does not run."""
     ...
 
-def _left_over(dataset: EmbeddingQAFinetuneDataset, report: FilterReport) -> EmbeddingQAFinetuneDataset:
+def _left_over(dataset: EmbeddingQAFinetuneDataset, report: _FilterReport) -> EmbeddingQAFinetuneDataset:
     """The dataset without the questions that were dropped, with all its nodes; `EmbedtuneError` if no question is left."""
     ...
 
-def _run_search(report: FilterReport, dataset: EmbeddingQAFinetuneDataset, retriever, generic: float, round_trip: int):
+def _run_search(report: _FilterReport, dataset: EmbeddingQAFinetuneDataset, retriever, generic: float, round_trip: int):
     """Run the two filters that search, with one search."""
     ...
 
