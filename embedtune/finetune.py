@@ -280,8 +280,8 @@ def _choose_alpha(self: SentenceTransformersFinetuneEngine,
         kept = VectorCache(checkpoints/'aside.sqlite')
         base, tuned = (half_precision(one, self.settings.bf16) for one in (self._learning_model(), model))
         self.guarded = _guarded(CachedEmbedding(base), CachedEmbedding(tuned, kept), self.aside, self.search)
-    if self.show_progress_bar: print(self.guarded)
     if not self.guarded.alpha: warnings.warn(str(self.guarded), stacklevel=2)
+    elif self.show_progress_bar: print(self.guarded)
     return self.guarded.alpha
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #19d0cf8c
