@@ -92,8 +92,8 @@ def _choose_share(
     def sure(alpha):
         gains = scores[alpha] - scores[0.]
         return gains.mean() - _clustered_error(gains, groups)
-    best = max((alpha for alpha in scores if alpha), key=sure, default=0.)
-    return best if best and sure(best) > least else 0.
+    best = max((alpha for alpha in scores if alpha), key=sure)
+    return best if sure(best) > least else 0.
 
 # %% ../nbs/2_search/17_guard.ipynb #bbc46544
 class _Guarded(NamedTuple):
@@ -129,16 +129,6 @@ def _scores_of(
         return evaluate(retriever, asked).per_query('ndcg', 10)
     return {alpha: found(alpha) for alpha in shares}
 
-# %% ../nbs/2_search/17_guard.ipynb #f3517708
-def _is_worse(
-    scores: dict, # alpha -> float (n,), by question; with alpha 0, the base
-    alpha: float, # a share
-    groups: np.ndarray, # int (n,)
-) -> bool:
-    "Whether a share loses more than a standard error against the base."
-    gains = scores[alpha] - scores[0.]
-    return bool(gains.mean() < -_clustered_error(gains, groups))
-
 # %% ../nbs/2_search/17_guard.ipynb #6ef4e4c2
 def _guarded(
     base: EmbeddingModel, # untuned; its vectors are best cached
@@ -151,11 +141,9 @@ def _guarded(
     groups = _groups_of(asked)
     labels = np.array([groups[query] for query in asked.queries])
     scores = _scores_of(base, tuned, asked, replace(search, bm25_weight=0.))
-    shipped = _scores_of(base, tuned, asked, search) if search.bm25_weight else scores
-    as_good = {alpha: values for alpha, values in scores.items() if not _is_worse(shipped, alpha, labels)}
     means = {alpha: float(values.mean()) for alpha, values in scores.items()}
     errors = {alpha: _clustered_error(values - scores[0.], labels) for alpha, values in scores.items()}
-    return _Guarded(_choose_share(as_good, labels), means, errors, len(labels), len(set(labels)), asked.whose)
+    return _Guarded(_choose_share(scores, labels), means, errors, len(labels), len(set(labels)), asked.whose)
 
 # %% ../nbs/2_search/17_guard.ipynb #ad1fe2f3
 def _plot_guard(

@@ -62,10 +62,6 @@ def _scores_of(base: EmbeddingModel, tuned: EmbeddingModel, asked: EmbeddingQAFi
     """What each share of the way finds."""
     ...
 
-def _is_worse(scores: dict, alpha: float, groups: np.ndarray) -> bool:
-    """Whether a share loses more than a standard error against the base."""
-    ...
-
 def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFinetuneDataset, search: Search) -> _Guarded:
     """How far from `base` to `tuned`, by what each share finds for questions that were kept aside."""
     ...
