@@ -383,7 +383,7 @@ def _write_exact(
     place = {node: i for i, node in enumerate(corpus)}
     told = []
     for i, size in enumerate(made['sizes'] or [0]):
-        stride = max(1, int(size*made['stride'])) if size else None
+        stride = Search(stride=made['stride']).stride_for(size)
         n = _write_size(out, names, i, size, place)
         told.append(dict(window=size or None, stride=stride, context=context, vectors=n))
     _write_json(corpus, out/'corpus.json')

@@ -133,7 +133,7 @@ class _FilterReport:
     @property
     def counts(self) -> dict[str, int]: return {name: list(self.reasons.values()).count(name)
             for name in self.filters}
-    def __repr__(self): return f'_FilterReport(kept {self.kept} of {len(self.queries)}; {", ".join(f"{name} {n}" for name, n in self.counts.items() if n)})'
+    def __repr__(self): return f'FilterReport(kept {self.kept} of {len(self.queries)}; {", ".join(f"{name} {n}" for name, n in self.counts.items() if n)})'
 
 # %% ../nbs/3_questions/26_filters.ipynb #607320d8
 @patch
@@ -174,7 +174,7 @@ def _repr_markdown_(self: _FilterReport) -> str:
 
 # %% ../nbs/3_questions/26_filters.ipynb #cb82ab38
 def _plot_filters(
-    report: _FilterReport,  # of `filter_questions`
+    report: _FilterReport, # of `filter_questions`
     ax=None,               # matplotlib axes; None: new ones
 ):
     "The axes with a bar for the kept questions and one for each filter that dropped some."
@@ -207,7 +207,7 @@ def _judge_verdicts(
     dataset: EmbeddingQAFinetuneDataset,  # whose questions are judged
     ids: list[str],                       # of questions
     judge,                                # a `Judge`, or a language model
-    report: _FilterReport,                 # where questions without a verdict are noted
+    report: _FilterReport,                # where questions without a verdict are noted
     show_progress: bool = False,          # a bar of questions judged
 ) -> dict[str, str]:                      # query id -> 'judge'
     "The questions that a judge scores too low."
@@ -237,7 +237,7 @@ def _why_skipped(
 # %% ../nbs/3_questions/26_filters.ipynb #5be8311c
 def _left_over(
     dataset: EmbeddingQAFinetuneDataset,  # that was filtered
-    report: _FilterReport,                 # what became of its questions
+    report: _FilterReport,                # what became of its questions
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset without the questions that were dropped, with all its nodes; `EmbedtuneError` if no question is left."
     queries = {i: text for i, text in dataset.queries.items() if i not in report.reasons}
@@ -249,7 +249,7 @@ def _left_over(
 
 # %% ../nbs/3_questions/26_filters.ipynb #585e474a
 def _run_search(
-    report: _FilterReport,                 # where it is noted what they drop
+    report: _FilterReport,                # where it is noted what they drop
     dataset: EmbeddingQAFinetuneDataset,  # that is filtered
     retriever,                            # anything with search(queries, k); None: both are skipped
     generic: float,                       # as for `_search_flaws`; None: skipped

@@ -62,7 +62,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         self.trust_remote_code = trust_remote_code
         self.settings = _read_settings(settings | dict(batch_size=batch_size, epochs=epochs))
         self.evaluations = []
-        self.guarded = None
+        self.guarded = self.memory = None
         super().__init__(dataset, model_output_path, val_dataset, device=device, allow_leakage=allow_leakage,
                          show_progress_bar=show_progress_bar)
         self.learned, self.aside = dataset, None
@@ -174,6 +174,15 @@ def _takes_known(self: SentenceTransformersFinetuneEngine) -> bool:
     "Whether the loss asks for what is known of the rows, by a parameter `known`; ours does."
     return self.loss is None or 'known' in inspect.signature(self.loss).parameters
 
+# %% ../nbs/4_tuning/39_finetune.ipynb #94fec4a8
+@patch
+def _needs(self: SentenceTransformersFinetuneEngine,
+    model, # the SentenceTransformer that is to learn
+) -> _Memory:
+    "The memory that the run takes; looked up once, before an adapter is added to the model."
+    if self.memory is None: self.memory = _memory_of(model, self.settings)
+    return self.memory
+
 # %% ../nbs/4_tuning/39_finetune.ipynb #72ca3f7b
 @patch
 def _make_loss(self: SentenceTransformersFinetuneEngine,
@@ -184,7 +193,7 @@ def _make_loss(self: SentenceTransformersFinetuneEngine,
     "The user's loss, or ours with what is known of the pairs."
     from embedtune.loss import JudgedRankingLoss
     if self.loss: return self.loss(model, known=examples.known) if self._takes_known() else self.loss(model)
-    s, tokens = self.settings, _memory_of(model, self.settings).tokens
+    s, tokens = self.settings, self._needs(model).tokens
     margins = _teacher_margins(self.teacher, pairs) if self.teacher else None
     return JudgedRankingLoss(model, examples.known, s.scale, s.dims, margins, tokens)
 
@@ -329,7 +338,7 @@ def finetune(self: SentenceTransformersFinetuneEngine):
     _check_room(self.augment, self.settings.search, model)
     manifest = self._manifest_of_run(model)
     model.float() # steps are too small to count in the 16 bits that some weights are saved in
-    _check_memory(_memory_of(model, self.settings), _free_memory(model.device))
+    _check_memory(self._needs(model), _free_memory(model.device))
     checkpoints = _checkpoint_folder(self.model_output_path, manifest, tidy=self.leads)
     self.search = self._choose_search(model)
     with _writing(self.model_output_path):

@@ -21,6 +21,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
     settings: Any
     evaluations: Any
     guarded: Any
+    memory: Any
     learned: Any
     aside: Any
     history: Any
@@ -63,6 +64,10 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
 
     def _takes_known(self) -> bool:
         """Whether the loss asks for what is known of the rows, by a parameter `known`; ours does."""
+        ...
+
+    def _needs(self, model) -> _Memory:
+        """The memory that the run takes; looked up once, before an adapter is added to the model."""
         ...
 
     def _make_loss(self, model, pairs, examples: _Examples):

@@ -129,7 +129,7 @@ def recall(self: _Run,
     if self.ask_anew or self.llm != 'local' or journal.exists(): return
     recorded = _recorded_answers([path.name for path in paths])
     if not recorded: return
-    _write_text(''.join(path.read_text(encoding='utf-8') for path in dict.fromkeys(recorded)), journal)
+    _write_text(''.join(path.read_text(encoding='utf-8') for path in recorded), journal)
     print(f'questions: the local LLM\'s recorded answers about {", ".join(path.name for path in paths)}')
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dc482735

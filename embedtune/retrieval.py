@@ -459,6 +459,15 @@ def sizes_for(
     if size is None: return ()
     return (size, size//2) if size > 1 else (size,)
 
+# %% ../nbs/2_search/12_retrieval.ipynb #6290b54a
+@patch
+def stride_for(
+    self: Search,
+    size: int, # tokens of a window; None or 0: one vector a node
+) -> int: # tokens; None: there are no windows
+    "From one window's start to the next."
+    return max(1, int(size*self.stride)) if size else None
+
 # %% ../nbs/2_search/12_retrieval.ipynb #ac838d0d
 @patch
 def dense(
@@ -471,8 +480,7 @@ def dense(
     "The retriever over a corpus by vectors alone: a `DenseRetriever`, or a `_MeanRetriever` of one for each size."
     parts = []
     for size in self.sizes_for(model) or (None,):
-        stride = max(1, int(size*self.stride)) if size else None
-        parts.append(DenseRetriever(model, corpus, size, stride, self.context, name=name,
+        parts.append(DenseRetriever(model, corpus, size, self.stride_for(size), self.context, name=name,
             show_progress=show_progress))
     return parts[0] if len(parts) == 1 else _MeanRetriever(parts, name)
 

@@ -244,6 +244,10 @@ class Search:
         """The sizes of windows for this model; `EmbedtuneError` if it cannot read that much."""
         ...
 
+    def stride_for(self, size: int) -> int:
+        """From one window's start to the next."""
+        ...
+
     def dense(self, model: EmbeddingModel, corpus: dict[str, str], name: str | None=None, show_progress: bool=False):
         """The retriever over a corpus by vectors alone: a `DenseRetriever`, or a `_MeanRetriever` of one for each size."""
         ...

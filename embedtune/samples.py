@@ -132,13 +132,14 @@ def sample_answers() -> Path:
 # %% ../nbs/1_texts/01_samples.ipynb #8a5e84c6
 def _recorded_answers(
     names,  # file names of documents
-) -> list[Path]:  # journals
+) -> list[Path]:  # journals, each once
     "What that model answered about the bundled documents and, in a checkout, about the two 10-Ks."
     sides = dict(lyft='train', uber='val')
     ten_k = {f'{who}_2021.pdf': f'{side}_dataset.answers.jsonl' for who, side in sides.items()}
     known = {path.name: sample_answers() for path in sample_documents()}
     known |= {name: _project_root()/'data'/'10k'/file for name, file in ten_k.items()}
-    return [known[name] for name in names if name in known and known[name].is_file()]
+    found = dict.fromkeys(known[name] for name in names if name in known)
+    return [path for path in found if path.is_file()]
 
 # %% ../nbs/1_texts/01_samples.ipynb #8371fec4
 def first_available(
