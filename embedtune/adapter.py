@@ -6,7 +6,7 @@
 __all__ = ['training_vectors', 'closed_form', 'AdapterEmbeddingModel', 'EmbeddingAdapterFinetuneEngine']
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #7e436d16
-import hashlib, math
+import hashlib, math, warnings
 
 import numpy as np
 from fastcore.basics import patch
@@ -16,6 +16,7 @@ from .core import EmbedtuneError
 from .embedding import (
     CachedEmbedding, EmbeddingModel, _EmbeddingPlan, _WrappedEmbedding, encode, fingerprint)
 from .engine import _check_usual, _FinetuneEngine
+from .guard import _choose_share, _groups_of
 from .layers import _ADAPTER, BaseAdapter, LinearLayer, load_adapter, LowRank, _save_adapter, Scale
 from .retrieval import Search, _pool_windows
 from .card import _loaded_from, _save_card
@@ -285,11 +286,12 @@ def _alpha_curve(
 # %% ../nbs/5_black_box/41_adapter.ipynb #a395d1f4
 def _choose_alpha(
     ranks: dict, # alpha -> float (n,), as from `_alpha_curve`; with alpha 0
+    dataset: EmbeddingQAFinetuneDataset = None, # of the questions, which tells their groups; None: each for itself
 ) -> float:
-    "The best alpha; half of it if its gain over the base is within a standard error."
-    best = max(ranks, key=lambda alpha: ranks[alpha].mean())
-    gain = ranks[best] - ranks[0.]
-    return best if gain.mean() > gain.std()/len(gain)**.5 else best/2
+    "The alpha that held-out questions like best, by more than an error of their mean; 0 where there is none."
+    n = len(ranks[0.])
+    groups = range(n) if dataset is None else _groups_of(dataset).values()
+    return _choose_share(ranks, np.array(list(groups)))
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #50f36658
 class AdapterEmbeddingModel(_WrappedEmbedding):
@@ -458,7 +460,10 @@ def finetune(self: EmbeddingAdapterFinetuneEngine):
     weights, self.history = _fit(self.adapter, judged, show_progress=self.show_progress_bar, **self.settings)
     self._check_sound(all(np.isfinite(weight).all() for weight in weights.values()))
     self.adapter.weights = weights
-    self.adapter.alpha = _choose_alpha(self.alphas) if self.alphas else 1.
+    self.adapter.alpha = _choose_alpha(self.alphas, self.dataset) if self.alphas else 1.
+    if not self.adapter.alpha:
+        warnings.warn('the base stays: held-out questions gain nothing by the adapter that is worth more than its '
+                      'error; shrink=False takes all of it, unguarded', stacklevel=2)
     self._write()
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #69718985

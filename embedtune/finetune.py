@@ -20,7 +20,7 @@ from .embedding import (
 from .engine import _FinetuneEngine
 from .evaluation import Evaluation, evaluate
 from .examples import _check_room, _Examples, _teacher_margins
-from .guard import _groups_of, _Guarded, _guarded, _set_aside
+from .guard import _keep_to_base, _set_aside
 from .negatives import _fill_negatives, mine_hard_negatives, _near_windows
 from .precision import half_precision, load_model
 from .retrieval import Search
@@ -195,7 +195,8 @@ def _make_loss(self: SentenceTransformersFinetuneEngine,
     if self.loss: return self.loss(model, known=examples.known) if self._takes_known() else self.loss(model)
     s, tokens = self.settings, self._needs(model).tokens
     margins = _teacher_margins(self.teacher, pairs) if self.teacher else None
-    return JudgedRankingLoss(model, examples.known, s.scale, s.dims, margins, tokens)
+    dims = s.dims or (model.truncate_dim and (model.truncate_dim,)) # a model whose vectors are cut is tuned so
+    return JudgedRankingLoss(model, examples.known, s.scale, dims, margins, tokens)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #a4c69736
 @patch
@@ -299,15 +300,10 @@ def _choose_alpha(self: SentenceTransformersFinetuneEngine,
     checkpoints, # Path
 ) -> float:
     "The share of what was learned that questions kept aside like best; 0, the base, if they are too few."
-    if self.aside is None:
-        n_groups = len(set(_groups_of(self.dataset).values()))
-        self.guarded = _Guarded(0., {}, {}, 0, n_groups, self.dataset.whose)
-    else:
-        kept = VectorCache(checkpoints/'aside.sqlite')
-        base, tuned = (half_precision(one, self.settings.bf16) for one in (self._learning_model(), model))
-        self.guarded = _guarded(CachedEmbedding(base), CachedEmbedding(tuned, kept), self.aside, self.search)
-    if not self.guarded.alpha: warnings.warn(str(self.guarded), stacklevel=2)
-    elif self.show_progress_bar: print(self.guarded)
+    base, tuned = (half_precision(one, self.settings.bf16) for one in (self._learning_model(), model))
+    kept = CachedEmbedding(tuned, VectorCache(checkpoints/'aside.sqlite'))
+    self.guarded = _keep_to_base(
+        CachedEmbedding(base), kept, self.dataset, self.aside, self.search, self.show_progress_bar)
     return self.guarded.alpha
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #19d0cf8c

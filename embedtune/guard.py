@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../nbs/2_search/17_guard.ipynb #1a894ca7
+import warnings
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -144,6 +145,22 @@ def _guarded(
     means = {alpha: float(values.mean()) for alpha, values in scores.items()}
     errors = {alpha: _clustered_error(values - scores[0.], labels) for alpha, values in scores.items()}
     return _Guarded(_choose_share(scores, labels), means, errors, len(labels), len(set(labels)), asked.whose)
+
+# %% ../nbs/2_search/17_guard.ipynb #41c67bd5
+def _keep_to_base(
+    base: EmbeddingModel, # untuned
+    tuned: EmbeddingModel, # the same, tuned
+    dataset: EmbeddingQAFinetuneDataset, # all questions
+    aside: EmbeddingQAFinetuneDataset, # those that were kept aside; None: they would have been too few
+    search: Search, # how both are searched with
+    show_progress: bool = True, # say as well how far it goes
+) -> _Guarded:
+    "How far from `base` to `tuned`; a warning where the base stays."
+    if aside is not None: guarded = _guarded(base, tuned, aside, search)
+    else: guarded = _Guarded(0., {}, {}, 0, len(set(_groups_of(dataset).values())), dataset.whose)
+    if not guarded.alpha: warnings.warn(str(guarded), stacklevel=3)
+    elif show_progress: print(guarded)
+    return guarded
 
 # %% ../nbs/2_search/17_guard.ipynb #ad1fe2f3
 def _plot_guard(

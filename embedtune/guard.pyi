@@ -66,6 +66,10 @@ def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFine
     """How far from `base` to `tuned`, by what each share finds for questions that were kept aside."""
     ...
 
+def _keep_to_base(base: EmbeddingModel, tuned: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, aside: EmbeddingQAFinetuneDataset, search: Search, show_progress: bool=True) -> _Guarded:
+    """How far from `base` to `tuned`; a warning where the base stays."""
+    ...
+
 def _plot_guard(guarded: _Guarded, ax=None):
     """What each share of the way gives on the questions kept aside, with a standard error of its gain."""
     ...

@@ -37,12 +37,13 @@ def _new_folder(
 # %% ../nbs/4_tuning/38_saving.ipynb #ffe29237
 def _legacy_pooling(
     settings: dict, # of a pooling module, as it is written today
-) -> dict: # in the spelling that all versions read
+) -> dict: # in the spelling that all versions read; as it is where switches cannot tell it
     "How tokens become one vector, as a switch for each way."
     ways = settings['pooling_mode']
     ways = [ways] if isinstance(ways, str) else ways
-    switches = dict(cls='cls_token', max='max_tokens', mean='mean_tokens', lasttoken='lasttoken',
-                    mean_sqrt_len_tokens='mean_sqrt_len_tokens', weightedmean='weightedmean_tokens')
+    switches = dict(cls='cls_token', max='max_tokens', mean='mean_tokens', mean_sqrt_len_tokens='mean_sqrt_len_tokens',
+                    weightedmean='weightedmean_tokens', lasttoken='lasttoken')
+    if list(ways) != [way for way in switches if way in ways]: return settings # switches have one order
     modes = {f'pooling_mode_{name}': way in ways for way, name in switches.items()}
     size = dict(word_embedding_dimension=settings['embedding_dimension'])
     return size | modes | dict(include_prompt=settings['include_prompt'])

@@ -19,6 +19,7 @@ from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _named_prompts, _prompt_of,
     _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
 from .engine import _check_usual, _FinetuneEngine
+from .guard import _keep_to_base, _set_aside
 from .precision import half_precision, load_model
 from .merging import merge
 from .retrieval import Search
@@ -56,7 +57,7 @@ def _query_vectors(
     here = lambda value: value.to(model.device) if hasattr(value, 'to') else value
     features = {name: here(value) for name, value in features.items()}
     found = model(features, task='query') # a model of two encoders takes the one for questions
-    return torch.nn.functional.normalize(found['sentence_embedding'])
+    return torch.nn.functional.normalize(found['sentence_embedding'][:, :model.truncate_dim])
 
 # %% ../nbs/5_black_box/43_tower.ipynb #9dc348f3
 def _tune_queries(
@@ -108,7 +109,7 @@ class QueryTowerFinetuneEngine(_FinetuneEngine):
         batch_size: int = 32, # questions
         epochs: int = 3, # passes over the questions
         learning_rate: float = 1e-4, # the peak
-        alpha: float = .75, # of the way from the base's weights (0) to the tuned ones (1)
+        alpha: float = None, # of the way from the base's weights (0) to the tuned ones (1); None: by questions kept aside
         scale: float = 20., # of the cosines in the loss
         unjudged: bool = False, # compare with nodes that have no questions as well
         max_nodes: int = 20_000, # that a batch is compared with; of a larger corpus so many are drawn
@@ -123,6 +124,7 @@ class QueryTowerFinetuneEngine(_FinetuneEngine):
         _check_usual(learning_rate, batch_size=batch_size, epochs=epochs, max_nodes=max_nodes)
         self.model_id = model_id
         self.alpha = alpha
+        self.guarded = None # what questions kept aside said, if they were asked
         self.unjudged = unjudged
         self.bf16 = bf16
         self.trust_remote_code = trust_remote_code
@@ -138,8 +140,9 @@ def _tower_card(self: QueryTowerFinetuneEngine,
     base, # the SentenceTransformer that gave the stored vectors
 ) -> str: # Markdown
     "The model card of a query tower."
-    settings = {name: value for name, value in said.items() if name not in ('base', 'questions')}
-    made = self._made(self.model_id, said['base'], 'corpus_loss', settings)
+    settings = {name: value for name, value in said.items() if name not in ('base', 'questions', 'guard')}
+    guard = {name: said[name] for name in ('guard',) if name in said}
+    made = self._made(self.model_id, said['base'], 'corpus_loss', settings, **guard)
     return self._card(made, base, self.search)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #9201f027
@@ -156,14 +159,17 @@ def finetune(self: QueryTowerFinetuneEngine):
     base = self._base()
     _warn_of_prompts(base)
     cached = CachedEmbedding(half_precision(base, self.bf16), self.cache)
-    data = training_vectors(cached, self.dataset, self.search, self.show_progress_bar)
+    learned, aside = _set_aside(self.dataset) if self.alpha is None else (self.dataset, None)
+    data = training_vectors(cached, learned, self.search, self.show_progress_bar)
     torch.manual_seed(self.settings['seed'])
     tower = copy.deepcopy(base).float() # whatever the base was saved in
     tower.prompts = _named_prompts(tower)
     judged = data.only(unjudged=self.unjudged)
     self.history = _tune_queries(tower, judged, show_progress=self.show_progress_bar, **self.settings)
     self._check_sound()
-    self._write(base, merge(base, tower, self.alpha))
+    if self.alpha is None:
+        self.guarded = _keep_to_base(cached, TowerEmbeddingModel(cached, tower), self.dataset, aside, self.search)
+    self._write(base, merge(base, tower, self.guarded.alpha if self.guarded else self.alpha))
 
 # %% ../nbs/5_black_box/43_tower.ipynb #1768b8cd
 @patch
@@ -173,14 +179,16 @@ def _write(self: QueryTowerFinetuneEngine,
 ):
     "Write the tower, what it was made from, and its card."
     with _quiet_transformers(): tower.save_pretrained(str(self.model_output_path), create_model_card=False)
+    alpha = self.guarded.alpha if self.guarded else self.alpha
     said = self.settings | dict(
-        unjudged=self.unjudged, alpha=self.alpha, base=fingerprint(base), questions=len(self.dataset.queries))
+        unjudged=self.unjudged, alpha=alpha, base=fingerprint(base), questions=len(self.dataset.queries))
+    if self.guarded: said |= dict(guard=str(self.guarded))
     _write_json(said, self.model_output_path/_TOWER)
     _save_card(self._tower_card(said, base), self.model_output_path)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #0b25a145
 _TOLD = ('epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha',
-         'questions') # in tower.json, beside the base
+         'questions', 'guard') # in tower.json, beside the base
 
 @patch(cls_method=True)
 def from_model_path(

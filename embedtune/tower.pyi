@@ -52,12 +52,13 @@ class QueryTowerFinetuneEngine(_FinetuneEngine):
     unjudged: Any
     bf16: Any
     trust_remote_code: Any
+    guarded: Any
     settings: Any
     history: Any
     _manifest: Any
     _kind: Any
 
-    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_tower', batch_size: int=32, epochs: int=3, learning_rate: float=0.0001, alpha: float=0.75, scale: float=20.0, unjudged: bool=False, max_nodes: int=20000, search: Search | None=None, cache=None, device=None, seed: int=42, show_progress_bar: bool=True, bf16: bool | None=None, trust_remote_code: bool=False):
+    def __init__(self, dataset: EmbeddingQAFinetuneDataset, model_id=..., model_output_path='exp_tower', batch_size: int=32, epochs: int=3, learning_rate: float=0.0001, alpha: float | None=None, scale: float=20.0, unjudged: bool=False, max_nodes: int=20000, search: Search | None=None, cache=None, device=None, seed: int=42, show_progress_bar: bool=True, bf16: bool | None=None, trust_remote_code: bool=False):
         ...
 
     def _tower_card(self, said: dict, base) -> str:

@@ -416,6 +416,8 @@ def truth(folder):
     from sentence_transformers import SentenceTransformer
     options = dict(device='cpu', trust_remote_code=True)
     model = SentenceTransformer(str(folder), **options).float()
+    tokenizer = model.tokenizer
+    if getattr(tokenizer, 'pad_token', '') is None: tokenizer.pad_token = tokenizer.eos_token  # a text alone is not padded, but the library asks
     options = dict(normalize_embeddings=True, batch_size=1)
     asking, telling = prompts_of(model)
     asked = model.encode_query([text for text, _ in QUESTIONS], prompt=asking, **options)
@@ -496,7 +498,7 @@ def try_tower(name, folder, out, bf16):
     from embedtune import QueryTowerFinetuneEngine as Engine
     before, n = vectors(load(folder)), len(QUESTIONS)
     options = dict(bf16=bf16) if 'bf16' in inspect.signature(Engine.__init__).parameters else {}
-    engine = Engine(dataset(), folder, out, batch_size=4, epochs=2, learning_rate=2e-3, show_progress_bar=False, device='cpu',
+    engine = Engine(dataset(), folder, out, batch_size=4, epochs=2, learning_rate=2e-3, alpha=.75, show_progress_bar=False, device='cpu',
                     **options, **_trusting(Engine.__init__))
     engine.finetune()
     after, again = vectors(engine.get_finetuned_model()), vectors(engine.get_finetuned_model())
