@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 import numpy as np
 from .documents import Document
+from .headings import path_at
 from .core import EmbedtuneError
 from .samples import _bundled_model
 
@@ -29,6 +30,7 @@ class Node:
     prev_id: str | None = None  # id of the node before it in the document; None: it is the first
     next_id: str | None = None  # of the one after it; None: it is the last
     metadata: dict = field(default_factory=dict)  # the document's: file_name, sha256
+    headings: tuple[str, ...] = ()  # the titles that its beginning stands under, from the top
 
 # %% ../nbs/1_texts/04_nodes.ipynb #36b94d52
 def _node_id(
@@ -52,8 +54,9 @@ def _document_nodes(
     for start, end in spans:
         part = text[start:end]
         pages = bisect_right(starts, start), bisect_right(starts, end - 1)
-        nodes.append(Node(_node_id(document.id, part, seen[part]), part, document.id, pages, (start, end),
-            metadata=dict(document.metadata)))
+        node_id = _node_id(document.id, part, seen[part])
+        nodes.append(Node(node_id, part, document.id, pages, (start, end),
+            metadata=dict(document.metadata), headings=path_at(document.headings, start)))
         seen[part] += 1
     for a, b in itertools.pairwise(nodes): a.next_id, b.prev_id = b.id, a.id
     return nodes

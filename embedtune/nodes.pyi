@@ -18,6 +18,7 @@ class Node:
     prev_id: str | None = None
     next_id: str | None = None
     metadata: dict = field(default_factory=dict)
+    headings: tuple[str, ...] = ...
 
 def _node_id(doc_id: str, text: str, ordinal: int) -> str:
     """An id made from content: the same text in the same document has it in every run."""
