@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Heading', 'path_at', 'find_headings']
 
-# %% ../nbs/1_texts/02_headings.ipynb #49145577
+# %% ../nbs/1_texts/02_headings.ipynb #6bede96e
 import re
 from bisect import bisect_right
 from collections import Counter
 from typing import NamedTuple
 
-# %% ../nbs/1_texts/02_headings.ipynb #02303cf5
+# %% ../nbs/1_texts/02_headings.ipynb #e1d98e82
 class Heading(NamedTuple):
     "A title within a document: where it stands, how deep, and its words."
     start: int  # its first character in the document's text, marks such as # included
@@ -19,7 +19,7 @@ class Heading(NamedTuple):
     level: int  # 1: a chapter, 2: a section of it; only the order counts
     title: str  # its words, without marks
 
-# %% ../nbs/1_texts/02_headings.ipynb #07f4d178
+# %% ../nbs/1_texts/02_headings.ipynb #b468a42e
 def _heading_paths(
     headings,  # of a document, in its order
 ) -> list[tuple[str, ...]]:
@@ -31,7 +31,7 @@ def _heading_paths(
         paths.append(tuple(h.title for h in above))
     return paths
 
-# %% ../nbs/1_texts/02_headings.ipynb #6e4a7f47
+# %% ../nbs/1_texts/02_headings.ipynb #5da9b9e5
 def path_at(
     headings,   # of a document, in its order
     place: int, # a character of its text
@@ -40,7 +40,7 @@ def path_at(
     n = bisect_right([heading.start for heading in headings], place)
     return _heading_paths(headings[:n])[-1] if n else ()
 
-# %% ../nbs/1_texts/02_headings.ipynb #f4a6b1f2
+# %% ../nbs/1_texts/02_headings.ipynb #b925577d
 def _plain_title(
     text: str,  # a line of Markdown
 ) -> str:
@@ -51,7 +51,7 @@ def _plain_title(
     text = re.sub(r'(?<!\w)([*_])(?=\S)(.+?)(?<=\S)\1(?!\w)', r'\2', text)
     return ' '.join(text.split())
 
-# %% ../nbs/1_texts/02_headings.ipynb #eaaa860e
+# %% ../nbs/1_texts/02_headings.ipynb #8a13f331
 def _lines_of(
     text: str,  # of a document
 ) -> list[tuple[int, str]]:
@@ -62,7 +62,7 @@ def _lines_of(
         place += len(line) + 1
     return found
 
-# %% ../nbs/1_texts/02_headings.ipynb #fe40e50a
+# %% ../nbs/1_texts/02_headings.ipynb #18b77274
 def _front_matter(
     text: str,  # of a Markdown document
 ) -> tuple[int, list[Heading]]:
@@ -72,7 +72,7 @@ def _front_matter(
     named = re.search(r'^title:[ \t]*["\']?(.+?)["\']?[ \t]*$', block[0], re.M)
     return block.end(), [Heading(*named.span(), 0, _plain_title(named[1]))] if named else []
 
-# %% ../nbs/1_texts/02_headings.ipynb #2915ffe5
+# %% ../nbs/1_texts/02_headings.ipynb #ed56cb49
 _FENCE = re.compile(r' {0,3}(```|~~~)')
 _ATX = re.compile(r' {0,3}(#{1,6})[ \t]+(.+?)(?:[ \t]+#+)?[ \t]*$')
 _UNDERLINE = re.compile(r' {0,3}(=+|-{2,})[ \t]*$')
@@ -96,23 +96,24 @@ def _markdown_headings(
         if title := _plain_title(words): found.append(Heading(place, end, level, title))
     return found
 
-# %% ../nbs/1_texts/02_headings.ipynb #7850d09d
+# %% ../nbs/1_texts/02_headings.ipynb #7a16ecd6
 def _paragraphs(
     text: str,  # of a document
 ) -> list[tuple[int, str]]:
     "The paragraphs, which blank lines part, each with the place of its first character."
     return [(m.start(), m[0].rstrip()) for m in re.finditer(r'\S(?:(?!\n[ \t]*\n)[\s\S])*', text)]
 
-# %% ../nbs/1_texts/02_headings.ipynb #433afacb
+# %% ../nbs/1_texts/02_headings.ipynb #a6b75371
 def _is_prose(
     text: str,        # a paragraph
     least: int = 12,  # words
 ) -> bool:
     "Whether it is made of sentences: long enough, and ending with a mark that ends one."
-    long = len(text.split()) >= least or len(text) >= 3*least and re.search('[。！？]', text)  # some write without spaces
+    unspaced = re.search('[。！？]', text)  # some languages write without spaces
+    long = len(text.split()) >= least or unspaced and len(text) >= 3*least
     return bool(long and re.search(r'[.!?:…。！？؟।]["”’»)」]*$', text))
 
-# %% ../nbs/1_texts/02_headings.ipynb #7d8a98ff
+# %% ../nbs/1_texts/02_headings.ipynb #d8bb16c5
 _NUMBERED = re.compile(r'(\d{1,2}(?:\.\d{1,2}){0,4})[.)]?[ \t]+(?=[^\W\d_])')
 _BY_SHAPE = 7, 8  # levels, below those of numbers: capitals, and a short line
 
@@ -121,7 +122,8 @@ def _level_of(
 ) -> int:
     "The level that its shape gives it, or 0: it is no heading."
     words = line.split()
-    if '\n' in line or len(line) > 100 or len(words) > 14 or line[-1] in '.,;:!…。、' or '....' in line: return 0
+    if '\n' in line or len(line) > 100 or len(words) > 14: return 0
+    if line[-1] in '.,;:!…。、' or '....' in line: return 0
     number = _NUMBERED.match(line)
     first = (line[number.end():] if number else line)[0]
     if number: return 0 if first.islower() else number[1].count('.') + 1
@@ -129,20 +131,20 @@ def _level_of(
     if len(letters) >= 4 and all(c.isupper() for c in letters) and len(words) <= 10: return _BY_SHAPE[0]
     return _BY_SHAPE[1] if len(words) <= 8 and len(letters) >= 4 and first.isupper() else 0
 
-# %% ../nbs/1_texts/02_headings.ipynb #6b7a9586
+# %% ../nbs/1_texts/02_headings.ipynb #b70e3d46
 def _text_headings(
     text: str,  # of a document without marks
 ) -> list[Heading]:
     "The lines that look like headings and have prose below, or a deeper heading."
-    paragraphs, found, below = _paragraphs(text), [], (0, False)  # level of the next one, and whether it is prose
-    for place, line in reversed(paragraphs):
+    found, below = [], (0, False)  # of the next one: its level, and whether it is prose
+    for place, line in reversed(_paragraphs(text)):
         level = _level_of(line)
         good = level and (below[1] or below[0] > level)
         if good: found.append(Heading(place, place + len(line), level, ' '.join(line.split())))
         below = (level if good else 0), _is_prose(line)
     return found[::-1]
 
-# %% ../nbs/1_texts/02_headings.ipynb #9744e2c3
+# %% ../nbs/1_texts/02_headings.ipynb #9ab4b901
 class _TypedLine(NamedTuple):
     "A line of a page and how it is set."
     text: str    # without spaces
@@ -155,10 +157,10 @@ def _squeezed(
     "Its characters without white space."
     return ''.join(text.split())
 
-# %% ../nbs/1_texts/02_headings.ipynb #44f96e1c
-_CAPTION = re.compile(
-    r'\W{0,4}(?:(?:figure|fig\.|table|chart|exhibit|box|abbildung|abb\.|tabelle|tableau|tab\.|figura|tabla|tabela|kuva|taulukko|'
-    r'таблица|рисунок|рис\.)\s*[\dA-Z][\w.\-]*|[表图圖図]\s*\d+)\W', re.I)
+# %% ../nbs/1_texts/02_headings.ipynb #af9bcdb6
+_LABELS = (r'figure|fig\.|table|chart|exhibit|box|abbildung|abb\.|tabelle|tableau|tab\.|figura|tabla|tabela|'
+    r'kuva|taulukko|таблица|рисунок|рис\.')
+_CAPTION = re.compile(rf'\W{{0,4}}(?:(?:{_LABELS})\s*[\dA-Z][\w.\-]*|[表图圖図]\s*\d+)\W', re.I)
 
 def _is_title(
     text: str,  # a paragraph that is set like a heading
@@ -166,11 +168,11 @@ def _is_title(
     "Whether it could be one by its words: some letters, not too many, no caption, no part of a sentence."
     letters = sum(c.isalpha() for c in text)
     numbers = sum(any(c.isdigit() for c in word) for word in text.split())
-    if '\n' in text or letters < 3 or 2*letters <= len(_squeezed(text)) or len(text.split()) > 30: return False
+    if letters < 3 or 2*letters <= len(_squeezed(text)) or len(text.split()) > 30: return False
     if text[0] in '(*' or text[-1] in ',;' or '....' in text or '$' in text or numbers > 3: return False
     return not _CAPTION.match(text + ' ')
 
-# %% ../nbs/1_texts/02_headings.ipynb #eaa994c1
+# %% ../nbs/1_texts/02_headings.ipynb #bdf08f1c
 def _styles_of(
     lines: list[_TypedLine],  # of a page, from the top
 ) -> dict[str, tuple[float, bool]]:
@@ -179,7 +181,7 @@ def _styles_of(
     pairs = {a.text + b.text: (a.size, a.bold) for a, b in zip(lines, lines[1:]) if a[1:] == b[1:]}
     return pairs | alone
 
-# %% ../nbs/1_texts/02_headings.ipynb #fba236d6
+# %% ../nbs/1_texts/02_headings.ipynb #e447f0b6
 def _whole_titles(
     parts,  # (place, text, style or None) of each paragraph of a page
 ) -> list[tuple]:
@@ -191,7 +193,7 @@ def _whole_titles(
         else: whole.append((place, text, style))
     return [part for part in whole if not (part[2] and part[1][:1].islower())]
 
-# %% ../nbs/1_texts/02_headings.ipynb #1575527b
+# %% ../nbs/1_texts/02_headings.ipynb #bf7f2c19
 def _typed_headings(
     pages: list[str],                # clean text of every page
     lines: list[list[_TypedLine]],   # of every page, from the top
@@ -218,7 +220,7 @@ def _typed_headings(
     return [Heading(place, place + len(text), ranks[style], ' '.join(text.split()))
         for place, text, style in found if often[text] < recurring]
 
-# %% ../nbs/1_texts/02_headings.ipynb #63a45ef3
+# %% ../nbs/1_texts/02_headings.ipynb #b06d50c1
 def _outline_headings(
     pages: list[str],  # clean text of every page
     outline: list[tuple[int, str, int]],  # level from 1, title, page from 0, in the order of the document
@@ -227,7 +229,7 @@ def _outline_headings(
     starts = [sum(len(page) + 2 for page in pages[:i]) for i in range(len(pages))]
     found, after = [], 0
     for level, title, page in outline:
-        if not (title.strip() and 0 <= page < len(pages)): continue
+        if not title.strip() or page not in range(len(pages)): continue
         words = r'\s*'.join(map(re.escape, _squeezed(title)))
         place = re.compile(rf'^{words}[.:]?$', re.M | re.I).search(pages[page], max(0, after - starts[page]))
         if not place: continue
@@ -235,7 +237,7 @@ def _outline_headings(
         found.append(Heading(starts[page] + place.start(), after, level, ' '.join(title.split())))
     return found if 2*len(found) > len(outline) else []
 
-# %% ../nbs/1_texts/02_headings.ipynb #c585cbef
+# %% ../nbs/1_texts/02_headings.ipynb #a62168f4
 def find_headings(
     text: str,            # of a document
     kind: str = 'plain',  # 'markdown', or 'plain' for a text without marks

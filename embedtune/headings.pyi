@@ -64,6 +64,7 @@ class _TypedLine(NamedTuple):
 def _squeezed(text: str) -> str:
     """Its characters without white space."""
     ...
+_LABELS: str
 _CAPTION: Any
 
 def _is_title(text: str) -> bool:

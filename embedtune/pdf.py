@@ -269,10 +269,10 @@ def _read_page(
             else 'only a picture, no text (a scan? run OCR on it first)')
     except Exception as e: return '', f'cannot be read ({type(e).__name__})'
 
-# %% ../nbs/1_texts/02_pdf.ipynb #0245ee3d
+# %% ../nbs/1_texts/02_pdf.ipynb #1adfa293
 @contextmanager
 def _pypdf_pieces():
-    "A list of the pieces of text that pypdf lays out meanwhile, with place, height and font; empty it page by page."
+    "A list of the pieces of text that pypdf lays out meanwhile, with place, height and font."
     pieces, depth = [], 0
     try: from pypdf._text_extraction._layout_mode import _fixed_width_page as layout
     except ImportError: layout = None
@@ -289,7 +289,7 @@ def _pypdf_pieces():
     finally:
         if inner: layout.recurse_to_target_op = inner
 
-# %% ../nbs/1_texts/02_pdf.ipynb #3060b991
+# %% ../nbs/1_texts/02_pdf.ipynb #a492e19a
 def _typed_lines(
     pieces,  # of `_pypdf_pieces`, those of one page
 ) -> list[_TypedLine]:
@@ -303,10 +303,11 @@ def _typed_lines(
         sizes = Counter()
         for piece in row: sizes[round(2*piece.font_height)/2] += len(piece.text.strip())
         bold = all(re.search('bold|black|heavy', piece.font.name, re.I) for piece in row)
-        lines.append(_TypedLine(_squeezed(''.join(piece.text for piece in row)), sizes.most_common(1)[0][0], bold))
+        text = _squeezed(''.join(piece.text for piece in row))
+        lines.append(_TypedLine(text, sizes.most_common(1)[0][0], bold))
     return lines
 
-# %% ../nbs/1_texts/02_pdf.ipynb #f033b0c2
+# %% ../nbs/1_texts/02_pdf.ipynb #f56e3873
 def _pdf_outline(
     path: Path,  # a PDF
 ) -> list[tuple[int, str, int]]:
@@ -315,14 +316,14 @@ def _pdf_outline(
     def walk(entries, level):
         for entry in entries:
             if isinstance(entry, list): yield from walk(entry, level + 1)
-            elif (page := reader.get_destination_page_number(entry)) is not None: yield level, entry.title or '', page
+            else: yield level, entry.title or '', reader.get_destination_page_number(entry)
     with suppress(Exception):  # files break their outline in many ways, and their text is fine
         reader = PdfReader(path)
         if reader.is_encrypted: reader.decrypt('')
         return list(walk(reader.outline, 1))
     return []
 
-# %% ../nbs/1_texts/02_pdf.ipynb #1df2a7a7
+# %% ../nbs/1_texts/02_pdf.ipynb #ed44e6b0
 def _pdf_headings(
     path: Path,        # a PDF
     pages: list[str],  # clean text of its pages
@@ -338,7 +339,7 @@ def _read_pdf(
     engine: str,          # 'pypdf' or 'pdfium'
     show_progress: bool,  # a bar over the pages
 ) -> tuple[list[str], list[str], list[Heading]]:  # clean pages, problems of single pages, headings
-    "The pages of a PDF, what is wrong with some of them, and the headings; `EmbedtuneError` if no page is readable."
+    "Pages, what is wrong with some of them, and headings; `EmbedtuneError` if no page is readable."
     from tqdm.auto import tqdm
     read, set_as = [], []
     with _pypdf_remarks(), _pypdf_pieces() as pieces:

@@ -97,7 +97,7 @@ def _read_page(page, engine: str) -> tuple[str, str]:
 
 @contextmanager
 def _pypdf_pieces():
-    """A list of the pieces of text that pypdf lays out meanwhile, with place, height and font; empty it page by page."""
+    """A list of the pieces of text that pypdf lays out meanwhile, with place, height and font."""
     ...
 
 def _typed_lines(pieces) -> list[_TypedLine]:
@@ -113,5 +113,5 @@ def _pdf_headings(path: Path, pages: list[str], lines: list[list[_TypedLine]]) -
     ...
 
 def _read_pdf(path: Path, engine: str, show_progress: bool) -> tuple[list[str], list[str], list[Heading]]:
-    """The pages of a PDF, what is wrong with some of them, and the headings; `EmbedtuneError` if no page is readable."""
+    """Pages, what is wrong with some of them, and headings; `EmbedtuneError` if no page is readable."""
     ...
