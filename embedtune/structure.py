@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['structure_queries', 'with_structure']
 
-# %% ../nbs/3_questions/29_structure.ipynb #04bac1dc
+# %% ../nbs/3_questions/29_structure.ipynb #1ab59a29
 import hashlib, random, re
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -21,7 +21,7 @@ from .duplicates import _plain_words
 from .headings import _CAPTION, _heading_paths, _paragraphs, _plain_title
 from .nodes import Node, split_nodes
 
-# %% ../nbs/3_questions/29_structure.ipynb #aad8ba03
+# %% ../nbs/3_questions/29_structure.ipynb #4e6a1f20
 class _Entry(NamedTuple):
     "People's words within a document, and the text that they stand for."
     kind: str               # heading, question, caption, term, link or subject
@@ -29,7 +29,7 @@ class _Entry(NamedTuple):
     own: tuple[int, int]    # where the words stand: they are left out there
     below: tuple[int, int]  # the text that they stand for
 
-# %% ../nbs/3_questions/29_structure.ipynb #6b85b4bc
+# %% ../nbs/3_questions/29_structure.ipynb #deddb3cd
 _NUMBERED_PARTS = ('note|item|chapter|section|part|article|annex|appendix|kapitel|abschnitt|teil|anhang|artikel|'
     'chapitre|partie|sección|capítulo|luku|liite|глава|раздел')
 _NUMBER = re.compile(rf'(?:(?:{_NUMBERED_PARTS})\s+)?'
@@ -42,7 +42,7 @@ def _unnumbered(
     rest = _NUMBER.sub('', title, count=1) if _NUMBER.match(title) else title
     return rest.strip(' .:–—-') if any(c.isalpha() for c in rest) else title
 
-# %% ../nbs/3_questions/29_structure.ipynb #14af1a29
+# %% ../nbs/3_questions/29_structure.ipynb #137ef591
 _EMPTY = frozenset('''
     introduction overview summary abstract conclusion conclusions contents index notes note appendix annex
     references general background other miscellaneous misc details more information page chapter section part
@@ -62,7 +62,7 @@ def _telling_words(
     if text.strip() in _EMPTY_WHOLE: return []
     return [word for word in _plain_words(text) if word not in _EMPTY and any(c.isalpha() for c in word)]
 
-# %% ../nbs/3_questions/29_structure.ipynb #3280980e
+# %% ../nbs/3_questions/29_structure.ipynb #86e54832
 def _below(
     document: Document,  # with headings
     i: int,              # number of one of them
@@ -75,7 +75,7 @@ def _below(
     end = next((end for end in ends if document.text[heading.end:end].strip()), heading.end)
     return heading.end, end
 
-# %% ../nbs/3_questions/29_structure.ipynb #dc1e2469
+# %% ../nbs/3_questions/29_structure.ipynb #449afa40
 def _heading_entries(
     document: Document,  # with headings
 ) -> list[_Entry]:
@@ -89,7 +89,7 @@ def _heading_entries(
         entries.append(_Entry(kind, title, (heading.start, heading.end), _below(document, i)))
     return entries
 
-# %% ../nbs/3_questions/29_structure.ipynb #7484a01a
+# %% ../nbs/3_questions/29_structure.ipynb #deabe7ba
 def _caption_entries(
     document: Document,  # of any kind
 ) -> list[_Entry]:
@@ -109,7 +109,7 @@ def _caption_entries(
         entries.append(_Entry('caption', words, (place, place + len(line)), (place + len(line), end)))
     return entries
 
-# %% ../nbs/3_questions/29_structure.ipynb #fb812d23
+# %% ../nbs/3_questions/29_structure.ipynb #a584eab1
 _BULLETED = r'^[ \t]*(?:[-*+•|][ \t]+)?'
 _BOLD_TERM = re.compile(_BULLETED + r'((?:\*\*|__)([^*_\n]{2,60}?)[ \t]*(?::(?:\*\*|__)|(?:\*\*|__)[ \t]*[:–—-])[ \t]*)'
     r'(\S.{14,})$', re.M)
@@ -130,7 +130,7 @@ def _term_entries(
     known = [m for m in found.values() if not re.fullmatch(r'[\W\d_]*|q|a|question|answer', m[2], re.I)]
     return [_Entry('term', _plain_title(m[2]), m.span(1), m.span(3)) for m in known]
 
-# %% ../nbs/3_questions/29_structure.ipynb #ed2c1a78
+# %% ../nbs/3_questions/29_structure.ipynb #bae8d0a3
 _MARK = r'\s?\d{0,3}\s?[:：.)]'
 _ASKED = re.compile(rf'^\W{{0,4}}(?:Q|question|frage|F|pregunta|P|вопрос|В|問|问|質問){_MARK}'
     r'[ \t*_]*(\S[^\n]{4,200}?)[*_ \t]*\n+'
@@ -150,14 +150,14 @@ def _question_entries(
         if end > m.end(): entries.append(_Entry('question', _plain_title(m[1]), m.span(), (m.end(), end)))
     return entries
 
-# %% ../nbs/3_questions/29_structure.ipynb #b98b84ca
+# %% ../nbs/3_questions/29_structure.ipynb #80b2ef06
 def _anchor(
     title: str,  # of a heading
 ) -> str:
     "The name by which a link reaches a heading, as GitHub makes it."
     return re.sub(r'\s', '-', re.sub(r'[^\w\s-]', '', title.casefold()).strip())
 
-# %% ../nbs/3_questions/29_structure.ipynb #89533bca
+# %% ../nbs/3_questions/29_structure.ipynb #d86a5d86
 _LINK = re.compile(r'(?<!!)\[([^\]\n]{3,100})\]\(([^)\s#]*)(?:#([^)\s]+))?\)')
 
 def _link_entries(
@@ -178,7 +178,7 @@ def _link_entries(
             found.append((to.id, _Entry('link', words, (0, 0), _below(to, i))))
     return found
 
-# %% ../nbs/3_questions/29_structure.ipynb #c64996ee
+# %% ../nbs/3_questions/29_structure.ipynb #8f907df1
 _SUBJECT = re.compile(r'^(?:subject|betreff|objet|asunto|oggetto|aihe|тема|件名|主题)[ \t]*[:：][ \t]*'
     r'(?:(?:re|fwd?|aw|wg|vs|rv|tr)[ \t]*:[ \t]*)*(\S.*)$', re.M | re.I)
 _SENDER = re.compile('^(?:from|to|date|sent|von|an|datum|de|à|para|lähettäjä|от|кому|дата|差出人|发件人)'
@@ -194,7 +194,7 @@ def _subject_entries(
     def body(m, end): return min(end, m.end() + len(text[m.end():end].partition('\n\n')[0])), end
     return [_Entry('subject', ' '.join(m[1].split()), m.span(), body(m, end)) for m, end in zip(mails, ends)]
 
-# %% ../nbs/3_questions/29_structure.ipynb #9693345c
+# %% ../nbs/3_questions/29_structure.ipynb #c67ee98b
 def _line_key(
     line: str,  # of a document
 ) -> str:
@@ -202,7 +202,7 @@ def _line_key(
     line = _plain_title(line.strip(' -*+•#'))
     return ' '.join(_plain_words(_unnumbered(re.sub(r'[\s.…·]*\d{1,4}$', '', line))))
 
-# %% ../nbs/3_questions/29_structure.ipynb #4cd81a32
+# %% ../nbs/3_questions/29_structure.ipynb #8d2156be
 def _left_out(
     document: Document,     # with headings
     entries: list[_Entry],  # of it
@@ -215,7 +215,7 @@ def _left_out(
         if _line_key(m[0]) in titles: stretches.append(m.span())
     return sorted(set(stretches))
 
-# %% ../nbs/3_questions/29_structure.ipynb #9565f5aa
+# %% ../nbs/3_questions/29_structure.ipynb #2b1a488f
 def _without(
     text: str,   # of a document
     span: tuple[int, int],  # of a node
@@ -230,7 +230,7 @@ def _without(
     parts.append(text[at:max(at, span[1])])
     return re.sub(r'\n[ \t]*(?:\n[ \t]*)+', '\n\n', ''.join(parts)).strip()
 
-# %% ../nbs/3_questions/29_structure.ipynb #ca3dd1ee
+# %% ../nbs/3_questions/29_structure.ipynb #4dcd2038
 def _bare_texts(
     document: Document,     # with headings
     nodes: list[Node],      # of it
@@ -241,7 +241,7 @@ def _bare_texts(
     bare = {node.id: _without(document.text, node.span, stretches) for node in nodes}
     return {node_id: text for node_id, text in bare.items() if any(c.isalnum() for c in text)}
 
-# %% ../nbs/3_questions/29_structure.ipynb #a1eac0a9
+# %% ../nbs/3_questions/29_structure.ipynb #9a9ad23c
 @dataclass(repr=False)
 class _StructureReport:
     "What became of the words that were found."
@@ -260,7 +260,7 @@ class _StructureReport:
             rows.append(f'| left out: {reason} | {n} | {_md_cell(self.examples(reason)[0], 60)} |')
         return '\n'.join(['| words | number | such as |', '|---|---:|---|', *rows])
 
-# %% ../nbs/3_questions/29_structure.ipynb #df932693
+# %% ../nbs/3_questions/29_structure.ipynb #74a5eb5e
 def _answering_nodes(
     entry: _Entry,      # of a document
     nodes: list[Node],  # of that document
@@ -272,7 +272,7 @@ def _answering_nodes(
     def shared(node): return min(end, node.span[1]) - max(start, node.span[0])
     return [node.id for node in nodes if node.id in texts and shared(node) > 0 and shared(node) >= least]
 
-# %% ../nbs/3_questions/29_structure.ipynb #5e9639a8
+# %% ../nbs/3_questions/29_structure.ipynb #fa943a0a
 def _why_not(
     entry: _Entry,       # of a document
     answers: list[str],  # the nodes that it stands for
@@ -286,7 +286,7 @@ def _why_not(
     if not answers: return 'nothing below'
     return 'too much below' if len(answers) > most_nodes else ''
 
-# %% ../nbs/3_questions/29_structure.ipynb #2f67257a
+# %% ../nbs/3_questions/29_structure.ipynb #a5fb288c
 _KINDS = _question_entries, _heading_entries, _caption_entries, _term_entries, _subject_entries
 
 def _all_entries(
@@ -301,7 +301,7 @@ def _all_entries(
         for target, entry in _link_entries(document, named): found[target].append(entry)
     return found
 
-# %% ../nbs/3_questions/29_structure.ipynb #b0db1f14
+# %% ../nbs/3_questions/29_structure.ipynb #52dd2304
 def _keep_unique(
     found,              # (document id, entry, node ids) of each entry that makes a question
     report: _StructureReport,  # where the others are noted
@@ -319,7 +319,7 @@ def _keep_unique(
         else: kept.append((kind, text, list(dict.fromkeys(i for *_, ids in group for i in ids))))
     return kept
 
-# %% ../nbs/3_questions/29_structure.ipynb #13574f42
+# %% ../nbs/3_questions/29_structure.ipynb #cb4bc76a
 def structure_queries(
     documents,        # `Document`s, or one
     nodes: list[Node] = None,  # of these documents; None: `split_nodes` makes them
@@ -343,7 +343,7 @@ def structure_queries(
     report.kept.update(kind for kind, *_ in kept)
     return _structure_dataset(kept, texts, {node.id: node.doc_id for node in nodes}, report)
 
-# %% ../nbs/3_questions/29_structure.ipynb #cddb50db
+# %% ../nbs/3_questions/29_structure.ipynb #c2fe02b5
 def _structure_dataset(
     kept,             # (kind, words, node ids) of each question
     texts: dict,      # node id -> text
@@ -364,7 +364,7 @@ def _structure_dataset(
     dataset.report = report
     return dataset
 
-# %% ../nbs/3_questions/29_structure.ipynb #5b86ca21
+# %% ../nbs/3_questions/29_structure.ipynb #dff2fe78
 def with_structure(
     dataset: EmbeddingQAFinetuneDataset,    # questions of any writer over nodes of some documents
     structure: EmbeddingQAFinetuneDataset,  # `structure_queries` of the same documents
