@@ -56,6 +56,10 @@ def split_nodes(documents: list[Document], tokenizer=None, chunk_size: int=256, 
     """The nodes of the documents, in order: whole paragraphs, sentences or words, as many as fit."""
     ...
 
+def titled(nodes: list[Node]) -> dict[str, str]:
+    """The texts of the nodes, below a first line with the titles that they stand under."""
+    ...
+
 class _Window(NamedTuple):
     """A stretch of a text: text[start:end]."""
     start: int

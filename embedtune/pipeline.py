@@ -125,9 +125,8 @@ class _Run:
         self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
     @property
     def settings(self):
-        shown = {name: getattr(self, name) for name in _SHOWN}
         asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
-        return dict(llm=asked, model=str(self.model)) | shown
+        return dict(llm=asked, model=str(self.model)) | {name: getattr(self, name) for name in _SHOWN}
 
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
