@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fastcore.basics import patch
+from fastcore.basics import patch, store_attr
 
 from .core import EmbedtuneError
 from .embedding import _prompt_of, EmbeddingModel, encode
@@ -188,11 +188,8 @@ class DenseRetriever(_ByVectors):
         show_progress: bool = False, # a bar while the corpus is embedded
         header: bool = False, # put the titles of a node's first line in front of each window; see `titled`
     ):
-        self.model = model
-        self.header = header
+        store_attr('model,block,show_progress,header')
         self.corpus = _check_corpus(corpus)
-        self.block = block
-        self.show_progress = show_progress
         self.context = _check_context(context)
         self.ids, self.window = list(self.corpus), _window_size(model, window)
         self.stride = max(1, self.window*3//4) if self.window and stride is None else stride

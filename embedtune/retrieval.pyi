@@ -75,10 +75,10 @@ class _ByVectors:
 
 class DenseRetriever(_ByVectors):
     """Exact search by cosine; a node longer than the window has several vectors and scores by its best one, or by that and the mean of all."""
-    model: Any
-    header: Any
-    block: Any
-    show_progress: Any
+    model: EmbeddingModel
+    block: int | None
+    show_progress: bool
+    header: bool
     corpus: Any
     context: Any
     stride: Any
