@@ -460,7 +460,7 @@ class Search:
     context: float = .25 # weight of the mean over a node's windows beside the best one's 1
     bm25_weight: float = 0. # of BM25 beside the vectors, both in standard deviations; 0: the vectors alone
     depth: int = 1000 # nodes asked of each of the two
-    header: bool = False # a node's first line, if it begins with ›, in front of each of its windows; see `titled`
+    header: bool = False # a node's first line, if it begins with ›, in front of each window; see `titled`
     def __post_init__(self):
         if self.sizes is not None: object.__setattr__(self, 'sizes', tuple(self.sizes))
         check_whole = lambda n: isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1

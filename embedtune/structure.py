@@ -30,8 +30,8 @@ class _Entry(NamedTuple):
     below: tuple[int, int]  # the text that they stand for
 
 # %% ../nbs/3_questions/29_structure.ipynb #deddb3cd
-_NUMBERED_PARTS = ('note|item|chapter|section|part|article|annex|appendix|kapitel|abschnitt|teil|anhang|artikel|'
-    'chapitre|partie|sección|capítulo|luku|liite|глава|раздел')
+_NUMBERED_PARTS = ('note|item|chapter|section|part|article|annex|appendix|kapitel|abschnitt|teil|anhang|'
+    'artikel|chapitre|partie|sección|capítulo|luku|liite|глава|раздел')
 _NUMBER = re.compile(rf'(?:(?:{_NUMBERED_PARTS})\s+)?'
     r'(?:\d{1,2}[A-Z]?(?:\.\d{1,2})*|[IVX]{1,5}(?=[.)]))(?:[.:)–—-]+\s*|\s+)', re.I)
 
@@ -46,12 +46,13 @@ def _unnumbered(
 _EMPTY = frozenset('''
     introduction overview summary abstract conclusion conclusions contents index notes note appendix annex
     references general background other miscellaneous misc details more information page chapter section part
-    item figure table faq faqs glossary definitions preface foreword acknowledgements acknowledgments about home
-    untitled document continued example examples questions answers
+    item figure table faq faqs glossary definitions preface foreword acknowledgements acknowledgments
+    about home untitled document continued example examples questions answers
     einleitung einführung überblick übersicht zusammenfassung inhalt inhaltsverzeichnis anhang allgemeines
     sonstiges hinweise vorwort fazit literatur glossar seite kapitel abschnitt
     résumé sommaire annexe généralités aperçu avant propos introducción resumen índice conclusión conclusiones
-    anexo generalidades johdanto yhteenveto sisällys liite sanasto введение содержание заключение приложение обзор
+    anexo generalidades johdanto yhteenveto sisällys liite sanasto
+    введение содержание заключение приложение обзор
     the a an of and to in for der die das und le la les de des du et el los las y'''.split())
 _EMPTY_WHOLE = frozenset('はじめに 概要 目次 まとめ 付録 序論 結論 引言 目录 概述 总结 附录 مقدمة خاتمة الفهرس'.split())
 
@@ -111,12 +112,13 @@ def _caption_entries(
 
 # %% ../nbs/3_questions/29_structure.ipynb #a584eab1
 _BULLETED = r'^[ \t]*(?:[-*+•|][ \t]+)?'
-_BOLD_TERM = re.compile(_BULLETED + r'((?:\*\*|__)([^*_\n]{2,60}?)[ \t]*(?::(?:\*\*|__)|(?:\*\*|__)[ \t]*[:–—-])[ \t]*)'
+_BOLD_TERM = re.compile(_BULLETED + r'((?:\*\*|__)([^*_\n]{2,60}?)[ \t]*'
+    r'(?::(?:\*\*|__)|(?:\*\*|__)[ \t]*[:–—-])[ \t]*)'
     r'(\S.{14,})$', re.M)
 _PLAIN_TERM = re.compile(_BULLETED + r'(([^:：|–—\n]{2,60}?)[ \t]*(?:[:：]|[ \t][–—-][ \t]|\|)[ \t]*)'
     r'(\S.{14,})$', re.M)
-_GLOSSARY = re.compile('glossar|definition|defined terms|abbreviation|lexique|glosario|begriffe|sanasto|словарь|'
-    'глоссарий|用語|术语|مصطلحات', re.I)
+_GLOSSARY = re.compile('glossar|definition|defined terms|abbreviation|lexique|glosario|begriffe|sanasto|'
+    'словарь|глоссарий|用語|术语|مصطلحات', re.I)
 
 def _term_entries(
     document: Document,  # with headings
@@ -352,8 +354,8 @@ def _structure_dataset(
 ) -> EmbeddingQAFinetuneDataset:
     "The questions as a dataset; `EmbedtuneError` if there is none."
     if not kept:
-        raise EmbedtuneError('structure_queries: expected documents with headings, captions or glossaries that '
-            f'say something, got none; {report!r}')
+        raise EmbedtuneError('structure_queries: expected documents with headings, captions or glossaries '
+            f'that say something, got none; {report!r}')
     queries, judged = {}, {}
     for _, text, node_ids in kept:
         query_id = hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]
