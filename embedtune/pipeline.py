@@ -43,7 +43,7 @@ def _filled(
     most, # questions to reach
     seed=42, # of the choice among titles and headings
 ) -> EmbeddingQAFinetuneDataset:
-    "The dataset with titles and headings as questions, up to `most` in all; the same where nothing says anything."
+    "The dataset with titles and headings as questions, up to `most` in all; the same where there are none."
     if len(dataset.queries) >= most: return dataset
     try: filled = with_structure(dataset, structure_queries(documents, nodes), most, seed)
     except EmbedtuneError: return dataset
@@ -130,8 +130,8 @@ class _Run:
 
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
-_MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation', 'by_writer',
-    'steps') # of run.json; `steps` in old ones
+_MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
+    'by_writer', 'steps') # of run.json; `steps` in old ones
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dae3546f
 @patch
@@ -163,7 +163,8 @@ def describe(self: _Run,
 ):
     "Write the card of a side's questions, and say how many there are and whose."
     writers = set(dataset.writers.values())
-    asked_by = f'the LLM {self.settings["llm"]}' + ' and the documents\' own headings'*('structure' in writers)
+    asked_by = f'the LLM {self.settings["llm"]}'
+    if 'structure' in writers: asked_by += " and the documents' own headings"
     title = f'Questions on {", ".join(self.sides[name]["names"])}'
     _write_text(dataset.card(title, asked_by, f'{name}_dataset.json'), self.out/f'{name}_dataset.md')
     print(f'{name}: {len(dataset.queries)} questions {dataset.whose}')

@@ -8,7 +8,7 @@ from .evaluation import Evaluation
 from .ladders import Ladder
 
 def _filled(dataset: EmbeddingQAFinetuneDataset, documents, nodes, most, seed=42) -> EmbeddingQAFinetuneDataset:
-    """The dataset with titles and headings as questions, up to `most` in all; the same where nothing says anything."""
+    """The dataset with titles and headings as questions, up to `most` in all; the same where there are none."""
     ...
 
 def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, searched=True, **settings) -> EmbeddingQAFinetuneDataset:

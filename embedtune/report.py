@@ -468,7 +468,7 @@ def _usual_verdicts(
     evaluations: list[Evaluation],  # of one run, in the order of its table
     dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
 ) -> list[Verdict]:
-    "The verdicts that everybody wants to see, the one that decides first; it once more for each writer's questions."
+    "The verdicts that everybody wants to see, the one that decides first, and that for each writer's questions."
     named = {e.name: e for e in evaluations}
     pairs = [(named[a], named[b]) for a, b in _USUAL_PAIRS if a in named and b in named]
     if not pairs and len(evaluations) > 1: pairs = [(evaluations[0], evaluations[-1])]

@@ -467,12 +467,13 @@ def _slices_of(
 # %% ../nbs/2_search/15_verdict.ipynb #c92dd23f
 def by_writer(
     evaluations, # one `Evaluation`, or several of the same questions
-) -> dict[str, list[Evaluation]]: # whose questions -> the evaluations of these alone; {} if all are of one kind
+) -> dict[str, list[Evaluation]]: # whose questions -> the evaluations of these; {} if all are of one kind
     "The evaluations of each writer's questions."
     evaluations, kinds = _listed(evaluations), {}
     written_by = evaluations[0].written_by
     for query in evaluations[0].ranks: kinds.setdefault(_origin(written_by, [query]), []).append(query)
-    return {whose: [_asked(e, ids) for e in evaluations] for whose, ids in kinds.items()} if len(kinds) > 1 else {}
+    if len(kinds) == 1: return {}
+    return {whose: [_asked(e, ids) for e in evaluations] for whose, ids in kinds.items()}
 
 # %% ../nbs/2_search/15_verdict.ipynb #0e8b9b29
 def by_slice(
