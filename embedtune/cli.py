@@ -73,18 +73,21 @@ def _run_command(
     llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    questions=_RUN, epochs=_RUN, batch_size=_RUN, seed=_RUN, allow_leakage=_RUN, ask_anew=_RUN,
-    trust_remote_code=_RUN,
+    questions=_RUN, epochs=_RUN, batch_size=_RUN, seed=_RUN, allow_leakage=_RUN, llm_only=_RUN,
+    ask_anew=_RUN, trust_remote_code=_RUN,
     out: Path = Path('runs/tutorial'), # folder for everything that comes out
 ):
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run
+    from embedtune.verdicts import by_writer
     settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
-        seed=seed, allow_leakage=allow_leakage, ask_anew=ask_anew, trust_remote_code=trust_remote_code)
+        seed=seed, allow_leakage=allow_leakage, llm_only=llm_only, ask_anew=ask_anew,
+        trust_remote_code=trust_remote_code)
     evaluations = run(train, val, out, openai_embeddings, **settings)
-    table = compare(evaluations).drop(columns='seconds') # most of it a cache spared, or did not
-    print(f'\n{to_markdown(table)}\n')
+    for part in by_writer(evaluations).values() or [evaluations]:
+        table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
+        print(f'\n{to_markdown(table)}\n')
     manifest = json.loads((out/'run.json').read_text())
     for v in manifest['verdicts']:
         print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")

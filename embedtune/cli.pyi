@@ -22,7 +22,7 @@ def _add_parameter(parser, name: str, given):
     ...
 _RUN: Any
 
-def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., ask_anew=..., trust_remote_code=..., out: Path=...):
+def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., trust_remote_code=..., out: Path=...):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 _LEFT: dict

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .core import EmbedtuneError
+from .headings import find_headings, Heading
 from .pdf import _check_engine, _read_pdf
 
 # %% ../nbs/1_texts/03_documents.ipynb #af8d8007
@@ -20,6 +21,7 @@ class Document:
     id: str                 # stem of the file name and the first 8 hex digits of the content's sha256
     pages: list[str]        # text of every page, '' for a blank one
     metadata: dict = field(default_factory=dict)  # file_name, sha256
+    headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `find_headings`
 
     @property
     def text(self) -> str:
@@ -39,6 +41,15 @@ def _read_text(
     if not any(pages): raise EmbedtuneError('it holds no text')
     return pages
 
+# %% ../nbs/1_texts/03_documents.ipynb #70025ff0
+def _read_titled(
+    path: Path,  # a text or Markdown file in UTF-8
+) -> tuple[list[str], list[str], list[Heading]]:
+    "The pages of a text file, no problems, and the headings."
+    pages = _read_text(path)
+    kind = 'markdown' if path.suffix.lower() == '.md' else 'plain'
+    return pages, [], find_headings('\n\n'.join(pages), kind)
+
 # %% ../nbs/1_texts/03_documents.ipynb #8fcb5cb9
 _SUFFIXES = ('.pdf', '.txt', '.md')
 
@@ -55,16 +66,17 @@ def _load_document(
             raise EmbedtuneError(f'expected one of {" ".join(_SUFFIXES)}, got {path.suffix or "no suffix"}')
         content = path.read_bytes()
         if not content.strip(): raise EmbedtuneError('it is empty')
-        pages, troubles = (
+        pages, troubles, headings = (
             _read_pdf(path, engine, show_progress) if path.suffix.lower() == '.pdf'
-            else (_read_text(path), []))
+            else _read_titled(path))
     except EmbedtuneError as e: raise EmbedtuneError(f'{path}: {e}') from None
     except OSError as e: raise EmbedtuneError(f'{path}: {e.strerror or e}') from None
     except Exception as e:
         raise EmbedtuneError(f'{path}: it cannot be opened as a PDF ({type(e).__name__}: '
             f'{" ".join(str(e).split())})') from e
     sha256 = hashlib.sha256(content).hexdigest()
-    return Document(f'{path.stem}-{sha256[:8]}', pages, {'file_name': path.name, 'sha256': sha256}), troubles
+    about = dict(file_name=path.name, sha256=sha256)
+    return Document(f'{path.stem}-{sha256[:8]}', pages, about, tuple(headings)), troubles
 
 # %% ../nbs/1_texts/03_documents.ipynb #2b7d45f4
 def _find_files(

@@ -4,6 +4,7 @@ from typing import Any
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from .headings import Heading
 
 @dataclass
 class Document:
@@ -11,6 +12,7 @@ class Document:
     id: str
     pages: list[str]
     metadata: dict = field(default_factory=dict)
+    headings: tuple[Heading, ...] = ...
 
     @property
     def text(self) -> str:
@@ -19,6 +21,10 @@ class Document:
 
 def _read_text(path: Path) -> list[str]:
     """The pages of a text file, line ends and blank lines normalized; `EmbedtuneError` if it is not UTF-8 or empty."""
+    ...
+
+def _read_titled(path: Path) -> tuple[list[str], list[str], list[Heading]]:
+    """The pages of a text file, no problems, and the headings."""
     ...
 _SUFFIXES: Any
 

@@ -18,6 +18,7 @@ class Node:
     prev_id: str | None = None
     next_id: str | None = None
     metadata: dict = field(default_factory=dict)
+    headings: tuple[str, ...] = ...
 
 def _node_id(doc_id: str, text: str, ordinal: int) -> str:
     """An id made from content: the same text in the same document has it in every run."""
@@ -53,6 +54,10 @@ def _node_spans(text: str, tokenizer, chunk_size: int, chunk_overlap: int) -> li
 
 def split_nodes(documents: list[Document], tokenizer=None, chunk_size: int=256, chunk_overlap: int=0, show_progress: bool=False) -> list[Node]:
     """The nodes of the documents, in order: whole paragraphs, sentences or words, as many as fit."""
+    ...
+
+def titled(nodes: list[Node]) -> dict[str, str]:
+    """The texts of the nodes, below a first line with the titles that they stand under."""
     ...
 
 class _Window(NamedTuple):

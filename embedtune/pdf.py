@@ -13,6 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from .core import EmbedtuneError, _counted
+from .headings import Heading, _outline_headings, _squeezed, _text_headings, _TypedLine, _typed_headings
 
 # %% ../nbs/1_texts/02_pdf.ipynb #d3824488
 def _pypdf_pages(
@@ -268,21 +269,90 @@ def _read_page(
             else 'only a picture, no text (a scan? run OCR on it first)')
     except Exception as e: return '', f'cannot be read ({type(e).__name__})'
 
+# %% ../nbs/1_texts/02_pdf.ipynb #1adfa293
+@contextmanager
+def _pypdf_pieces():
+    "A list of the pieces of text that pypdf lays out meanwhile, with place, height and font."
+    pieces, depth = [], 0
+    try: from pypdf._text_extraction._layout_mode import _fixed_width_page as layout
+    except ImportError: layout = None
+    inner = getattr(layout, 'recurse_to_target_op', None)
+    def listening(*args):
+        nonlocal depth
+        depth += 1
+        try: found = inner(*args)
+        finally: depth -= 1
+        if not depth: pieces.extend(found[1])
+        return found
+    if inner: layout.recurse_to_target_op = listening
+    try: yield pieces
+    finally:
+        if inner: layout.recurse_to_target_op = inner
+
+# %% ../nbs/1_texts/02_pdf.ipynb #a492e19a
+def _typed_lines(
+    pieces,  # of `_pypdf_pieces`, those of one page
+) -> list[_TypedLine]:
+    "The lines of a page from the top: text, size of most letters, and whether all are bold."
+    rows = {}
+    for piece in pieces:
+        if piece.text.strip(): rows.setdefault(round(piece.ty), []).append(piece)
+    lines = []
+    for _, row in sorted(rows.items(), reverse=True):
+        row.sort(key=lambda piece: piece.tx)
+        sizes = Counter()
+        for piece in row: sizes[round(2*piece.font_height)/2] += len(piece.text.strip())
+        bold = all(re.search('bold|black|heavy', piece.font.name, re.I) for piece in row)
+        text = _squeezed(''.join(piece.text for piece in row))
+        lines.append(_TypedLine(text, sizes.most_common(1)[0][0], bold))
+    return lines
+
+# %% ../nbs/1_texts/02_pdf.ipynb #f56e3873
+def _pdf_outline(
+    path: Path,  # a PDF
+) -> list[tuple[int, str, int]]:
+    "Level from 1, title and page from 0 of each entry of its outline; none if that cannot be read."
+    from pypdf import PdfReader
+    def walk(entries, level):
+        for entry in entries:
+            if isinstance(entry, list): yield from walk(entry, level + 1)
+            else: yield level, entry.title or '', reader.get_destination_page_number(entry)
+    with suppress(Exception):  # files break their outline in many ways, and their text is fine
+        reader = PdfReader(path)
+        if reader.is_encrypted: reader.decrypt('')
+        return list(walk(reader.outline, 1))
+    return []
+
+# %% ../nbs/1_texts/02_pdf.ipynb #ed44e6b0
+def _pdf_headings(
+    path: Path,        # a PDF
+    pages: list[str],  # clean text of its pages
+    lines: list[list[_TypedLine]],  # how they are set; without any line where the engine does not say
+) -> list[Heading]:
+    "Its headings by the outline, else by type, else by numbers and capitals."
+    return (_outline_headings(pages, _pdf_outline(path)) or _typed_headings(pages, lines)
+            or _text_headings('\n\n'.join(pages)))
+
 # %% ../nbs/1_texts/02_pdf.ipynb #c39cd07e
 def _read_pdf(
     path: Path,           # a PDF
     engine: str,          # 'pypdf' or 'pdfium'
     show_progress: bool,  # a bar over the pages
-) -> tuple[list[str], list[str]]:  # clean pages, problems of single pages
-    "The pages of a PDF and what is wrong with some of them; `EmbedtuneError` if it has no readable page."
+) -> tuple[list[str], list[str], list[Heading]]:  # clean pages, problems of single pages, headings
+    "Pages, what is wrong with some of them, and headings; `EmbedtuneError` if no page is readable."
     from tqdm.auto import tqdm
-    with _pypdf_remarks():
+    read, set_as = [], []
+    with _pypdf_remarks(), _pypdf_pieces() as pieces:
         pages = _ENGINES[engine][0](path)
-        read = [_read_page(page, engine) for page in tqdm(pages, path.name, disable=not show_progress,
-            leave=False, unit='page')]
+        for page in tqdm(pages, path.name, disable=not show_progress, leave=False, unit='page'):
+            pieces.clear()
+            read.append(_read_page(page, engine))
+            set_as.append(_typed_lines(pieces))
+        clean = _clean_pages([text for text, _ in read])
+        headings = _pdf_headings(path, clean, set_as)
     troubles = dict.fromkeys(trouble for _, trouble in read if trouble)
     lines = [f'{_number_list([i for i, (_, t) in enumerate(read, 1) if t == trouble])}: {trouble}'
         for trouble in troubles]
     if not any(text.strip() for text, _ in read):
         raise EmbedtuneError('; '.join(lines) or 'it has no page with text')
-    return _clean_pages([text for text, _ in read]), lines
+    return clean, lines, headings

@@ -3,6 +3,8 @@
 from typing import Any
 from contextlib import contextmanager
 from pathlib import Path
+from .headings import Heading
+from .headings import _TypedLine
 
 def _pypdf_pages(path: Path) -> list:
     """The pages of a PDF by pypdf; `EmbedtuneError` if it needs a password."""
@@ -93,6 +95,23 @@ def _read_page(page, engine: str) -> tuple[str, str]:
     """The raw text of one page, and what is wrong with it."""
     ...
 
-def _read_pdf(path: Path, engine: str, show_progress: bool) -> tuple[list[str], list[str]]:
-    """The pages of a PDF and what is wrong with some of them; `EmbedtuneError` if it has no readable page."""
+@contextmanager
+def _pypdf_pieces():
+    """A list of the pieces of text that pypdf lays out meanwhile, with place, height and font."""
+    ...
+
+def _typed_lines(pieces) -> list[_TypedLine]:
+    """The lines of a page from the top: text, size of most letters, and whether all are bold."""
+    ...
+
+def _pdf_outline(path: Path) -> list[tuple[int, str, int]]:
+    """Level from 1, title and page from 0 of each entry of its outline; none if that cannot be read."""
+    ...
+
+def _pdf_headings(path: Path, pages: list[str], lines: list[list[_TypedLine]]) -> list[Heading]:
+    """Its headings by the outline, else by type, else by numbers and capitals."""
+    ...
+
+def _read_pdf(path: Path, engine: str, show_progress: bool) -> tuple[list[str], list[str], list[Heading]]:
+    """Pages, what is wrong with some of them, and headings; `EmbedtuneError` if no page is readable."""
     ...

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import _check_number, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
-from .leakage import require_no_leakage
+from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import first_available, sample_documents, ten_k, _recorded_answers
 from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
@@ -31,7 +31,24 @@ from .pairs import generate_qa_embedding_pairs, _journal_path
 from .report import _usual_verdicts, _without_credentials, write_report
 from .retrieval import DenseRetriever
 from .search import _RETRIEVER
+from .structure import structure_queries, with_structure
+from .verdicts import by_writer
 from .engine import MANIFEST, _check_output_folder
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #02019231
+def _filled(
+    dataset: EmbeddingQAFinetuneDataset, # an LLM's questions
+    documents, # `Document`s, and
+    nodes, # `Node`s, that they are about
+    most, # questions to reach
+    seed=42, # of the choice among titles and headings
+) -> EmbeddingQAFinetuneDataset:
+    "The dataset with titles and headings as questions, up to `most` in all; the same where there are none."
+    if len(dataset.queries) >= most: return dataset
+    try: filled = with_structure(dataset, structure_queries(documents, nodes), most, seed)
+    except EmbedtuneError: return dataset
+    filled.report = getattr(dataset, 'report', None)
+    return filled
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c3328372
 def _prepare(
@@ -45,6 +62,7 @@ def _prepare(
     seed=42, # of the choice among nodes and questions
     show_progress=True, # bars while documents are read and questions asked
     trust_remote_code=False, # run code that the model brings, which can do anything
+    fill=0, # questions to reach with the documents' own titles and headings; 0: none of these
     searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
@@ -52,16 +70,19 @@ def _prepare(
     if questions is not None: _check_number('questions', questions, 1, whole=True)
     _check_number('questions_per_node', questions_per_node, 1, whole=True)
     base = load_model(model, trust_remote_code=trust_remote_code)
-    nodes = split_nodes(load_documents(paths, show_progress=show_progress), base.tokenizer,
-        chunk_size=chunk_size)
+    documents = load_documents(paths, show_progress=show_progress)
+    nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
     retriever = (
         DenseRetriever(base, corpus, show_progress=show_progress)
         if searched and corpus else False)
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
-        return generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node, max_questions=questions, retriever=retriever,
-                                           output_path=out, seed=seed, show_progress=show_progress,
-            **settings)
+        asked = generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node,
+            max_questions=questions, retriever=retriever, output_path=out, seed=seed,
+            show_progress=show_progress, **settings)
+    dataset = _filled(asked, documents, nodes, fill, seed)
+    if dataset is not asked: dataset.save_json(out)
+    return dataset
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #fe19d5a4
 def _save_plots(
@@ -90,6 +111,7 @@ class _Run:
     seed: int = 42 # of all that is drawn at random
     show_progress: bool = True # bars within the steps
     allow_leakage: bool = False # go on even if the two sides share questions or answers
+    llm_only: bool = False # do not fill up with titles and headings where the LLM asks fewer than `questions`
     ask_anew: bool = False # ask about the bundled documents, too, in place of taking recorded answers
     trust_remote_code: bool = False # run code that the model brings, which can do anything
     def __post_init__(self):
@@ -103,12 +125,13 @@ class _Run:
         self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
     @property
     def settings(self):
-        shown = {name: getattr(self, name) for name in _SHOWN}
         asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
-        return dict(llm=asked, model=str(self.model)) | shown
+        return dict(llm=asked, model=str(self.model)) | {name: getattr(self, name) for name in _SHOWN}
 
-_SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage') # settings in run.json
-_MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation', 'steps') # of run.json; `steps` in old ones
+_SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json
+_FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
+_MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
+    'by_writer', 'steps') # of run.json; `steps` in old ones
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dae3546f
 @patch
@@ -132,6 +155,20 @@ def recall(self: _Run,
     _write_text(''.join(path.read_text(encoding='utf-8') for path in recorded), journal)
     print(f'questions: the local LLM\'s recorded answers about {", ".join(path.name for path in paths)}')
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #7c79048e
+@patch
+def describe(self: _Run,
+    name, # 'train' or 'val'
+    dataset: EmbeddingQAFinetuneDataset, # of that side
+):
+    "Write the card of a side's questions, and say how many there are and whose."
+    writers = set(dataset.writers.values())
+    asked_by = f'the LLM {self.settings["llm"]}'
+    if 'structure' in writers: asked_by += " and the documents' own headings"
+    title = f'Questions on {", ".join(self.sides[name]["names"])}'
+    _write_text(dataset.card(title, asked_by, f'{name}_dataset.json'), self.out/f'{name}_dataset.md')
+    print(f'{name}: {len(dataset.queries)} questions {dataset.whose}')
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dc482735
 @patch
 def side(self: _Run,
@@ -141,19 +178,35 @@ def side(self: _Run,
     "The questions of one side, in `<name>_dataset.json`, with a card that says what they are; made, or found."
     file = self.out/f'{name}_dataset.json'
     made_of = (
-        {key: self.settings[key] for key in ('llm', 'questions', 'seed')}
+        {key: self.settings[key] for key in ('llm', 'questions', 'seed', 'llm_only')}
         | dict(embedtune=version('embedtune')))
     made_of |= dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model))
+    made_of |= dict(names=[path.name for path in paths])
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
     self.recall(_journal_path(file), paths)
-    dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed,
+    fill = 0 if self.llm_only else self.questions or _FILLED
+    dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed, fill=fill,
         show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
-    card = dataset.card(f'Questions on {", ".join(path.name for path in paths)}',
-        f'the LLM {self.settings["llm"]}', file.name)
-    _write_text(card, self.out/f'{name}_dataset.md')
     self.sides[name] = made_of
+    self.describe(name, dataset)
     self.save()
     return dataset
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #240a1ae2
+@patch
+def apart(self: _Run,
+    train: EmbeddingQAFinetuneDataset, # to be trained on
+    val: EmbeddingQAFinetuneDataset, # to be judged by
+) -> EmbeddingQAFinetuneDataset:
+    "val without the titles and headings that train has, too; written anew if there are any."
+    own = {query for query, writer in val.writers.items() if writer == 'structure'}
+    if not own or self.allow_leakage: return val
+    shared = own & {leak.val_id for leak in check_leakage(train, val).questions}
+    if not shared or shared == val.queries.keys(): return val
+    left = val.only(queries=val.queries.keys() - shared)
+    left.save_json(self.out/'val_dataset.json')
+    self.describe('val', left)
+    return left
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #2cc0144f
 @patch
@@ -205,6 +258,13 @@ def climb(self: _Run,
     for reason in climbed.skipped.values(): raise EmbedtuneError(reason)
     return climbed
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #b574feda
+def _records(
+    evaluations, # of the same questions
+) -> list[dict]: # a row for each
+    "The table of `compare` as JSON can write it."
+    return compare(evaluations).drop(columns='seconds').reset_index(names='retriever').to_dict('records')
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #2555aacb
 @patch
 def finish(self: _Run,
@@ -221,9 +281,10 @@ def finish(self: _Run,
     files = ['train_dataset.json', 'val_dataset.json', 'model/model.safetensors', f'model/{MANIFEST}',
         f'model/{_RETRIEVER}']
     files += [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
-    table = compare(evaluations).drop(columns='seconds').reset_index(names='retriever').to_dict('records')
-    self.save(finished=date.today().isoformat(), table=table, verdicts=told, recommendation=dict(method=advice.method, reason=advice.reason),
-              files={name: _sha256_of(self.out/name) for name in files})
+    hashes = {name: _sha256_of(self.out/name) for name in files}
+    parts = {whose: _records(part) for whose, part in by_writer(evaluations).items()}
+    self.save(finished=date.today().isoformat(), table=_records(evaluations), by_writer=parts, verdicts=told,
+        recommendation=dict(method=advice.method, reason=advice.reason), files=hashes)
     write_report(self.out, verdicts=verdicts)
     return evaluations
 
@@ -232,13 +293,14 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `ask_anew`, `trust_remote_code`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = _Run(out, **settings)
-    sides = job.side('train', train), job.side('val', val)
+    train, val = job.side('train', train), job.side('val', val)
+    sides = train, job.apart(train, val)
     job.compare_sides(*sides)
     return job.finish(job.climb(*sides, OpenAIEmbedding(openai_embeddings) if openai_embeddings else None))

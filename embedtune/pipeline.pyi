@@ -7,7 +7,11 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .evaluation import Evaluation
 from .ladders import Ladder
 
-def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
+def _filled(dataset: EmbeddingQAFinetuneDataset, documents, nodes, most, seed=42) -> EmbeddingQAFinetuneDataset:
+    """The dataset with titles and headings as questions, up to `most` in all; the same where there are none."""
+    ...
+
+def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
     ...
 
@@ -27,6 +31,7 @@ class _Run:
     seed: int = 42
     show_progress: bool = True
     allow_leakage: bool = False
+    llm_only: bool = False
     ask_anew: bool = False
     trust_remote_code: bool = False
 
@@ -45,8 +50,16 @@ class _Run:
         """Begin the journal with what the local LLM answered about bundled documents, and say so."""
         ...
 
+    def describe(self, name, dataset: EmbeddingQAFinetuneDataset):
+        """Write the card of a side's questions, and say how many there are and whose."""
+        ...
+
     def side(self, name, paths) -> EmbeddingQAFinetuneDataset:
         """The questions of one side, in `<name>_dataset.json`, with a card that says what they are; made, or found."""
+        ...
+
+    def apart(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset) -> EmbeddingQAFinetuneDataset:
+        """val without the titles and headings that train has, too; written anew if there are any."""
         ...
 
     def compare_sides(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset):
@@ -65,12 +78,17 @@ class _Run:
     def sides(self) -> Any:
         ...
 _SHOWN: Any
+_FILLED: int
 _MANIFEST_KEYS: Any
 
 def _two_sides(train=None, val=None):
     """The documents of both sides; with neither given, the two 10-Ks where they can be had, else the bundled sample."""
     ...
 _USUAL: Any
+
+def _records(evaluations) -> list[dict]:
+    """The table of `compare` as JSON can write it."""
+    ...
 
 def run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, **settings) -> list[Evaluation]:
     """Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."""

@@ -18,7 +18,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _counted, _parse_json, _sha256_of, _write_text
 from .evaluation import _KEPT, _REPORTED, Evaluation, _listed, plot_hit_rate
 from .ladders import Ladder, _file_name
-from .verdicts import Verdict, _plot_ranks, verdict
+from .verdicts import by_writer, Verdict, _plot_ranks, verdict
 
 # %% ../nbs/7_deciding/61_report.ipynb #7ef662b2
 def _first_ranks(
@@ -468,10 +468,11 @@ def _usual_verdicts(
     evaluations: list[Evaluation],  # of one run, in the order of its table
     dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
 ) -> list[Verdict]:
-    "The verdicts that everybody wants to see, the one that decides first; else the last against the first."
+    "The verdicts that everybody wants to see, the one that decides first, and that for each writer's questions."
     named = {e.name: e for e in evaluations}
     pairs = [(named[a], named[b]) for a, b in _USUAL_PAIRS if a in named and b in named]
     if not pairs and len(evaluations) > 1: pairs = [(evaluations[0], evaluations[-1])]
+    pairs += by_writer(pairs[0]).values() if pairs else []
     return [verdict(before, after, dataset) for before, after in pairs]
 
 # %% ../nbs/7_deciding/61_report.ipynb #e32fc5ef

@@ -165,7 +165,7 @@ def _run_plots(folder: Path) -> dict[str, bytes]:
 _USUAL_PAIRS: Any
 
 def _usual_verdicts(evaluations: list[Evaluation], dataset: EmbeddingQAFinetuneDataset) -> list[Verdict]:
-    """The verdicts that everybody wants to see, the one that decides first; else the last against the first."""
+    """The verdicts that everybody wants to see, the one that decides first, and that for each writer's questions."""
     ...
 
 def _drawn(evaluations: list[Evaluation], verdicts) -> dict:

@@ -6,14 +6,14 @@
 __all__ = ['Hits', 'Retriever', 'DenseRetriever', 'BM25Retriever', 'zscores', 'HybridRetriever', 'Search']
 
 # %% ../nbs/2_search/12_retrieval.ipynb #9e588ff0
-import copy, math
+import copy, math, re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from fastcore.basics import patch
+from fastcore.basics import patch, store_attr
 
 from .core import EmbedtuneError
 from .embedding import _prompt_of, EmbeddingModel, encode
@@ -186,11 +186,10 @@ class DenseRetriever(_ByVectors):
         block: int = None, # queries scored at a time: memory is block × windows × 4 bytes; None: 64, or as many as 32 MB hold
         name: str = None, # what tables call it
         show_progress: bool = False, # a bar while the corpus is embedded
+        header: bool = False, # put the titles of a node's first line in front of each window; see `titled`
     ):
-        self.model = model
+        store_attr('model,block,show_progress,header')
         self.corpus = _check_corpus(corpus)
-        self.block = block
-        self.show_progress = show_progress
         self.context = _check_context(context)
         self.ids, self.window = list(self.corpus), _window_size(model, window)
         self.stride = max(1, self.window*3//4) if self.window and stride is None else stride
@@ -212,6 +211,33 @@ class DenseRetriever(_ByVectors):
     @cached_property
     def vectors(self): return encode(self.model, self.texts, 'document', show_progress=self.show_progress)
 
+# %% ../nbs/2_search/12_retrieval.ipynb #02e893c6
+_HEADER = re.compile(r'› ([^\n]+)\n+')
+
+def _fitting_titles(
+    titles: list[str], # from the top
+    tokenizer, # counts
+    most: int, # tokens
+) -> str: # '' if not even the last one fits
+    "The titles in a line, without the upper ones where they are too long."
+    lines = [': '.join(titles[i:]) for i in range(len(titles))]
+    return next((line for line in lines if token_lengths([line], tokenizer)[0] <= most), '')
+
+# %% ../nbs/2_search/12_retrieval.ipynb #148789bc
+def _titled_windows(
+    text: str, # of a node
+    tokenizer, # counts
+    size: int, # tokens of a window, titles included
+    stride: int, # tokens from one window to the next, were there no titles
+) -> list[_Window]: # none if no titles stand in front of the text
+    "The windows of a node below its first line, each with the titles of that line in front."
+    header = _HEADER.match(text)
+    line = header and _fitting_titles(header[1].split(' › '), tokenizer, size//2)
+    if not line: return []
+    room = size - int(token_lengths([line + '\n'], tokenizer)[0])
+    found = windows(text[header.end():], tokenizer, room, max(1, stride*room//size))
+    return [_Window(w.start + header.end(), w.end + header.end(), f'{line}\n{w.text}') for w in found]
+
 # %% ../nbs/2_search/12_retrieval.ipynb #80477c89
 @patch
 def windows_of(
@@ -221,8 +247,10 @@ def windows_of(
     "The windows of a node, each of which has one vector."
     if node_id not in self.corpus:
         raise EmbedtuneError(f'no node "{node_id}" in this corpus of {len(self.ids)}')
-    text = self.corpus[node_id]
-    found = windows(text, self.model.tokenizer, self.window, self.stride) if self.window else []
+    text, found = self.corpus[node_id], []
+    if self.window and self.header:
+        found = _titled_windows(text, self.model.tokenizer, self.window, self.stride)
+    if self.window and not found: found = windows(text, self.model.tokenizer, self.window, self.stride)
     return found or [_Window(0, len(text), text)]
 
 # %% ../nbs/2_search/12_retrieval.ipynb #fe16f86d
@@ -432,6 +460,7 @@ class Search:
     context: float = .25 # weight of the mean over a node's windows beside the best one's 1
     bm25_weight: float = 0. # of BM25 beside the vectors, both in standard deviations; 0: the vectors alone
     depth: int = 1000 # nodes asked of each of the two
+    header: bool = False # a node's first line, if it begins with ›, in front of each window; see `titled`
     def __post_init__(self):
         if self.sizes is not None: object.__setattr__(self, 'sizes', tuple(self.sizes))
         check_whole = lambda n: isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 1
@@ -481,7 +510,7 @@ def dense(
     parts = []
     for size in self.sizes_for(model) or (None,):
         parts.append(DenseRetriever(model, corpus, size, self.stride_for(size), self.context, name=name,
-            show_progress=show_progress))
+            show_progress=show_progress, header=self.header))
     return parts[0] if len(parts) == 1 else _MeanRetriever(parts, name)
 
 # %% ../nbs/2_search/12_retrieval.ipynb #8fc2df06

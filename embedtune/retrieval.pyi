@@ -75,9 +75,10 @@ class _ByVectors:
 
 class DenseRetriever(_ByVectors):
     """Exact search by cosine; a node longer than the window has several vectors and scores by its best one, or by that and the mean of all."""
-    model: Any
-    block: Any
-    show_progress: Any
+    model: EmbeddingModel
+    block: int | None
+    show_progress: bool
+    header: bool
     corpus: Any
     context: Any
     stride: Any
@@ -85,7 +86,7 @@ class DenseRetriever(_ByVectors):
     ids: Any
     window: Any
 
-    def __init__(self, model: EmbeddingModel, corpus: dict[str, str], window='auto', stride: int | None=None, context: float=0.0, block: int | None=None, name: str | None=None, show_progress: bool=False):
+    def __init__(self, model: EmbeddingModel, corpus: dict[str, str], window='auto', stride: int | None=None, context: float=0.0, block: int | None=None, name: str | None=None, show_progress: bool=False, header: bool=False):
         ...
 
     def __repr__(self):
@@ -137,6 +138,15 @@ class DenseRetriever(_ByVectors):
     def best_windows(self, queries: list[str], node_ids: list[str]) -> list[str]:
         """The text of each node's window that is nearest to its query."""
         ...
+_HEADER: Any
+
+def _fitting_titles(titles: list[str], tokenizer, most: int) -> str:
+    """The titles in a line, without the upper ones where they are too long."""
+    ...
+
+def _titled_windows(text: str, tokenizer, size: int, stride: int) -> list[_Window]:
+    """The windows of a node below its first line, each with the titles of that line in front."""
+    ...
 
 def _window_index(retriever: DenseRetriever) -> tuple:
     """The texts of all windows, node after node, and the position of each node's first one."""
@@ -236,6 +246,7 @@ class Search:
     context: float = 0.25
     bm25_weight: float = 0.0
     depth: int = 1000
+    header: bool = False
 
     def __post_init__(self):
         ...

@@ -104,8 +104,8 @@ def load_search(
     if not (Path(path)/_RETRIEVER).is_file():
         raise EmbedtuneError(f'{str(path)!r} holds no {_RETRIEVER}: expected the folder of a model with its '
                              'search settings (save_search)')
-    names = [field.name for field in fields(Search)]
-    return Search(**_read_json(Path(path)/_RETRIEVER, names, []))
+    names = [field.name for field in fields(Search) if field.name != 'header']  # older than that field
+    return Search(**_read_json(Path(path)/_RETRIEVER, names, ['header']))
 
 # %% ../nbs/2_search/14_search.ipynb #0c698b12
 def load_retriever(

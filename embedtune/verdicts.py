@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['clusters_of', 'bootstrap_means', 'middle', 'differences', 'Verdict', 'verdict', 'plot_differences', 'changes',
-           'by_slice']
+           'by_writer', 'by_slice']
 
 # %% ../nbs/2_search/15_verdict.ipynb #59fe4333
 from dataclasses import dataclass, replace
@@ -463,6 +463,17 @@ def _slices_of(
     return (
         found | ({'document': {i: documents.get(node[i], 'unknown') for i in dataset.queries}} if documents
         else {}))
+
+# %% ../nbs/2_search/15_verdict.ipynb #c92dd23f
+def by_writer(
+    evaluations, # one `Evaluation`, or several of the same questions
+) -> dict[str, list[Evaluation]]: # whose questions -> the evaluations of these; {} if all are of one kind
+    "The evaluations of each writer's questions."
+    evaluations, kinds = _listed(evaluations), {}
+    written_by = evaluations[0].written_by
+    for query in evaluations[0].ranks: kinds.setdefault(_origin(written_by, [query]), []).append(query)
+    if len(kinds) == 1: return {}
+    return {whose: [_asked(e, ids) for e in evaluations] for whose, ids in kinds.items()}
 
 # %% ../nbs/2_search/15_verdict.ipynb #0e8b9b29
 def by_slice(

@@ -148,6 +148,10 @@ def _slices_of(dataset: EmbeddingQAFinetuneDataset) -> dict[str, dict[str, str]]
     """The usual ways to divide questions: by form, length, length and kind of the answer, document, and third of the document."""
     ...
 
+def by_writer(evaluations) -> dict[str, list[Evaluation]]:
+    """The evaluations of each writer's questions."""
+    ...
+
 def by_slice(before: Evaluation, after: Evaluation, dataset: EmbeddingQAFinetuneDataset, slices: dict | None=None, metric: str='mrr@10', least: int=10):
     """A pandas DataFrame by kind and label: questions, both means, and the gain with its 95 % interval."""
     ...
