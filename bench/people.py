@@ -200,15 +200,6 @@ def reranked(exam, folder):
     return trained(exam, folder/'reranker', reranking, lambda engine, corpus: engine.get_retriever(corpus))
 
 
-def reranked_fully(exam, folder):
-    """The same rerankers, with the order that is wholly theirs."""
-    def alone(engine, corpus):
-        retriever = engine.get_retriever(corpus)
-        retriever.weight = 1.
-        return retriever
-    return trained(exam, folder/'reranker', reranking, alone)
-
-
 # what is measured on each set: the row, what gives its evaluations, the row that it must not fall behind
 ROWS = (
     ('BM25', words, 'base'),
@@ -218,9 +209,8 @@ ROWS = (
     ('tuned', tuned, 'base'),
     ('tuned, as shipped', shipped, 'base + BM25'),
     ('reranked', reranked, 'base + BM25'),
-    ('reranked, weight 1', reranked_fully, 'base + BM25'),
 )
-SLOW = dict(stackfaq=('reranked', 'reranked, weight 1'))  # rows that take too long for the other sets
+RERANKED = ('stackfaq',)  # elsewhere it takes too long
 
 
 def kept(exam, folder, row, function):
@@ -257,14 +247,14 @@ def compared(exam, before, after):
 
 def rows_of(exam, folder):
     """The rows of the table of one set."""
-    slow = {row for rows in SLOW.values() for row in rows} - {*SLOW.get(exam.name, ())}
-    rows, results = [each for each in ROWS if each[0] not in slow], {}
+    rows = [each for each in ROWS if each[0] != 'reranked' or exam.name in RERANKED]
+    results = {}
     for row, function, before in sorted(rows, key=lambda item: item[2] is not None):
         results[row] = kept(exam, folder, row, function)
     for row, _, before in rows:
         e = results[row]
         said = compared(exam, results[before], e) if before else ''
-        if row.startswith('reranked'): said += f', {1000*e.seconds/len(e.ranks):,.0f} ms a question'
+        if row == 'reranked': said += f', {1000*e.seconds/len(e.ranks):,.0f} ms a question'
         yield exam.name, row, len(e.ranks), f'{e.mrr(10):.3f}', f'{e.ndcg(10):.3f}', said
 
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RerankedRetriever', 'CrossEncoderFinetuneEngine']
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #76caecc3
+# %% ../nbs/5_black_box/44_reranker.ipynb #4188ea1d
 import hashlib, json, logging, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -32,7 +32,7 @@ from .retrieval import _ByVectors, Hits, Retriever, Search, _check_search, zscor
 from .saving import _checkpoint_folder, _code_name, _new_folder, _tidy
 from .card import _save_card
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #6c8f5719
+# %% ../nbs/5_black_box/44_reranker.ipynb #30990359
 def _pair_scores(
     reranker, # a CrossEncoder, or whatever has `predict`
     pairs: list[tuple[str, str]], # n times question and passage
@@ -47,21 +47,20 @@ def _pair_scores(
         settings = dict(batch_size=batch_size, show_progress_bar=False, activation_fn=torch.nn.Identity())
     scores = np.asarray(reranker.predict(once, **settings), float)
     if scores.shape != (len(once),) or not np.isfinite(scores).all():
-        raise EmbedtuneError(f'{type(reranker).__name__}.predict: expected {len(once)} finite scores, one for '
-                             f'each pair of texts, got an array of shape {scores.shape}')
+        raise EmbedtuneError(f'{type(reranker).__name__}.predict: expected {len(once)} finite scores, one '
+                             f'for each pair of texts, got an array of shape {scores.shape}')
     known = dict(zip(once, scores))
     return np.array([known[pair] for pair in pairs])
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #f07c6585
+# %% ../nbs/5_black_box/44_reranker.ipynb #09acc656
 def _coarse_of(
     retriever: Retriever, # of any kind
-): # a `DenseRetriever` with windows; None: there is none
-    "The retriever by windows inside a retriever, of several sizes the first."
+): # a `DenseRetriever`; None: there is none
+    "The retriever by vectors inside a retriever, of several sizes of windows the first."
     inner = getattr(retriever, 'dense', None) or retriever
-    coarse = inner.by_size()[0] if isinstance(inner, _ByVectors) else None
-    return coarse if coarse is not None and coarse.window else None
+    return inner.by_size()[0] if isinstance(inner, _ByVectors) else None
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #56a04a29
+# %% ../nbs/5_black_box/44_reranker.ipynb #165bbb05
 def _nearest_windows(
     coarse, # a `DenseRetriever`
     queries: list[str], # n texts
@@ -74,7 +73,7 @@ def _nearest_windows(
         found.append([span.start + int((coarse.vectors[span] @ vector).argmax()) for span in spans])
     return found
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #91ca22c6
+# %% ../nbs/5_black_box/44_reranker.ipynb #9e010fa4
 def _wordy_window(
     question: str, # asked
     text: str, # of a node
@@ -89,7 +88,18 @@ def _wordy_window(
     wanted = {*_plain_words(question)}
     return max(parts, key=lambda part: len(wanted & {*_plain_words(part)}))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #ce52dcc7
+# %% ../nbs/5_black_box/44_reranker.ipynb #d38539d7
+@contextmanager
+def _quiet_loading():
+    "A context in which sentence-transformers tells of a new head no more than transformers does."
+    logger = logging.getLogger('sentence_transformers')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with _quiet_transformers(): yield
+    finally: logger.setLevel(level)
+
+# %% ../nbs/5_black_box/44_reranker.ipynb #1582b366
 def _load_reranker(
     model=DEFAULT_MODEL, # a folder, or an id of the hub
     device: str = None, # 'cpu', 'cuda', …; None: the best there is
@@ -107,13 +117,13 @@ def _load_reranker(
     options = dict(device=device, local_files_only=offline, trust_remote_code=trust_remote_code,
                    max_length=max_length, num_labels=None if known else 1)
     try:
-        with _quiet_transformers(), torch.random.fork_rng(devices=[]):
+        with _quiet_loading(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             loaded = CrossEncoder(source, model_kwargs={'use_safetensors': True}, **options)
     except Exception as error: raise _why_not(str(model), local, error, 'reranker') from None
     return _checked_reranker(loaded, str(model), known or fresh)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #f66c70a4
+# %% ../nbs/5_black_box/44_reranker.ipynb #4e4a4efe
 def _checked_reranker(
     model, # a CrossEncoder
     name: str, # of it
@@ -124,11 +134,11 @@ def _checked_reranker(
         raise EmbedtuneError(f'"{name}" is no reranker: expected a cross-encoder, got an encoder without a '
                              'trained head; CrossEncoderFinetuneEngine trains one')
     if model.num_labels != 1:
-        raise EmbedtuneError(f'"{name}" gives {model.num_labels} scores a pair of texts: expected a reranker, '
-                             'which gives one')
+        raise EmbedtuneError(f'"{name}" gives {model.num_labels} scores a pair of texts: expected a '
+                             'reranker, which gives one')
     return model.float() if model.device.type == 'cpu' else model
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #12db1ca8
+# %% ../nbs/5_black_box/44_reranker.ipynb #c9455091
 class RerankedRetriever:
     "A retriever whose first results are put in order by a reranker, or by a mixture of its score and theirs."
     def __init__(
@@ -136,7 +146,7 @@ class RerankedRetriever:
         retriever: Retriever, # searches first
         reranker, # a CrossEncoder, its id or folder, or whatever has `predict(pairs)`
         top_n: int = None, # results that are read; None: as the reranker was tuned, else 20
-        weight: float = None, # from 0, the search alone, to 1, the reranker alone; None: as it was tuned, else 1
+        weight: float = None, # of the reranker's score, from 0 to 1; None: as it was tuned, else 1
         corpus: dict[str, str] = None, # {node id: text}; None: the retriever's own
         batch_size: int = 32, # pairs at a time
         name: str = None, # what tables call it
@@ -154,13 +164,14 @@ class RerankedRetriever:
         self.corpus = _corpus_of(retriever) if corpus is None else dict(corpus)
         self.batch_size = batch_size
         self.name = name or f'{retriever.name}, reranked'
-    def __repr__(self): return f'RerankedRetriever({self.retriever!r}, top_n={self.top_n}, weight={self.weight})'
+    def __repr__(self):
+        return f'RerankedRetriever({self.retriever!r}, top_n={self.top_n}, weight={self.weight})'
     @property
     def retrievers(self): return [self.retriever] # those inside
     @property
     def ids(self): return list(self.corpus)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #f021d007
+# %% ../nbs/5_black_box/44_reranker.ipynb #a5836e8d
 def _told_by_folder(
     reranker, # a folder, or anything else
 ) -> dict: # name -> value; {}: it says nothing
@@ -168,7 +179,7 @@ def _told_by_folder(
     if not isinstance(reranker, (str, Path)) or not (Path(reranker)/MANIFEST).is_file(): return {}
     return _parse_json(Path(reranker)/MANIFEST).get('settings', {})
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #de45d17c
+# %% ../nbs/5_black_box/44_reranker.ipynb #36148e4d
 def _corpus_of(
     retriever, # of any kind
 ) -> dict[str, str]: # {node id: text}
@@ -176,10 +187,10 @@ def _corpus_of(
     own = getattr(retriever, 'corpus', None)
     if own is not None: return own
     for inner in getattr(retriever, 'retrievers', ()): return _corpus_of(inner)
-    raise EmbedtuneError(f'{type(retriever).__name__} has no corpus: expected a retriever that knows its texts; '
-                         'pass corpus={node id: text}')
+    raise EmbedtuneError(f'{type(retriever).__name__} has no corpus: expected a retriever that knows its '
+                         'texts; pass corpus={node id: text}')
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #a05b1469
+# %% ../nbs/5_black_box/44_reranker.ipynb #fbef00cd
 @patch
 def passages(
     self: RerankedRetriever,
@@ -188,14 +199,14 @@ def passages(
 ) -> list[list[str]]: # as many texts
     "What is read of each node: its window that is nearest to the query, or has the most of its words."
     coarse = _coarse_of(self.retriever)
-    if coarse is not None:
+    if coarse is not None and coarse.window:
         near = _nearest_windows(coarse, queries, ids)
         return [[coarse.texts[place] for place in places] for places in near]
     tokenizer, reads = (getattr(self.reranker, name, None) for name in ('tokenizer', 'max_seq_length'))
     best = lambda query, node_id: _wordy_window(query, self.corpus[node_id], tokenizer, reads or 512)
     return [[best(query, node_id) for node_id in nodes] for query, nodes in zip(queries, ids)]
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #e065e604
+# %% ../nbs/5_black_box/44_reranker.ipynb #298db5ea
 @patch
 def read(
     self: RerankedRetriever,
@@ -209,7 +220,7 @@ def read(
     ends = np.cumsum([len(nodes) for nodes in ids])
     return np.split(scores, ends[:-1]) if len(ids) else []
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #4a5213d6
+# %% ../nbs/5_black_box/44_reranker.ipynb #8af294b2
 def _mixed(
     first: np.ndarray, # (n,) scores of a search, from the highest on
     read: np.ndarray, # (m,) the reranker's scores of the first m of them
@@ -223,7 +234,7 @@ def _mixed(
     rest = top.min() - (first[m-1] - first[m:])/spread
     return np.concatenate([order, np.arange(m, len(first))]), np.concatenate([top[order], rest])
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #4c3c8fb3
+# %% ../nbs/5_black_box/44_reranker.ipynb #11fa0dca
 @patch
 def search(
     self: RerankedRetriever,
@@ -242,14 +253,14 @@ def search(
         mixed[i, :len(ids[-1])] = values[:k]
     return Hits(ids, mixed)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #514abc8f
+# %% ../nbs/5_black_box/44_reranker.ipynb #78c0cdca
 class _Listed(NamedTuple):
     "A question, the texts that answer it, and found texts that do not."
     query: str # the question
     answers: list[str] # windows of the nodes that answer
     others: list[str] # windows of nodes that do not, first found first
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #13fc4e3b
+# %% ../nbs/5_black_box/44_reranker.ipynb #b4f81adb
 def _answers_by_text(
     dataset: EmbeddingQAFinetuneDataset, # whose judgements are wanted
 ) -> dict[str, list[str]]: # question -> ids of nodes
@@ -259,7 +270,7 @@ def _answers_by_text(
         judged.setdefault(query, {}).update(dict.fromkeys(dataset.relevant_docs[query_id]))
     return {query: list(nodes) for query, nodes in judged.items()}
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #4238fa53
+# %% ../nbs/5_black_box/44_reranker.ipynb #0b5488b8
 def _listed(
     first: Retriever, # the search, by vectors at least, over the whole corpus
     dataset: EmbeddingQAFinetuneDataset, # the questions
@@ -280,7 +291,7 @@ def _listed(
         return _Listed(queries[i], [coarse.texts[places[node_id]] for node_id in judged[queries[i]]], others)
     return [one for one in map(listed, range(len(queries))) if one.others]
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #bbaa703a
+# %% ../nbs/5_black_box/44_reranker.ipynb #ee7bf6ae
 _SURE = 10. # label of an answer: e¹⁰ to 1 against each of the others
 
 class _Lists:
@@ -299,7 +310,7 @@ class _Lists:
         docs = [answer, *(one.others[i] for i in drawn)]
         return dict(query=one.query, docs=docs, label=[_SURE] + [0.]*(len(docs) - 1))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #54262038
+# %% ../nbs/5_black_box/44_reranker.ipynb #c10d7b3c
 def _reranker_arguments(
     checkpoints, # folder for the checkpoints
     settings: dict, # of the engine
@@ -323,7 +334,7 @@ def _reranker_arguments(
     _check_one_device(arguments.n_gpu)
     return arguments
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #09e5a28c
+# %% ../nbs/5_black_box/44_reranker.ipynb #fb3c3280
 def _reranker_trainer(
     model, # the CrossEncoder to tune
     lists: _Lists, # the rows of the run
@@ -347,7 +358,7 @@ def _reranker_trainer(
     trainer.remove_callback(PrinterCallback)
     return trainer
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #42053d4b
+# %% ../nbs/5_black_box/44_reranker.ipynb #29341006
 class _OncePerPair:
     "A reranker that reads each pair once, however often it is asked."
     def __init__(self,
@@ -360,7 +371,7 @@ class _OncePerPair:
         self.known.update(zip(new, _pair_scores(self.reranker, new)))
         return [self.known[pair] for pair in pairs]
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #f9d47446
+# %% ../nbs/5_black_box/44_reranker.ipynb #7a095bd0
 class _GuardedReranker(_Guarded):
     "What questions kept aside said about a reranker; its `alpha` is the weight."
     def __str__(self):
@@ -370,9 +381,10 @@ class _GuardedReranker(_Guarded):
         best = self.alpha or max(list(self.ndcg)[1:], key=self.ndcg.get)
         asked = f'{self.questions:,} questions {self.whose}, {self.groups} groups kept aside'
         gain = f'{self.ndcg[best] - self.ndcg[0.]:+.3f} ± {self.errors[best]:.3f} nDCG@10 on {asked}'
-        return f'{"reranked with" if self.alpha else "no reranking:"} a weight of {best:g}{" gives" if not self.alpha else ":"} {gain}'
+        if not self.alpha: return f'no reranking: a weight of {best:g} gives {gain}'
+        return f'reranked with a weight of {best:g}: {gain}'
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #fc5b4748
+# %% ../nbs/5_black_box/44_reranker.ipynb #4c839db4
 def _guard_reranker(
     first: Retriever, # the search that is reranked
     reranker, # not trained on these questions
@@ -395,13 +407,13 @@ def _guard_reranker(
     chosen = _choose_share(scores, labels)
     return _GuardedReranker(chosen, means, errors, len(labels), len(set(labels)), asked.whose)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #3b0000eb
+# %% ../nbs/5_black_box/44_reranker.ipynb #9daa720f
 class CrossEncoderFinetuneEngine(_FinetuneEngine):
     "Tunes a cross-encoder to rerank what a search finds first, and writes it to a folder with its weight."
     _kind, unjudged = 'reranker', True
     def __init__(self,
         dataset: EmbeddingQAFinetuneDataset, # what to train on
-        model_id=DEFAULT_MODEL, # id of the hub, or a folder: a cross-encoder, or an encoder that gets a new head
+        model_id=DEFAULT_MODEL, # id or folder of a cross-encoder, or of an encoder that gets a new head
         model_output_path='exp_finetune', # folder that the tuned model is written to
         batch_size: int = 8, # questions
         val_dataset: EmbeddingQAFinetuneDataset = None, # evaluated in the end, without and with the reranker
@@ -409,7 +421,7 @@ class CrossEncoderFinetuneEngine(_FinetuneEngine):
         epochs: int = 2, # passes over the questions
         show_progress_bar: bool = True,
         learning_rate: float = 1e-4, # the peak; a new head learns at ten times that
-        num_negatives: int = 4, # texts that each answer is told from, drawn from the search's first 20
+        num_negatives: int = 2, # texts that each answer is told from, drawn from the search's first 20
         top_n: int = 10, # results that are read for each question
         weight: float = None, # of the reranker's score beside the search's; None: by questions kept aside
         max_length: int = 256, # tokens that are read of a question and a passage together
@@ -436,7 +448,7 @@ class CrossEncoderFinetuneEngine(_FinetuneEngine):
         self.learned, self.aside = dataset, None
         if weight is None: self.learned, self.aside = _set_aside(dataset, seed=seed)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #eae21338
+# %% ../nbs/5_black_box/44_reranker.ipynb #c334c147
 @patch
 def _first_stage(self: CrossEncoderFinetuneEngine,
     corpus: dict[str, str], # {node id: text}
@@ -448,14 +460,14 @@ def _first_stage(self: CrossEncoderFinetuneEngine,
         model = CachedEmbedding(half_precision(loaded), self.cache)
     return self.search.retriever(model, corpus)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #8cebcb99
+# %% ../nbs/5_black_box/44_reranker.ipynb #b68cf2ad
 @patch(as_prop=True)
 def fresh(self: CrossEncoderFinetuneEngine) -> bool:
     "Whether the run starts with a head that has learned nothing."
     source, local = _model_source(self.model_id, 'reranker')
     return _told_kind(source, local or not _hub_answers(source)) != 'CrossEncoder'
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #2a0d3871
+# %% ../nbs/5_black_box/44_reranker.ipynb #e04afcf9
 def _weights_fingerprint(
     model, # a torch module
 ) -> str: # 64 hexadecimal digits
@@ -467,7 +479,7 @@ def _weights_fingerprint(
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #009685b3
+# %% ../nbs/5_black_box/44_reranker.ipynb #a1909792
 @patch
 def _manifest_of_run(self: CrossEncoderFinetuneEngine,
     model, # the cross-encoder, untuned
@@ -478,14 +490,14 @@ def _manifest_of_run(self: CrossEncoderFinetuneEngine,
     settings = self.settings | dict(search=asdict(self.search))
     return self._made(self.model_id, _weights_fingerprint(model), loss, settings, over=str(searched))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #b9581d7f
+# %% ../nbs/5_black_box/44_reranker.ipynb #863dc059
 @patch
 def _defaults(self: CrossEncoderFinetuneEngine) -> dict: # name -> value
     "What the engine does where it is told nothing; a card mentions only what differs."
     usual = _FinetuneEngine._defaults(self)
     return usual | dict(search=asdict(usual['search']))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #1e9bb3bc
+# %% ../nbs/5_black_box/44_reranker.ipynb #1ec39c5c
 @patch
 def _tune(self: CrossEncoderFinetuneEngine,
     model, # the CrossEncoder to tune
@@ -509,7 +521,7 @@ def _tune(self: CrossEncoderFinetuneEngine,
     self.history = _losses(trainer.state.log_history)
     _release(trainer)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #231cdedf
+# %% ../nbs/5_black_box/44_reranker.ipynb #7542b4c6
 @patch
 def _freezing(self: CrossEncoderFinetuneEngine,
     model, # the CrossEncoder that learns
@@ -521,7 +533,7 @@ def _freezing(self: CrossEncoderFinetuneEngine,
     n = layers//3 if self.settings['frozen_layers'] is None else self.settings['frozen_layers']
     return _FrozenWeights(model, n) if n else nullcontext()
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #9bfacc0c
+# %% ../nbs/5_black_box/44_reranker.ipynb #352f017b
 @patch
 def _choose_weight(self: CrossEncoderFinetuneEngine,
     model, # the CrossEncoder that has learned
@@ -537,7 +549,7 @@ def _choose_weight(self: CrossEncoderFinetuneEngine,
     elif self.show_progress_bar: print(self.guarded)
     return self.guarded.alpha
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #3c19e96f
+# %% ../nbs/5_black_box/44_reranker.ipynb #23fefd77
 @patch
 def _write(self: CrossEncoderFinetuneEngine,
     model, # the CrossEncoder that has learned
@@ -555,10 +567,10 @@ def _write(self: CrossEncoderFinetuneEngine,
         _save_card(card, new)
         (new/self._manifest).write_text(json.dumps(said | dict(history=self.history), indent=2))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #05e9c66b
+# %% ../nbs/5_black_box/44_reranker.ipynb #ee14a742
 @patch
 def finetune(self: CrossEncoderFinetuneEngine):
-    "Train, going on after the last whole epoch of an interrupted run, choose the weight, and write the model."
+    "Train, going on after the last whole epoch of an interrupted run, choose the weight, write the model."
     model = _load_reranker(self.model_id, self.device, self.trust_remote_code, fresh=True,
                            max_length=self.settings['max_length'], seed=self.settings['seed'])
     manifest = self._manifest_of_run(model)
@@ -572,9 +584,10 @@ def finetune(self: CrossEncoderFinetuneEngine):
         _tidy(checkpoints)
     if self.val_dataset is None: return
     corpus = self.val_dataset.corpus
-    self.evaluations = [evaluate(one, self.val_dataset) for one in (self._first_stage(corpus), self.get_retriever(corpus))]
+    both = self._first_stage(corpus), self.get_retriever(corpus)
+    self.evaluations = [evaluate(retriever, self.val_dataset) for retriever in both]
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #351f1f80
+# %% ../nbs/5_black_box/44_reranker.ipynb #60d135bd
 @patch
 def _load(self: CrossEncoderFinetuneEngine): # a CrossEncoder
     "The tuned model of `model_output_path`."
