@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['RerankedRetriever', 'CrossEncoderFinetuneEngine']
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #4188ea1d
+# %% ../nbs/5_black_box/44_reranker.ipynb #cf8c62a3
 import hashlib, json, logging, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -32,7 +32,7 @@ from .retrieval import _ByVectors, Hits, Retriever, Search, _check_search, zscor
 from .saving import _checkpoint_folder, _code_name, _new_folder, _tidy
 from .card import _save_card
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #30990359
+# %% ../nbs/5_black_box/44_reranker.ipynb #807bdb3d
 def _pair_scores(
     reranker, # a CrossEncoder, or whatever has `predict`
     pairs: list[tuple[str, str]], # n times question and passage
@@ -52,7 +52,7 @@ def _pair_scores(
     known = dict(zip(once, scores))
     return np.array([known[pair] for pair in pairs])
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #09acc656
+# %% ../nbs/5_black_box/44_reranker.ipynb #ca6d9c0b
 def _coarse_of(
     retriever: Retriever, # of any kind
 ): # a `DenseRetriever`; None: there is none
@@ -60,7 +60,7 @@ def _coarse_of(
     inner = getattr(retriever, 'dense', None) or retriever
     return inner.by_size()[0] if isinstance(inner, _ByVectors) else None
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #165bbb05
+# %% ../nbs/5_black_box/44_reranker.ipynb #634ef8a7
 def _nearest_windows(
     coarse, # a `DenseRetriever`
     queries: list[str], # n texts
@@ -73,7 +73,7 @@ def _nearest_windows(
         found.append([span.start + int((coarse.vectors[span] @ vector).argmax()) for span in spans])
     return found
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #9e010fa4
+# %% ../nbs/5_black_box/44_reranker.ipynb #2ac187e8
 def _wordy_window(
     question: str, # asked
     text: str, # of a node
@@ -88,7 +88,7 @@ def _wordy_window(
     wanted = {*_plain_words(question)}
     return max(parts, key=lambda part: len(wanted & {*_plain_words(part)}))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #d38539d7
+# %% ../nbs/5_black_box/44_reranker.ipynb #c47e67f5
 @contextmanager
 def _quiet_loading():
     "A context in which sentence-transformers tells of a new head no more than transformers does."
@@ -99,7 +99,7 @@ def _quiet_loading():
         with _quiet_transformers(): yield
     finally: logger.setLevel(level)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #1582b366
+# %% ../nbs/5_black_box/44_reranker.ipynb #96586411
 def _load_reranker(
     model=DEFAULT_MODEL, # a folder, or an id of the hub
     device: str = None, # 'cpu', 'cuda', …; None: the best there is
@@ -123,7 +123,7 @@ def _load_reranker(
     except Exception as error: raise _why_not(str(model), local, error, 'reranker') from None
     return _checked_reranker(loaded, str(model), known or fresh)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #4e4a4efe
+# %% ../nbs/5_black_box/44_reranker.ipynb #323bc0ef
 def _checked_reranker(
     model, # a CrossEncoder
     name: str, # of it
@@ -138,7 +138,7 @@ def _checked_reranker(
                              'reranker, which gives one')
     return model.float() if model.device.type == 'cpu' else model
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #c9455091
+# %% ../nbs/5_black_box/44_reranker.ipynb #8e5a3dc8
 class RerankedRetriever:
     "A retriever whose first results are put in order by a reranker, or by a mixture of its score and theirs."
     def __init__(
@@ -171,7 +171,7 @@ class RerankedRetriever:
     @property
     def ids(self): return list(self.corpus)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #a5836e8d
+# %% ../nbs/5_black_box/44_reranker.ipynb #4f401f20
 def _told_by_folder(
     reranker, # a folder, or anything else
 ) -> dict: # name -> value; {}: it says nothing
@@ -179,7 +179,7 @@ def _told_by_folder(
     if not isinstance(reranker, (str, Path)) or not (Path(reranker)/MANIFEST).is_file(): return {}
     return _parse_json(Path(reranker)/MANIFEST).get('settings', {})
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #36148e4d
+# %% ../nbs/5_black_box/44_reranker.ipynb #e70caa00
 def _corpus_of(
     retriever, # of any kind
 ) -> dict[str, str]: # {node id: text}
@@ -190,7 +190,7 @@ def _corpus_of(
     raise EmbedtuneError(f'{type(retriever).__name__} has no corpus: expected a retriever that knows its '
                          'texts; pass corpus={node id: text}')
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #fbef00cd
+# %% ../nbs/5_black_box/44_reranker.ipynb #d8f05ce3
 @patch
 def passages(
     self: RerankedRetriever,
@@ -206,7 +206,7 @@ def passages(
     best = lambda query, node_id: _wordy_window(query, self.corpus[node_id], tokenizer, reads or 512)
     return [[best(query, node_id) for node_id in nodes] for query, nodes in zip(queries, ids)]
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #298db5ea
+# %% ../nbs/5_black_box/44_reranker.ipynb #b790e260
 @patch
 def read(
     self: RerankedRetriever,
@@ -220,7 +220,7 @@ def read(
     ends = np.cumsum([len(nodes) for nodes in ids])
     return np.split(scores, ends[:-1]) if len(ids) else []
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #8af294b2
+# %% ../nbs/5_black_box/44_reranker.ipynb #e2496a35
 def _mixed(
     first: np.ndarray, # (n,) scores of a search, from the highest on
     read: np.ndarray, # (m,) the reranker's scores of the first m of them
@@ -234,7 +234,7 @@ def _mixed(
     rest = top.min() - (first[m-1] - first[m:])/spread
     return np.concatenate([order, np.arange(m, len(first))]), np.concatenate([top[order], rest])
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #11fa0dca
+# %% ../nbs/5_black_box/44_reranker.ipynb #adc2b09f
 @patch
 def search(
     self: RerankedRetriever,
@@ -253,14 +253,14 @@ def search(
         mixed[i, :len(ids[-1])] = values[:k]
     return Hits(ids, mixed)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #78c0cdca
+# %% ../nbs/5_black_box/44_reranker.ipynb #2f6b57c8
 class _Listed(NamedTuple):
     "A question, the texts that answer it, and found texts that do not."
     query: str # the question
     answers: list[str] # windows of the nodes that answer
     others: list[str] # windows of nodes that do not, first found first
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #b4f81adb
+# %% ../nbs/5_black_box/44_reranker.ipynb #4e199cd9
 def _answers_by_text(
     dataset: EmbeddingQAFinetuneDataset, # whose judgements are wanted
 ) -> dict[str, list[str]]: # question -> ids of nodes
@@ -270,7 +270,7 @@ def _answers_by_text(
         judged.setdefault(query, {}).update(dict.fromkeys(dataset.relevant_docs[query_id]))
     return {query: list(nodes) for query, nodes in judged.items()}
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #0b5488b8
+# %% ../nbs/5_black_box/44_reranker.ipynb #3079b335
 def _listed(
     first: Retriever, # the search, by vectors at least, over the whole corpus
     dataset: EmbeddingQAFinetuneDataset, # the questions
@@ -291,7 +291,7 @@ def _listed(
         return _Listed(queries[i], [coarse.texts[places[node_id]] for node_id in judged[queries[i]]], others)
     return [one for one in map(listed, range(len(queries))) if one.others]
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #ee7bf6ae
+# %% ../nbs/5_black_box/44_reranker.ipynb #a1200f62
 _SURE = 10. # label of an answer: e¹⁰ to 1 against each of the others
 
 class _Lists:
@@ -310,7 +310,7 @@ class _Lists:
         docs = [answer, *(one.others[i] for i in drawn)]
         return dict(query=one.query, docs=docs, label=[_SURE] + [0.]*(len(docs) - 1))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #c10d7b3c
+# %% ../nbs/5_black_box/44_reranker.ipynb #b5a67403
 def _reranker_arguments(
     checkpoints, # folder for the checkpoints
     settings: dict, # of the engine
@@ -334,7 +334,7 @@ def _reranker_arguments(
     _check_one_device(arguments.n_gpu)
     return arguments
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #fb3c3280
+# %% ../nbs/5_black_box/44_reranker.ipynb #59e68320
 def _reranker_trainer(
     model, # the CrossEncoder to tune
     lists: _Lists, # the rows of the run
@@ -358,7 +358,7 @@ def _reranker_trainer(
     trainer.remove_callback(PrinterCallback)
     return trainer
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #29341006
+# %% ../nbs/5_black_box/44_reranker.ipynb #dc7d62e4
 class _OncePerPair:
     "A reranker that reads each pair once, however often it is asked."
     def __init__(self,
@@ -371,7 +371,7 @@ class _OncePerPair:
         self.known.update(zip(new, _pair_scores(self.reranker, new)))
         return [self.known[pair] for pair in pairs]
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #7a095bd0
+# %% ../nbs/5_black_box/44_reranker.ipynb #4a24afaa
 class _GuardedReranker(_Guarded):
     "What questions kept aside said about a reranker; its `alpha` is the weight."
     def __str__(self):
@@ -384,7 +384,7 @@ class _GuardedReranker(_Guarded):
         if not self.alpha: return f'no reranking: a weight of {best:g} gives {gain}'
         return f'reranked with a weight of {best:g}: {gain}'
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #4c839db4
+# %% ../nbs/5_black_box/44_reranker.ipynb #ecaa53a0
 def _guard_reranker(
     first: Retriever, # the search that is reranked
     reranker, # not trained on these questions
@@ -407,7 +407,7 @@ def _guard_reranker(
     chosen = _choose_share(scores, labels)
     return _GuardedReranker(chosen, means, errors, len(labels), len(set(labels)), asked.whose)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #9daa720f
+# %% ../nbs/5_black_box/44_reranker.ipynb #cc2d3f35
 class CrossEncoderFinetuneEngine(_FinetuneEngine):
     "Tunes a cross-encoder to rerank what a search finds first, and writes it to a folder with its weight."
     _kind, unjudged = 'reranker', True
@@ -448,7 +448,7 @@ class CrossEncoderFinetuneEngine(_FinetuneEngine):
         self.learned, self.aside = dataset, None
         if weight is None: self.learned, self.aside = _set_aside(dataset, seed=seed)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #c334c147
+# %% ../nbs/5_black_box/44_reranker.ipynb #7c7a69bb
 @patch
 def _first_stage(self: CrossEncoderFinetuneEngine,
     corpus: dict[str, str], # {node id: text}
@@ -460,14 +460,14 @@ def _first_stage(self: CrossEncoderFinetuneEngine,
         model = CachedEmbedding(half_precision(loaded), self.cache)
     return self.search.retriever(model, corpus)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #b68cf2ad
+# %% ../nbs/5_black_box/44_reranker.ipynb #818643d8
 @patch(as_prop=True)
 def fresh(self: CrossEncoderFinetuneEngine) -> bool:
     "Whether the run starts with a head that has learned nothing."
     source, local = _model_source(self.model_id, 'reranker')
     return _told_kind(source, local or not _hub_answers(source)) != 'CrossEncoder'
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #e04afcf9
+# %% ../nbs/5_black_box/44_reranker.ipynb #4e499383
 def _weights_fingerprint(
     model, # a torch module
 ) -> str: # 64 hexadecimal digits
@@ -479,7 +479,7 @@ def _weights_fingerprint(
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #a1909792
+# %% ../nbs/5_black_box/44_reranker.ipynb #979b1c3f
 @patch
 def _manifest_of_run(self: CrossEncoderFinetuneEngine,
     model, # the cross-encoder, untuned
@@ -490,14 +490,14 @@ def _manifest_of_run(self: CrossEncoderFinetuneEngine,
     settings = self.settings | dict(search=asdict(self.search))
     return self._made(self.model_id, _weights_fingerprint(model), loss, settings, over=str(searched))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #863dc059
+# %% ../nbs/5_black_box/44_reranker.ipynb #f242ba26
 @patch
 def _defaults(self: CrossEncoderFinetuneEngine) -> dict: # name -> value
     "What the engine does where it is told nothing; a card mentions only what differs."
     usual = _FinetuneEngine._defaults(self)
     return usual | dict(search=asdict(usual['search']))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #1ec39c5c
+# %% ../nbs/5_black_box/44_reranker.ipynb #36f35afc
 @patch
 def _tune(self: CrossEncoderFinetuneEngine,
     model, # the CrossEncoder to tune
@@ -521,7 +521,7 @@ def _tune(self: CrossEncoderFinetuneEngine,
     self.history = _losses(trainer.state.log_history)
     _release(trainer)
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #7542b4c6
+# %% ../nbs/5_black_box/44_reranker.ipynb #105c07de
 @patch
 def _freezing(self: CrossEncoderFinetuneEngine,
     model, # the CrossEncoder that learns
@@ -533,7 +533,7 @@ def _freezing(self: CrossEncoderFinetuneEngine,
     n = layers//3 if self.settings['frozen_layers'] is None else self.settings['frozen_layers']
     return _FrozenWeights(model, n) if n else nullcontext()
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #352f017b
+# %% ../nbs/5_black_box/44_reranker.ipynb #cee80120
 @patch
 def _choose_weight(self: CrossEncoderFinetuneEngine,
     model, # the CrossEncoder that has learned
@@ -549,7 +549,7 @@ def _choose_weight(self: CrossEncoderFinetuneEngine,
     elif self.show_progress_bar: print(self.guarded)
     return self.guarded.alpha
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #23fefd77
+# %% ../nbs/5_black_box/44_reranker.ipynb #59fa95ec
 @patch
 def _write(self: CrossEncoderFinetuneEngine,
     model, # the CrossEncoder that has learned
@@ -567,7 +567,7 @@ def _write(self: CrossEncoderFinetuneEngine,
         _save_card(card, new)
         (new/self._manifest).write_text(json.dumps(said | dict(history=self.history), indent=2))
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #ee14a742
+# %% ../nbs/5_black_box/44_reranker.ipynb #a3241718
 @patch
 def finetune(self: CrossEncoderFinetuneEngine):
     "Train, going on after the last whole epoch of an interrupted run, choose the weight, write the model."
@@ -579,7 +579,7 @@ def finetune(self: CrossEncoderFinetuneEngine):
     checkpoints = _checkpoint_folder(self.model_output_path, manifest)
     with _writing(self.model_output_path):
         self._tune(model, first, checkpoints)
-        self._check_sound()
+        self._check_sound(all(weight.isfinite().all() for weight in model.parameters()))
         self._write(model, manifest, self._choose_weight(model, first))
         _tidy(checkpoints)
     if self.val_dataset is None: return
@@ -587,7 +587,7 @@ def finetune(self: CrossEncoderFinetuneEngine):
     both = self._first_stage(corpus), self.get_retriever(corpus)
     self.evaluations = [evaluate(retriever, self.val_dataset) for retriever in both]
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #60d135bd
+# %% ../nbs/5_black_box/44_reranker.ipynb #0be094f2
 @patch
 def _load(self: CrossEncoderFinetuneEngine): # a CrossEncoder
     "The tuned model of `model_output_path`."
