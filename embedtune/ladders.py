@@ -51,8 +51,7 @@ class _Job:
     trust_remote_code: bool = False   # run code that a model brings, which can do anything
     def __post_init__(self):
         self.out = Path(self.out)
-        self.train.validate()
-        self.val.validate()
+        for side in (self.train, self.val): side.validate()
     @property
     def weights(self): return isinstance(self.model, (str, Path)) # a model that can be tuned itself
     @cached_property

@@ -30,7 +30,7 @@ from .nodes import token_lengths, windows
 from .precision import half_precision, load_model
 from .retrieval import _ByVectors, Hits, Retriever, Search, _check_search, zscores
 from .saving import _checkpoint_folder, _code_name, _new_folder, _tidy
-from .card import _save_card
+from .card import _loaded_from, _public_name, _save_card
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #807bdb3d
 def _pair_scores(
@@ -485,10 +485,10 @@ def _manifest_of_run(self: CrossEncoderFinetuneEngine,
     model, # the cross-encoder, untuned
 ) -> dict:
     "What the run is made from."
-    searched = self.base if isinstance(self.base, (str, Path)) else getattr(self.base, 'name', 'a model')
+    searched = self.base if isinstance(self.base, (str, Path)) else _loaded_from(self.base)
     loss = _code_name(self.loss) if self.loss else 'ListNetLoss'
     settings = self.settings | dict(search=asdict(self.search))
-    return self._made(self.model_id, _weights_fingerprint(model), loss, settings, over=str(searched))
+    return self._made(self.model_id, _weights_fingerprint(model), loss, settings, over=_public_name(searched))
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #f242ba26
 @patch
