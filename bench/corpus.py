@@ -77,7 +77,7 @@ def watch(call, out, at=0, kill=None):
     while call.poll() is None:
         memory.append((len(parts(out)), sum(size for size, _ in tree(call.pid).values())))
         if kill and len(parts(out)) >= at: kill = kill(call)
-        time.sleep(.2)
+        time.sleep(1)
     most = memory[-1][0] if memory else 0
     half = max((size for n, size in memory if n <= most/2), default=0)
     return half, max(size for _, size in memory)

@@ -6,7 +6,7 @@
 __all__ = ['embed_corpus']
 
 # %% ../nbs/6_serving/54_corpus.ipynb #51a2bcd3
-import hashlib, json, os, shutil, uuid, warnings
+import hashlib, json, os, shutil, socket, uuid, warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -287,6 +287,17 @@ def _require_ray():
         raise EmbedtuneError('several workers need the package ray: pip install "embedtune[ray]"') from None
     return ray
 
+# %% ../nbs/6_serving/54_corpus.ipynb #64dd86d7
+def _check_reachable(
+    address: str, # of a cluster, or 'auto'
+):
+    "Raise `EmbedtuneError` where nobody answers there; Ray itself would ask on for minutes."
+    host, _, port = address.removeprefix('ray://').rpartition(':')
+    if not host: return
+    try: socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as e:
+        raise EmbedtuneError(f'no Ray at {address}: expected host:port of a cluster\'s head; {e}') from None
+
 # %% ../nbs/6_serving/54_corpus.ipynb #fb886833
 def _start_ray(
     address: str = None, # of a cluster, such as '10.0.0.1:6379', or 'auto'; None: this machine
@@ -296,12 +307,17 @@ def _start_ray(
     ray = _require_ray()
     quiet = dict(log_to_driver=False, logging_level='error')
     if ray.is_initialized(): return ray
-    try:
-        if address: ray.init(address=address, **quiet)
-        else: ray.init(num_cpus=max(workers or 0, os.cpu_count()), include_dashboard=False, **quiet)
-    except Exception as e:
-        raise EmbedtuneError(f'no Ray at {address or "this machine"}: {str(e).splitlines()[0]}') from None
-    return ray
+    if address: _check_reachable(address)
+    where = dict(address=address) if address else dict(
+        num_cpus=max(workers or 0, os.cpu_count()), include_dashboard=False)
+    for tries_left in (2, 1, 0): # on a busy machine it may not be up in its 30 seconds
+        try:
+            ray.init(**where, **quiet)
+            return ray
+        except Exception as e:
+            ray.shutdown()
+            if not tries_left:
+                raise EmbedtuneError(f'no Ray at {address or "this machine"}: {str(e).splitlines()[0]}') from None
 
 # %% ../nbs/6_serving/54_corpus.ipynb #e390ad54
 def _by_ray(
@@ -316,6 +332,7 @@ def _by_ray(
     if not workers:
         all_there = ray.cluster_resources()
         workers = max(1, int(all_there.get('GPU', 0)/num_gpus if num_gpus else all_there.get('CPU', 1)))
+    from embedtune.corpus import _Embedder # sent by its name, also from a notebook
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

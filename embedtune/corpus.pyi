@@ -105,6 +105,10 @@ def _require_ray():
     """The module `ray` with `ray.data`; `EmbedtuneError` without the extra."""
     ...
 
+def _check_reachable(address: str):
+    """Raise `EmbedtuneError` where nobody answers there; Ray itself would ask on for minutes."""
+    ...
+
 def _start_ray(address: str | None=None, workers: int | None=None):
     """Ray, connected to a cluster, or started here for this call."""
     ...

@@ -6,7 +6,7 @@
 __all__ = ['DEFAULT_MODEL', 'EmbeddingModel', 'encode', 'fingerprint', 'OpenAIEmbedding', 'VectorCache', 'CachedEmbedding']
 
 # %% ../nbs/2_search/10_embedding.ipynb #c02ebed2
-import hashlib, json, os, re, sqlite3, sys, warnings
+import hashlib, itertools, json, os, re, sqlite3, sys, warnings
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,29 +289,53 @@ def _load_transformer(
     except Exception as error: raise _why_not(str(model), local, error) from None
 
 # %% ../nbs/2_search/10_embedding.ipynb #e1cfd93a
-def _tokenizer_settings(
-    tokenizer, # of transformers or of the tokenizers library, or None
-) -> dict: # what JSON can hold; {} if the tokenizer tells nothing
-    "A tokenizer's vocabulary and rules, without the cutting and padding that every call sets anew."
+_PROBES = ['Wann fährt die Fähre?', 'Chapter 7: "Claims" & more, 2021–22', '渡し船は九時に出ます。🚢']
+
+def _read_probes(
+    model, # a SentenceTransformer
+) -> list: # of the probes' tokens and a hash of the vocabulary; [] if the tokenizer tells nothing
+    "How a model reads: its vocabulary, and what becomes of the probes."
+    tokenizer = getattr(model, 'tokenizer', None)
+    if not hasattr(tokenizer, 'get_vocab'): return []
     engine = getattr(tokenizer, 'backend_tokenizer', tokenizer)
-    settings = json.loads(engine.to_str()) if hasattr(engine, 'to_str') else {}
-    return {key: value for key, value in settings.items() if key not in ('truncation', 'padding')}
+    if hasattr(engine, 'encode_batch'):
+        tokens = [[token for token, real in zip(each.ids, each.attention_mask) if real]
+            for each in map(engine.encode, _PROBES)]
+    else: tokens = tokenizer(_PROBES)['input_ids']
+    vocabulary = json.dumps(sorted(tokenizer.get_vocab().items()))
+    return [tokens, hashlib.sha256(vocabulary.encode()).hexdigest()]
+
+# %% ../nbs/2_search/10_embedding.ipynb #fb9d9e21
+def _tenths(
+    model, # a SentenceTransformer
+) -> list: # of whole numbers, one for each pair of probes; [] in half precision
+    "How near the probes are to each other, in tenths of a cosine; the model's modes stay as they are."
+    if any(weight.dtype.itemsize < 4 for weight in model.parameters()): return []
+    modes = [(module, module.training) for module in model.modules()]
+    vectors = encode(model, _PROBES)
+    for module, mode in modes: module.training = mode
+    return [round(float(a @ b)*10) for a, b in itertools.combinations(vectors, 2)]
 
 # %% ../nbs/2_search/10_embedding.ipynb #abbc9aae
-def _model_settings(
+def _behaviour(
     model, # a SentenceTransformer
-    with_tokenizer: bool = True, # False: without the vocabulary, which takes longest to read
-) -> dict:
-    "What decides a model's vectors beside its weights: transformer configuration, tokenizer, modules, prompts, window."
-    config = getattr(model.transformers_model, 'config', None)
-    config = {} if config is None else config.to_dict()
-    for key in ('_name_or_path', 'transformers_version', 'architectures', 'dtype', 'torch_dtype'):
-        config.pop(key, None)
-    modules = [(type(m).__name__, m.get_config_dict() if hasattr(m, 'get_config_dict') else {})
-        for m in model]
-    return dict(config=config, modules=modules, prompts=model.prompts, default_prompt=model.default_prompt_name, max_seq_length=model.max_seq_length,
-                truncate_dim=model.truncate_dim) | (dict(tokenizer=_tokenizer_settings(getattr(model,
-        'tokenizer', None))) if with_tokenizer else {})
+) -> list:
+    "What decides a model's vectors beside its weights: modules, prompts, window, length, and what it does with the probes."
+    modules = [(type(module).__name__, str(getattr(module, 'pooling_mode', ''))) for module in model]
+    prompts = [_prompt_of(model, role) for role in _PROMPTS]
+    return [modules, prompts, model.max_seq_length, model.truncate_dim, _read_probes(model), _tenths(model)]
+
+# %% ../nbs/2_search/10_embedding.ipynb #9a77edb4
+def _weight_hashes(
+    model, # a SentenceTransformer
+) -> list[str]: # sorted; tied weights once
+    "A hash of each tensor of weights, whatever it is called; what a pooler would hold is left out, for none is used."
+    import torch
+    def digest(tensor):
+        numbers = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+        return hashlib.sha256(f'{tensor.dtype} {tuple(tensor.shape)}'.encode() + numbers.data).hexdigest()
+    return sorted({digest(tensor) for name, tensor in model.state_dict().items()
+        if tensor.is_floating_point() and '.pooler.' not in name})
 
 # %% ../nbs/2_search/10_embedding.ipynb #59bf733d
 def fingerprint(
@@ -324,12 +348,7 @@ def fingerprint(
             raise EmbedtuneError(f'{type(model).__name__} has no fingerprint: give it an attribute '
                                  '`fingerprint`, a text that changes whenever its vectors do')
         return str(own)
-    import torch
-    digest = hashlib.sha256(json.dumps(_model_settings(model), sort_keys=True, default=str).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps([_behaviour(model), _weight_hashes(model)]).encode()).hexdigest()
 
 # %% ../nbs/2_search/10_embedding.ipynb #c9b56469
 def _weights_state(
@@ -344,11 +363,12 @@ def _weights_state(
 def _settings_state(
     model, # a SentenceTransformer
 ) -> str:
-    "The model's settings, and of the tokenizer what can be read quickly."
+    "The model's configuration, and of the tokenizer what can be read quickly."
     engine = getattr(getattr(model, 'tokenizer', None), 'backend_tokenizer', None)
     rules = [str(getattr(engine, name, None)) for name in ('normalizer', 'pre_tokenizer', 'post_processor')]
-    return str([_model_settings(model, with_tokenizer=False), id(engine), engine and engine.get_vocab_size(),
-        rules])
+    modules = [module.get_config_dict() if hasattr(module, 'get_config_dict') else {} for module in model]
+    return str([getattr(model.transformers_model, 'config', None), modules, model.prompts, model.max_seq_length,
+        model.truncate_dim, id(engine), engine and engine.get_vocab_size(), rules])
 
 # %% ../nbs/2_search/10_embedding.ipynb #a29ef47a
 _KNOWN = WeakKeyDictionary() # model -> its states and fingerprint
@@ -638,6 +658,7 @@ class CachedEmbedding:
     ):
         self.model = model.model if isinstance(model, CachedEmbedding) else model # one cache is enough
         self.cache = VectorCache() if cache is None else cache
+        self.probed = set() if hasattr(self.model, 'host') else {'query', 'document'} # a server may change
     @property
     def fingerprint(self): return _known_fingerprint(self.model)
     def encode_query(self, texts): return self.embed(texts, 'query')
@@ -646,6 +667,22 @@ class CachedEmbedding:
     def __getattr__(self, name):
         if name in ('model', 'cache') or name.startswith('__'): raise AttributeError(name)
         return getattr(self.model, name)
+
+# %% ../nbs/2_search/10_embedding.ipynb #0fd1702d
+@patch
+def _check_probe(
+    self: CachedEmbedding,
+    vectors: dict, # key -> unit vector, as they came now
+    role: str = 'document', # 'query' or 'document'
+):
+    "Compare the probe's vector with the kept one, once in each role; `EmbedtuneError` if they are of different models."
+    key = _content_keys(self.model, _PROBES[:1], role)[0]
+    known = self.cache.get([key])[0]
+    same = known is None or known.shape == vectors[key].shape and known @ vectors[key] > .99
+    if not same:
+        raise EmbedtuneError(f'expected the model that {self.model.name} was when its vectors were kept, got other '
+                             f'vectors: use another cache than {str(self.cache.path)!r}, or delete it')
+    self.probed.add(role)
 
 # %% ../nbs/2_search/10_embedding.ipynb #e0ea43cb
 @patch
@@ -664,10 +701,15 @@ def embed(
     vectors = {key: vector for key, vector in zip(keys, self.cache.get(keys)) if vector is not None}
     missing = {key: text for key, text in zip(keys, texts) if key not in vectors}
     order = sorted(missing, key=lambda key: -len(missing[key]))
+    if order and role not in self.probed:
+        probe = _content_keys(self.model, _PROBES[:1], role)[0]
+        missing[probe] = _PROBES[0]
+        order = [probe, *(key for key in order if key != probe)]
     save_every = save_every or getattr(self.model, 'batch_size', None) or 256
     with tqdm(total=len(order), desc='embedding', unit='text', disable=not (show_progress and order)) as bar:
         for some in (order[i:i+save_every] for i in range(0, len(order), save_every)):
             vectors |= zip(some, encode(self.model, [missing[key] for key in some], role, batch_size))
+            if role not in self.probed: self._check_probe(vectors, role)
             self.cache.put(some, [vectors[key] for key in some])
             bar.update(len(some))
     return np.stack([vectors[key] for key in keys])
@@ -698,6 +740,7 @@ def plan(
     texts, usage = list(dict.fromkeys(texts)), getattr(self.model, 'usage', None)
     missing = [text for text, vector in zip(texts, self.cache.get(_content_keys(self.model, texts, role)))
         if vector is None]
+    if missing and role not in self.probed and _PROBES[0] not in missing: missing.append(_PROBES[0])
     tokens = _estimate_tokens([dict(content=text) for text in missing])
-    return _EmbeddingPlan(len(missing), len(texts) - len(missing), tokens, usage.cost(tokens, 0) if usage
+    return _EmbeddingPlan(len(missing), len(texts) - len(set(texts) & set(missing)), tokens, usage.cost(tokens, 0) if usage
         and usage.price else None)

@@ -92,13 +92,22 @@ def _why_not(name: str, local: bool, error: Exception, kind: str='embedding mode
 def _load_transformer(model=..., device: str | None=None, trust_remote_code: bool=False):
     """The embedding model of that name, from safetensors only; `EmbedtuneError` if there is none."""
     ...
+_PROBES: list
 
-def _tokenizer_settings(tokenizer) -> dict:
-    """A tokenizer's vocabulary and rules, without the cutting and padding that every call sets anew."""
+def _read_probes(model) -> list:
+    """How a model reads: its vocabulary, and what becomes of the probes."""
     ...
 
-def _model_settings(model, with_tokenizer: bool=True) -> dict:
-    """What decides a model's vectors beside its weights: transformer configuration, tokenizer, modules, prompts, window."""
+def _tenths(model) -> list:
+    """How near the probes are to each other, in tenths of a cosine; the model's modes stay as they are."""
+    ...
+
+def _behaviour(model) -> list:
+    """What decides a model's vectors beside its weights: modules, prompts, window, length, and what it does with the probes."""
+    ...
+
+def _weight_hashes(model) -> list[str]:
+    """A hash of each tensor of weights, whatever it is called; what a pooler would hold is left out, for none is used."""
     ...
 
 def fingerprint(model) -> str:
@@ -110,7 +119,7 @@ def _weights_state(model) -> list:
     ...
 
 def _settings_state(model) -> str:
-    """The model's settings, and of the tokenizer what can be read quickly."""
+    """The model's configuration, and of the tokenizer what can be read quickly."""
     ...
 _KNOWN: Any
 
@@ -246,6 +255,7 @@ class CachedEmbedding:
     """A model that is asked for each text once, ever: what it gave is kept in a `VectorCache`."""
     model: Any
     cache: Any
+    probed: Any
 
     def __init__(self, model: EmbeddingModel, cache: VectorCache | None=None):
         ...
@@ -264,6 +274,10 @@ class CachedEmbedding:
         ...
 
     def __getattr__(self, name):
+        ...
+
+    def _check_probe(self, vectors: dict, role: str='document'):
+        """Compare the probe's vector with the kept one, once in each role; `EmbedtuneError` if they are of different models."""
         ...
 
     def embed(self, texts: list[str], role: str='document', batch_size: int | None=None, show_progress: bool=False, save_every: int | None=None) -> np.ndarray:

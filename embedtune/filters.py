@@ -23,10 +23,12 @@ from .questions import _find_style
 def _wording_flaws(
     dataset: EmbeddingQAFinetuneDataset,  # whose questions are looked at
     ids: list[str],                       # of questions
-    style='short',                        # a name of `STYLES` or a `Style`
+    style='short',                        # a name of `STYLES`, a `Style`, or one for each text: {question: style}
 ) -> dict[str, str]:                      # query id -> flaw
     "The questions whose wording is wrong whatever they are about."
-    return {i: found for i in ids if (found := _wording_flaw(dataset.queries[i], style))}
+    style_of = style.get if isinstance(style, dict) else lambda text: style
+    texts = {i: dataset.queries[i] for i in ids}
+    return {i: found for i, text in texts.items() if (found := _wording_flaw(text, style_of(text)))}
 
 # %% ../nbs/3_questions/26_filters.ipynb #c1660b22
 def _leaked_answers(
@@ -219,11 +221,12 @@ def _judge_verdicts(
 
 # %% ../nbs/3_questions/26_filters.ipynb #682a9b70
 def _wording_names(
-    style,    # a name of `STYLES` or a `Style`
+    style,    # a name of `STYLES`, a `Style`, or one for each text: {question: style}
 ) -> list[str]:
     "The flaws of wording that a question of that style may have."
-    return ['no query' if _find_style(style).asks is False else 'no question', 'two in one', 'length',
-        'self-reference', 'generic', 'repetition', 'example']
+    styles = map(_find_style, style.values() if isinstance(style, dict) else [style])
+    forms = dict.fromkeys('no query' if each.asks is False else 'no question' for each in styles)
+    return [*forms, 'two in one', 'length', 'self-reference', 'generic', 'repetition', 'example']
 
 # %% ../nbs/3_questions/26_filters.ipynb #b36ea010
 def _why_skipped(
@@ -273,7 +276,7 @@ def filter_questions(
     round_trip: int = 20,                 # hits among which a search must bring one of the question's nodes
     copied: int = 10,                     # words in a row that may be copied from a node; for this and those above, None: no such filter
     judge=None,                           # a `Judge`, or a language model
-    style='short',                        # a name of `STYLES` or a `Style`
+    style='short',                        # a name of `STYLES`, a `Style`, or one for each text: {question: style}
     show_progress: bool = False,          # bars while questions are embedded and judged
 ) -> tuple:                               # the dataset with the questions that are left and all its nodes, and a `_FilterReport`
     "The good questions of a dataset, and what became of the others; `EmbedtuneError` if none is good."

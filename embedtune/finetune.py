@@ -14,9 +14,9 @@ from fastcore.basics import patch
 
 from .core import EmbedtuneError, _writing
 from .dataset import EmbeddingQAFinetuneDataset
-from embedtune.embedding import (
-    DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint, _fold_lora, _named_prompts, _quiet_transformers,
-    _warn_of_prompts)
+from .embedding import (
+    DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, VectorCache, encode, fingerprint, _fold_lora, _named_prompts,
+    _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
 from .engine import _FinetuneEngine
 from .evaluation import Evaluation, evaluate
 from .examples import _check_room, _Examples, _teacher_margins
@@ -27,8 +27,8 @@ from .retrieval import Search
 from .saving import _checkpoint_folder, _code_name, _save_model, _save_weights, _tidy, _upload
 from .search import choose_weight, load_search
 from .trainer import (
-    FinetuneSettings, _add_lora, _check_memory, _free_memory, _frozen_count, _leads, _make_trainer, _Memory,
-    _memory_of, _processes, _read_settings, _release, _require, _tensorboard, _together, _watcher)
+    FinetuneSettings, _add_lora, _check_memory, _computing_twice, _free_memory, _frozen_count, _leads,
+    _make_trainer, _Memory, _memory_of, _processes, _read_settings, _release, _require, _tensorboard, _together, _watcher)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #9b7cd391
 class SentenceTransformersFinetuneEngine(_FinetuneEngine):
@@ -207,6 +207,7 @@ def _after_epoch(self: SentenceTransformersFinetuneEngine,
     "Evaluate the model on `val_dataset`, if there is one; keep the best weights if early stopping is on."
     if self.val_dataset is None: return False
     model_now, patience = half_precision(model, self.settings.bf16), self.settings.early_stopping
+    if self.processes > 1: model_now = _Divided(model_now)
     search = _search_of(model, self.settings)
     self.evaluations[epoch:] = [evaluate(model_now, self.val_dataset, name=f'epoch {epoch}', search=search)]
     best = int(np.argmax([e.mrr(10) for e in self.evaluations]))
@@ -226,6 +227,21 @@ def processes(self: SentenceTransformersFinetuneEngine) -> int:
 def leads(self: SentenceTransformersFinetuneEngine) -> bool:
     "Whether this process is the first, which writes files."
     return _leads()
+
+# %% ../nbs/4_tuning/39_finetune.ipynb #1021065e
+class _Divided(_WrappedEmbedding):
+    "A model whose texts are dealt to the processes that train together; each gets all vectors."
+    _inner = 'model'
+    def __init__(self,
+        model: EmbeddingModel, # the same in every process
+    ): self.model = model
+    def embed(self, texts, role='document', batch_size=None, show_progress=False):
+        import torch.distributed as processes
+        texts, n = list(texts), processes.get_world_size()
+        parts = [None]*n
+        processes.all_gather_object(parts, encode(self.model, texts[processes.get_rank()::n], role, batch_size))
+        dealt = np.argsort(np.concatenate([np.arange(len(texts))[i::n] for i in range(n)]))
+        return np.concatenate([part for part in parts if len(part)])[dealt]
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #e951d047
 @patch
@@ -254,6 +270,7 @@ def _tune(self: SentenceTransformersFinetuneEngine,
     from embedtune.frozen import _freezing, _set_dropout
     from transformers import set_seed
     s = self.settings
+    sparing = _computing_twice(model, self._needs(model).twice)
     set_seed(s.seed) # of the adapter's first weights
     if s.lora: _add_lora(model, s.lora)
     _set_dropout(model, s.dropout)
@@ -263,7 +280,7 @@ def _tune(self: SentenceTransformersFinetuneEngine,
     self.evaluations = [Evaluation.from_json(path) for path in known]
     if not self.evaluations: self._after_epoch(model, checkpoints, 0)
     trainer = self._trainer(model, checkpoints)
-    with freezing, _quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
+    with freezing, sparing, _quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
     self.history = _losses(trainer.state.log_history)
     _release(trainer)
 

@@ -2,6 +2,8 @@
 """Tune an embedding model on the questions of a dataset."""
 from typing import Any
 from .dataset import EmbeddingQAFinetuneDataset
+from .embedding import EmbeddingModel
+from .embedding import _WrappedEmbedding
 from .engine import _FinetuneEngine
 from .examples import _Examples
 from .retrieval import Search
@@ -131,6 +133,17 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
 def _search_of(model, settings: FinetuneSettings) -> Search:
     """How the tuned model will be searched, in its tokens: as asked, or, if `fast`, by one size alone."""
     ...
+
+class _Divided(_WrappedEmbedding):
+    """A model whose texts are dealt to the processes that train together; each gets all vectors."""
+    model: Any
+    _inner = 'model'
+
+    def __init__(self, model: EmbeddingModel):
+        ...
+
+    def embed(self, texts, role='document', batch_size=None, show_progress=False):
+        ...
 
 def _losses(log: list[dict]) -> list[dict]:
     """What a trainer noted of each step."""

@@ -148,15 +148,6 @@ def flaw(
     if len(stems(question) & stems(source)) < (3 if _find_style(style).asks else 2): return 'vague'
     return 'copied' if _longest_copy(question, source) > 12 else ''
 
-# %% ../nbs/3_questions/23_flaws.ipynb #b3500594
-def _is_question(
-    question: str,     # what the model wrote
-    source: str = '',  # the sentence or node it is about
-    style='short',     # a name of `STYLES` or a `Style`
-) -> bool:
-    "Whether a question is worth training on."
-    return not flaw(question, source, style)
-
 # %% ../nbs/3_questions/23_flaws.ipynb #ddacebbd
 _HOW_MUCH = re.compile(r'\bhow much\b|\b(?:what|which)\b.{1,40}?\b(?:amount|price|cost|value|sum|fee)\b',
     re.I)

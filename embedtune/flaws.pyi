@@ -44,10 +44,6 @@ def _wording_flaw(question: str, style='short') -> str:
 def flaw(question: str, source: str='', style='short') -> str:
     """What is wrong with a question, in a word or two."""
     ...
-
-def _is_question(question: str, source: str='', style='short') -> bool:
-    """Whether a question is worth training on."""
-    ...
 _HOW_MUCH: Any
 _SUM: Any
 

@@ -6,7 +6,7 @@
 __all__ = ['plan_pairs', 'generate_qa_embedding_pairs']
 
 # %% ../nbs/3_questions/27_pairs.ipynb #ef5cfa1c
-import hashlib, math, random, warnings
+import hashlib, math, random, warnings, zlib
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
@@ -19,11 +19,11 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .precision import load_model
 from .journal import ReplayLLM, _batch_chat
 from .llm import BudgetReached, LLMError, _estimate_tokens, local_llm, _longest_answer
-from .questions import _QUESTION_SCHEMA, Style, _fill, _find_style, _parse_questions, _style_messages
+from .questions import (
+    _KINDS, _QUESTION_SCHEMA, STYLES, Style, _fill, _find_style, _kinds_task, _parse_questions, _style_messages)
 from .filters import filter_questions
-from .flaws import _is_question
 from .small_llm import sentence_call, _sentence_questions, telling_sentences
-from .retrieval import DenseRetriever
+from .retrieval import DenseRetriever, Search
 
 # %% ../nbs/3_questions/27_pairs.ipynb #cbc051d5
 class _Request(NamedTuple):
@@ -57,14 +57,12 @@ def _ask_node(
     template: str = None,  # a prompt of one's own
     examples: list = (),   # real questions
 ) -> list[list[str]]:      # at most n lists; the questions in one of them are about the same thing, and one is enough
-    "The questions of a model about a node, those with a flaw left out."
+    "What a model asks about a node. What is wrong with a question is the filters' business, but for a small model's, of which most are."
     found = []
     for source, messages, settings in _requests_about(llm, texts, n, style, template, examples):
         answer = llm.chat(messages, **settings)
         if llm.unit == 'sentence': found += filter(None, [_sentence_questions(answer, source)])
-        else:
-            found += [[question] for question in _parse_questions(answer, style=style)
-                if _is_question(question, source, style)]
+        else: found += [[question] for question in _parse_questions(answer, style=style)]
     return found[:n]
 
 # %% ../nbs/3_questions/27_pairs.ipynb #b273f4d3
@@ -85,6 +83,34 @@ class _Task(NamedTuple):
     nodes: tuple  # one, or two that follow one another
     style: Style  # that its questions are to be of
 
+# %% ../nbs/3_questions/27_pairs.ipynb #15e817de
+def _for_node(
+    style: Style, # any
+    text: str, # of a node
+    step: int = 2, # kinds that a node takes up
+) -> Style:
+    "The style itself; of all kinds those that begin with another one for each third of the nodes, by their text."
+    if style != STYLES['kinds']: return style
+    before, _, after = style.prompt.partition(_kinds_task())
+    first = step*(zlib.crc32(text.encode()) % (len(_KINDS)//step))
+    return style._replace(prompt=before + _kinds_task(first) + after)
+
+def _shown(
+    node, # with text, perhaps with `headings`
+    llm, # anything with a `unit`
+) -> str:
+    "What a model is shown of a node: above its text the titles that it stands under; of a sentence they say little."
+    titles = getattr(node, 'headings', ())
+    return node.text if llm.unit == 'sentence' or not titles else ' › '.join(titles) + '\n\n' + node.text
+
+# %% ../nbs/3_questions/27_pairs.ipynb #36bfb1e0
+def _usual_style(
+    llm, # anything with a `unit`; None: the local one
+    template: str = None, # a prompt of one's own
+) -> str: # a name of `STYLES`
+    "How a model is asked if nothing is said: for all kinds of texts, but a small one, or by a prompt of one's own, for questions."
+    return 'short' if llm is None or template or llm.unit == 'sentence' else 'kinds'
+
 # %% ../nbs/3_questions/27_pairs.ipynb #befb67fd
 def _make_tasks(
     nodes,           # all
@@ -96,7 +122,8 @@ def _make_tasks(
     by_id, order = {node.id: node for node in nodes}, _visiting_order(nodes, seed)
     if not order: raise EmbedtuneError('expected nodes with text, got none: were the documents read?')
     following = lambda node: by_id.get(getattr(node, 'next_id', None))
-    tasks = [_Task((node, following(node))[:s.passages], s) for node, s in zip(order, styles * len(order))]
+    turns = ((node, _for_node(s, node.text)) for node, s in zip(order, styles * len(order)))
+    tasks = [_Task((node, following(node))[:s.passages], s) for node, s in turns]
     return [task for task in tasks if None not in task.nodes]
 
 # %% ../nbs/3_questions/27_pairs.ipynb #822f1dc8
@@ -142,18 +169,18 @@ def _choose(
     found: list,       # (task, its questions) as of `_ask_all`
     retriever = None,  # with `search`; None: the first candidate is taken
     k: int = 20,       # ranks that are told apart
-) -> list:             # (question, its nodes)
+) -> list:             # (question, its task)
     "Of each list of candidates the one that leads back to its node best."
-    groups = [(task.nodes, group) for task, lists in found for group in lists]
+    groups = [(task, group) for task, lists in found for group in lists]
     if retriever is None or all(len(group) == 1 for _, group in groups):
-        return [(group[0], nodes) for nodes, group in groups]
+        return [(group[0], task) for task, group in groups]
     candidates = [question for _, group in groups for question in group]
     hits = dict(zip(candidates, zip(*retriever.search(candidates, k))))
     def merit(question, nodes):
         ids, scores = hits[question]
         rank = next((i for i, node_id in enumerate(ids) if node_id == nodes[0].id), k)
         return -rank, scores[rank] if rank < len(ids) else -math.inf
-    return [(max(group, key=lambda question: merit(question, nodes)), nodes) for nodes, group in groups]
+    return [(max(group, key=lambda question: merit(question, task.nodes)), task) for task, group in groups]
 
 # %% ../nbs/3_questions/27_pairs.ipynb #cdde50ed
 def _pairs_dataset(
@@ -175,10 +202,11 @@ def _sift(
     dataset: EmbeddingQAFinetuneDataset,  # of all that was asked so far
     retriever,                            # for the filters that search; None: they are skipped
     filters: dict,                        # for `filter_questions`; None: no filter
+    style='short',                        # as for `filter_questions`
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset without the questions that a filter drops; its `report` says which."
     if filters is None: kept, report = dataset, None
-    else: kept, report = filter_questions(dataset, retriever, **filters)
+    else: kept, report = filter_questions(dataset, retriever, **dict(style=style) | filters)
     kept.report = report
     return kept
 
@@ -202,15 +230,18 @@ def _collect_questions(
     report_progress = lambda n: None,  # called with the number of questions that are not dropped, as they come
 ) -> EmbeddingQAFinetuneDataset:  # None if nothing came
     "The questions that are kept of what comes."
-    questions, dropped, kept, most = {}, 0, None, max_questions or math.inf
+    tasks, dropped, kept, most = {}, 0, None, max_questions or math.inf # question -> its task
+    def sift():
+        asked = _pairs_dataset(nodes, {question: task.nodes for question, task in tasks.items()})
+        return _sift(asked, retriever, filters, {question: task.style for question, task in tasks.items()})
     while some := list(islice(found, 16)):
-        for question, about in _choose(some, retriever): questions.setdefault(question, about)
-        if len(questions) - dropped >= most:
-            kept = _sift(_pairs_dataset(nodes, questions), retriever, filters)
-            dropped = len(questions) - len(kept.queries)
-        report_progress(len(questions) - dropped)
-        if len(questions) - dropped >= most: break
-    else: kept = _sift(_pairs_dataset(nodes, questions), retriever, filters) if questions else None
+        for question, task in _choose(some, retriever): tasks.setdefault(question, task)
+        if len(tasks) - dropped >= most:
+            kept = sift()
+            dropped = len(tasks) - len(kept.queries)
+        report_progress(len(tasks) - dropped)
+        if len(tasks) - dropped >= most: break
+    else: kept = sift() if tasks else None
     return kept and _first_questions(kept, max_questions)
 
 # %% ../nbs/3_questions/27_pairs.ipynb #1270432d
@@ -239,8 +270,8 @@ def _requests_for(
 ) -> list[_Request]:
     "The calls that a number of questions takes."
     if max_questions: tasks = tasks[:math.ceil(max_questions / n / .75)]
-    return [request for task in tasks for request in _requests_about(llm, [node.text for node in task.nodes],
-        n, task.style, template, examples)]
+    return [request for task in tasks for request in _requests_about(llm, [_shown(node, llm)
+        for node in task.nodes], n, task.style, template, examples)]
 
 # %% ../nbs/3_questions/27_pairs.ipynb #c385ef2a
 def _journal_path(
@@ -257,13 +288,13 @@ def plan_pairs(
     num_questions_per_chunk: int = 2,     # questions about a node
     output_path = None,                   # what its journal holds is not asked again
     max_questions: int = None,            # as many nodes as these would take, if one question in four is dropped
-    style = 'short',                      # a style, or a list of styles that take turns
+    style = None,                         # a style, or a list of styles that take turns; None: `_usual_style`
     examples = (),                        # real questions, as models of tone and length
     mode: str = 'live',                   # 'batch': half the price
     seed: int = 42,                       # of the order in which nodes are asked about
 ) -> _Plan:
     "Calls, tokens and money of a run, before anything is sent; a model that is shown sentences may need fewer."
-    tasks = _make_tasks(nodes, style, seed)
+    tasks = _make_tasks(nodes, style or _usual_style(llm, qa_generate_prompt_tmpl), seed)
     requests = _requests_for(llm, tasks, num_questions_per_chunk, qa_generate_prompt_tmpl, examples,
         max_questions)
     journal = ReplayLLM(_journal_path(output_path), llm) if output_path else None
@@ -287,14 +318,32 @@ def _check_same_corpus(
         raise EmbedtuneError(f'{output_path} holds questions about another corpus ({other} of its {_counted(len(earlier), "node")} are not among these '
                              f'{len(texts):,}): choose another output_path, or delete that file')
 
+# %% ../nbs/3_questions/27_pairs.ipynb #b9df99e6
+def _usual_retriever(
+    model,                       # an embedding model
+    corpus: dict[str, str],      # {node id: text}
+    words: bool = True,          # search by words as well
+    show_progress: bool = False, # a bar while the nodes are embedded
+):                               # a retriever
+    "The search that questions are to lead back with."
+    if not words: return DenseRetriever(model, corpus, show_progress=show_progress)
+    return Search(bm25_weight=.25).retriever(model, corpus, show_progress=show_progress)
+
+def _usual_filters(
+    llm, # anything with a `unit`
+) -> dict: # settings of `filter_questions`
+    "What a model's questions need: only a small one asks so vaguely that many nodes would do."
+    return {} if llm.unit == 'sentence' else dict(generic=None)
+
 # %% ../nbs/3_questions/27_pairs.ipynb #b21a672c
 def _default_retriever(
     nodes,                       # all
     show_progress: bool = True,  # a bar while the nodes are embedded
-) -> DenseRetriever:
+    words: bool = False,         # search by words as well, as in any language they tell what a passage is about
+):                               # a retriever
     "Search among the nodes with the default model; its vectors are kept, and finetuning and evaluation take them from there."
-    return DenseRetriever(load_model(),
-        {node.id: node.text for node in nodes if node.text.strip()}, show_progress=show_progress)
+    return _usual_retriever(load_model(), {node.id: node.text for node in nodes if node.text.strip()}, words,
+        show_progress)
 
 # %% ../nbs/3_questions/27_pairs.ipynb #a94ef2b2
 def _progress_bar(
@@ -350,7 +399,7 @@ def generate_qa_embedding_pairs(
     num_questions_per_chunk: int = 2,     # questions about a node, at most
     output_path = None,                   # the dataset's file; beside it every answer is kept in a journal
     max_questions: int = None,            # stop when so many are kept
-    style='short',                        # a style, or a list of styles that take turns
+    style=None,                           # a style, or a list of styles that take turns; None: `_usual_style`
     examples=(),                          # real questions, as models of tone and length
     retriever=None,                       # chooses among candidates and filters; None: `_default_retriever`, False: none
     filters: dict = {},                   # settings of `filter_questions`; None: no filter
@@ -360,13 +409,15 @@ def generate_qa_embedding_pairs(
     show_progress: bool = True,           # a bar of questions, with tokens and money
 ) -> EmbeddingQAFinetuneDataset:          # with all nodes in its corpus; its `report` says what was dropped
     "Questions of a model about the nodes; `EmbedtuneError` without nodes, `LLMError` without questions."
-    tasks, how = _make_tasks(nodes, style, seed), (qa_generate_prompt_tmpl, examples)
+    how = qa_generate_prompt_tmpl, examples
+    tasks = _make_tasks(nodes, style or _usual_style(llm, qa_generate_prompt_tmpl), seed)
     if output_path: _check_same_corpus(output_path, nodes)
     with _answering(llm, output_path, mode, lambda model: _requests_for(model, tasks, num_questions_per_chunk,
             *how, max_questions), show_progress) as model:
-        ask = lambda task: _ask_node(model, [node.text for node in task.nodes], num_questions_per_chunk,
-            task.style, *how)
-        if retriever is None: retriever = _default_retriever(nodes, show_progress)
+        ask = lambda task: _ask_node(model, [_shown(node, model) for node in task.nodes],
+            num_questions_per_chunk, task.style, *how)
+        if retriever is None: retriever = _default_retriever(nodes, show_progress, words=model.unit == 'node')
+        if filters is not None: filters = _usual_filters(model) | filters
         bar, move = _progress_bar(model, max_questions, show_progress)
         with bar, closing(_ask_all(ask, tasks, workers or getattr(model, 'concurrency', 8))) as found:
             dataset = _collect_questions(found, nodes, retriever or None, max_questions, filters, move)

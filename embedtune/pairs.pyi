@@ -7,7 +7,6 @@ from typing import NamedTuple
 from .dataset import EmbeddingQAFinetuneDataset
 from .journal import ReplayLLM
 from .questions import Style
-from .retrieval import DenseRetriever
 
 class _Request(NamedTuple):
     """A call to a model, and what its questions are to be about."""
@@ -20,7 +19,7 @@ def _requests_about(llm, texts: list[str], n: int=2, style='short', template: st
     ...
 
 def _ask_node(llm, texts: list[str], n: int=2, style='short', template: str | None=None, examples: list=...) -> list[list[str]]:
-    """The questions of a model about a node, those with a flaw left out."""
+    """What a model asks about a node. What is wrong with a question is the filters' business, but for a small model's, of which most are."""
     ...
 
 def _visiting_order(nodes, seed: int=42) -> list:
@@ -31,6 +30,18 @@ class _Task(NamedTuple):
     """What is asked about at a time: a node, or two, in a style."""
     nodes: tuple
     style: Style
+
+def _for_node(style: Style, text: str, step: int=2) -> Style:
+    """The style itself; of all kinds those that begin with another one for each third of the nodes, by their text."""
+    ...
+
+def _shown(node, llm) -> str:
+    """What a model is shown of a node: above its text the titles that it stands under; of a sentence they say little."""
+    ...
+
+def _usual_style(llm, template: str | None=None) -> str:
+    """How a model is asked if nothing is said: for all kinds of texts, but a small one, or by a prompt of one's own, for questions."""
+    ...
 
 def _make_tasks(nodes, style='short', seed: int=42) -> list[_Task]:
     """The nodes in the order of asking, each with its style; `EmbedtuneError` if there is none."""
@@ -52,7 +63,7 @@ def _pairs_dataset(nodes, questions: dict) -> EmbeddingQAFinetuneDataset:
     """The dataset of some nodes and the questions that a model wrote about them."""
     ...
 
-def _sift(dataset: EmbeddingQAFinetuneDataset, retriever, filters: dict) -> EmbeddingQAFinetuneDataset:
+def _sift(dataset: EmbeddingQAFinetuneDataset, retriever, filters: dict, style='short') -> EmbeddingQAFinetuneDataset:
     """The dataset without the questions that a filter drops; its `report` says which."""
     ...
 
@@ -86,7 +97,7 @@ def _journal_path(output_path) -> Path:
     """Where the answers are kept from which a dataset is made."""
     ...
 
-def plan_pairs(nodes, llm, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style='short', examples=..., mode: str='live', seed: int=42) -> _Plan:
+def plan_pairs(nodes, llm, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style=None, examples=..., mode: str='live', seed: int=42) -> _Plan:
     """Calls, tokens and money of a run, before anything is sent; a model that is shown sentences may need fewer."""
     ...
 
@@ -94,7 +105,15 @@ def _check_same_corpus(output_path, nodes):
     """Raise `EmbedtuneError` if the dataset at `output_path` holds nodes that are not among these."""
     ...
 
-def _default_retriever(nodes, show_progress: bool=True) -> DenseRetriever:
+def _usual_retriever(model, corpus: dict[str, str], words: bool=True, show_progress: bool=False):
+    """The search that questions are to lead back with."""
+    ...
+
+def _usual_filters(llm) -> dict:
+    """What a model's questions need: only a small one asks so vaguely that many nodes would do."""
+    ...
+
+def _default_retriever(nodes, show_progress: bool=True, words: bool=False):
     """Search among the nodes with the default model; its vectors are kept, and finetuning and evaluation take them from there."""
     ...
 
@@ -111,6 +130,6 @@ def _answering(llm, output_path, mode: str, requests, show_progress: bool=True):
     """The model that is asked: the local one if there is no other, with a journal, and in batch mode with all its answers there already."""
     ...
 
-def generate_qa_embedding_pairs(nodes, llm=None, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style='short', examples=..., retriever=None, filters: dict=..., mode: str='live', workers: int | None=None, seed: int=42, show_progress: bool=True) -> EmbeddingQAFinetuneDataset:
+def generate_qa_embedding_pairs(nodes, llm=None, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style=None, examples=..., retriever=None, filters: dict=..., mode: str='live', workers: int | None=None, seed: int=42, show_progress: bool=True) -> EmbeddingQAFinetuneDataset:
     """Questions of a model about the nodes; `EmbedtuneError` without nodes, `LLMError` without questions."""
     ...

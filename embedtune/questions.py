@@ -16,7 +16,7 @@ class Style(NamedTuple):
     "A kind of question: how it is asked for, and what it must look like."
     name: str                 # as in `STYLES`
     prompt: str               # a template with {context_str} and {num_questions_per_chunk}
-    least: int = 4            # length in words
+    least: int = 3            # length in words: many languages say in three what English says in five
     most: int = 30            # length in words
     asks: bool | None = True  # whether it ends with a question mark; None: either way
     passages: int = 1         # how many the model is shown at a time
@@ -32,6 +32,26 @@ _MATERIAL = """Below, marked as <passage>, stands material from a collection of 
 _MANNERS = """
 Each names what it is about and makes sense to someone who sees nothing else; never speak of "the passage", "the text" or "this document". Each asks for one thing and does not give the answer away. Use words of your own where you can, in the language of the material.
 Answer with these {num_questions_per_chunk} alone, one on each line: no numbering, no answers, nothing before or after."""
+
+# %% ../nbs/3_questions/22_questions.ipynb #99e1b062
+_KINDS = (
+    'a question, short and plain',
+    'a few keywords, two to five words',
+    'a claim that the material supports, one sentence without a full stop',
+    'a search query as people type it, neither a sentence nor a question',
+    'a title under which the material could stand',
+    'whatever the people of the examples above would write; without examples, a question with a reason for asking it')
+
+def _kinds_task(
+    first: int = 0, # kind that comes first
+) -> str: # a task for a prompt
+    "Ask for texts of several kinds: questions are only one of the things that people search with."
+    kinds = [*_KINDS[first:], *_KINDS[:first]]
+    listed = '\n'.join(f'- {kind};' for kind in kinds)
+    return ('Write {num_questions_per_chunk} texts that people might search with who need what the material says and '
+            f'have not seen it. Each is of another kind, in this order:\n{listed}\nthen from the top again.')
+
+_KINDS_MANNERS = _MANNERS.replace('Each asks for one thing and does not give the answer away. ', '')
 
 # %% ../nbs/3_questions/22_questions.ipynb #d13ccbca
 _TASKS = dict(
@@ -50,6 +70,7 @@ _TASKS = dict(
           'each needs something from the first and something from the second. One sentence each, at most 25 '
     'words.')
 STYLES = {name: Style(name, _MATERIAL + task + _MANNERS) for name, task in _TASKS.items()}
+STYLES['kinds'] = Style('kinds', _MATERIAL + _kinds_task() + _KINDS_MANNERS, least=2, asks=None)
 STYLES['keyword'] = STYLES['keyword']._replace(least=2, most=6, asks=False)
 STYLES['multi'] = STYLES['multi']._replace(passages=2)
 _CHUNK_PROMPT = STYLES['short'].prompt

@@ -7,12 +7,18 @@ class Style(NamedTuple):
     """A kind of question: how it is asked for, and what it must look like."""
     name: str
     prompt: str
-    least: int = 4
+    least: int = 3
     most: int = 30
     asks: bool | None = True
     passages: int = 1
 _MATERIAL: str
 _MANNERS: str
+_KINDS: Any
+
+def _kinds_task(first: int=0) -> str:
+    """Ask for texts of several kinds: questions are only one of the things that people search with."""
+    ...
+_KINDS_MANNERS: Any
 _TASKS: Any
 STYLES: dict
 _CHUNK_PROMPT = STYLES['short'].prompt

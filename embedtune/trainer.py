@@ -7,7 +7,7 @@ __all__ = ['FinetuneSettings']
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #30fdeca0
 import math, os, warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import partial
@@ -173,6 +173,7 @@ class _Memory(NamedTuple):
     learned: int # gradients and Adam's two means
     a_token: int # kept for each token of a batch
     tokens: int # embedded at once
+    twice: bool = False # each layer keeps what came in, and is computed twice
     @property
     def total(self): return self.weights + self.learned + self.a_token*self.tokens
     def __str__(self):
@@ -180,18 +181,21 @@ class _Memory(NamedTuple):
         weights = f'{gb(self.weights)} for {self.weights/4e6:,.0f} million weights'
         tokens = f'{gb(self.a_token*self.tokens)} for {self.tokens:,} tokens at a time'
         learned = f'{gb(self.learned)} for gradients and Adam'
-        return f'training takes about {gb(self.total)}: {weights}, {learned}, {tokens}'
+        twice = ', each layer computed twice' if self.twice else ''
+        return f'training takes about {gb(self.total)}: {weights}, {learned}, {tokens}{twice}'
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #08c8b482
 def _bytes_a_token(
     model, # a SentenceTransformer
     layers: int, # that learn
     size: int, # tokens of a text
+    twice: bool = False, # each layer keeps what came in, and one at a time all else
 ) -> int:
     "What is kept of a token on the way forward."
     config = getattr(model.transformers_model, 'config', None)
     d, heads = (getattr(config, name, 0) or 0 for name in ('hidden_size', 'num_attention_heads'))
-    return int(2*layers*(34*d + 5*heads*size))
+    a_layer = 2*(34*d + 5*heads*size)
+    return int(4*d*layers + a_layer if twice else layers*a_layer)
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #021b8c73
 def _free_memory(
@@ -201,6 +205,26 @@ def _free_memory(
     import psutil, torch
     if torch.device(device).type == 'cuda': return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
+
+# %% ../nbs/4_tuning/37_trainer.ipynb #29f9fa8d
+def _can_compute_twice(
+    model, # a SentenceTransformer
+) -> bool:
+    "Whether its transformer offers gradient checkpointing."
+    inside = _transformers_of(model)
+    return bool(inside) and all(module.supports_gradient_checkpointing for module in inside)
+
+@contextmanager
+def _computing_twice(
+    model, # a SentenceTransformer
+    twice: bool = True, # False: as ever
+):
+    "A block in which each layer keeps only what came in, and is computed again on the way back."
+    inside = _transformers_of(model) if twice else []
+    for module in inside: module.gradient_checkpointing_enable(dict(use_reentrant=False))
+    try: yield
+    finally:
+        for module in inside: module.gradient_checkpointing_disable()
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #9cf5893d
 def _memory_of(
@@ -213,12 +237,15 @@ def _memory_of(
     layers = getattr(getattr(model.transformers_model, 'config', None), 'num_hidden_layers', 0)
     weights = sum(weight.numel() for weight in model.parameters())
     learned = _learning_weights(model, settings.lora, n_frozen)
-    a_token = _bytes_a_token(model, layers if settings.lora else layers - n_frozen, size)
+    learning = layers if settings.lora else layers - n_frozen
+    a_token = _bytes_a_token(model, learning, size)
     usual = settings.max_tokens or (2048 if model.device.type == 'cpu' else 32_768)
     room = (_free_memory(model.device) if free is None else free)*.8 - 12*learned
+    twice = size*a_token > room and _can_compute_twice(model)
+    if twice: a_token = _bytes_a_token(model, learning, size, twice)
     fits = int(room//a_token) if a_token else usual
     tokens = usual if settings.max_tokens else max(size, min(usual, fits))
-    return _Memory(4*weights, 12*learned, a_token, tokens)
+    return _Memory(4*weights, 12*learned, a_token, tokens, twice)
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #7dfcadc7
 def _learning_weights(
