@@ -26,7 +26,8 @@ _chapter = {
     'write_report': 'report', 'write_ladder_report': 'report',
     'SentenceTransformersFinetuneEngine': 'finetune', 'merge': 'merging', 'nudge': 'nudging',
     'EmbeddingAdapterFinetuneEngine': 'adapter', 'AdapterEmbeddingModel': 'adapter',
-    'QueryTowerFinetuneEngine': 'tower', 'open_index': 'index', 'save_index': 'index',
+    'QueryTowerFinetuneEngine': 'tower', 'CrossEncoderFinetuneEngine': 'reranker',
+    'RerankedRetriever': 'reranker', 'open_index': 'index', 'save_index': 'index',
     'embed_corpus': 'corpus',
     'align': 'migrate', 'plan_migration': 'migrate', 'Migration': 'migrate', 'run': 'pipeline'}
 __all__ = list(_chapter)

@@ -49,6 +49,8 @@ from .nudging import nudge as nudge
 from .adapter import EmbeddingAdapterFinetuneEngine as EmbeddingAdapterFinetuneEngine
 from .adapter import AdapterEmbeddingModel as AdapterEmbeddingModel
 from .tower import QueryTowerFinetuneEngine as QueryTowerFinetuneEngine
+from .reranker import CrossEncoderFinetuneEngine as CrossEncoderFinetuneEngine
+from .reranker import RerankedRetriever as RerankedRetriever
 from .index import open_index as open_index
 from .index import save_index as save_index
 from .corpus import embed_corpus as embed_corpus
@@ -58,4 +60,4 @@ from .migrate import Migration as Migration
 from .pipeline import run as run
 
 __version__: str
-__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'sample_qa', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Search', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'open_index', 'save_index', 'embed_corpus', 'align', 'plan_migration', 'Migration', 'run']
+__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'sample_qa', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Search', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'CrossEncoderFinetuneEngine', 'RerankedRetriever', 'open_index', 'save_index', 'embed_corpus', 'align', 'plan_migration', 'Migration', 'run']

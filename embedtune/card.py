@@ -114,8 +114,12 @@ _CARD_WHAT = dict(
     'one collection of documents: a small map that moves the vectors of {sides}.',
     tower='A query tower for `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of '
     'one collection of documents: questions are embedded with it, documents with the base, whose stored '
-    'vectors stay as they are.')
-_CARD_FILE = dict(model='embedtune.json', adapter='adapter.json', tower='tower.json') # in which all settings lie
+    'vectors stay as they are.',
+    reranker='A reranker, tuned from `{base}` on {questions:,} questions {whose} about {nodes:,} passages of '
+    'one collection of documents: it reads a question and a passage together and scores how well the passage '
+    'answers, for the first results of a search.')
+_CARD_FILE = dict( # in which all settings lie
+    model='embedtune.json', adapter='adapter.json', tower='tower.json', reranker='embedtune.json')
 
 # %% ../nbs/4_tuning/34_card.ipynb #48171032
 _CARD_USE = dict(
@@ -156,6 +160,28 @@ print(retriever.search(['When does the library open?'], k=2).ids)
 ```
 
 `model.encode_query(…)` gives the vectors alone, for an index of your own.
+''',
+    reranker='''Over a search, whose first results it puts in another order (`pip install embedtune`):
+
+```python
+from embedtune import RerankedRetriever, load_model
+from embedtune.retrieval import Search
+
+folder = {name!r}  # where this file lies
+corpus = dict(opening='The library opens at nine on weekdays.', loan='Books may be kept for four weeks.')
+first = {search}.retriever(load_model(), corpus)
+retriever = RerankedRetriever(first, folder)
+print(retriever.search(['When does the library open?'], k=2).ids)
+```
+
+Its score counts as much as the questions kept aside allowed, see the guard below. As a model alone, without that:
+
+```python
+from sentence_transformers import CrossEncoder
+
+model = CrossEncoder(folder)
+print(model.predict([('When does the library open?', text) for text in corpus.values()]))
+```
 ''')
 
 # %% ../nbs/4_tuning/34_card.ipynb #d3e8aada
@@ -213,25 +239,27 @@ def _card_use(
     name: str, # of the folder
     made: dict, # as in `_model_card`
     model: EmbeddingModel, # the base of an adapter or a tower
-    kind: str, # 'model', 'adapter' or 'tower'
+    kind: str, # 'model', 'adapter', 'tower' or 'reranker'
     search: Search, # how to search with it
 ) -> str: # Markdown
     "How to call what lies in the folder, as code that runs."
-    if kind == 'model': return _CARD_USE[kind].format(name=name)
-    settings, code = _changed(asdict(search), asdict(Search())), _base_code(made['base'], model)
+    settings = _changed(asdict(search), asdict(Search()))
+    if kind in _CARD_USE: return _CARD_USE[kind].format(name=name, search=f'Search({settings})')
+    code = _base_code(made['base'], model)
     loader = 'OpenAIEmbedding' if code.startswith('OpenAIEmbedding') else 'load_model'
     return _CARD_USE['other'].format(name=name, module=kind, kind=f'{kind.title()}EmbeddingModel',
         base_code=code, loader=loader, search=f'Search({settings})')
 
 # %% ../nbs/4_tuning/34_card.ipynb #fd02369d
 def _card_limits(
-    model: EmbeddingModel, # that reads the texts
+    model: EmbeddingModel, # that reads the texts; None: nothing is said of how much
     search: Search, # how to search with it
     license: str, # None: to be set
     whose: str = _UNKNOWN, # who wrote the training questions
 ) -> str: # Markdown
     "What it is for, and what it cannot do, as a list."
-    limit, whole = _reads(model), not search.sizes_for(model)
+    limit = _reads(model)
+    whole = limit and not search.sizes_for(model)
     long = (
         [_CARD_LIMITS['reads'].format(reads=limit), _CARD_LIMITS['whole' if whole else 'windows']] if limit
         else [])
@@ -244,17 +272,19 @@ def _card_limits(
 def _card_data(
     name: str, # of the folder
     made: dict, # as in `_model_card`
-    kind: str, # 'model', 'adapter' or 'tower'
+    kind: str, # 'model', 'adapter', 'tower' or 'reranker'
     evaluation: Evaluation, # of what is written; None: there is none
     license: str, # None: to be set
 ): # a `huggingface_hub.ModelCardData`
     "The first lines of a card, by which the hub sorts it; an adapter is nothing that sentence-transformers could load by itself."
     from huggingface_hub import ModelCardData
     library = 'embedtune' if kind == 'adapter' else 'sentence-transformers'
-    tags = list(dict.fromkeys([library, 'feature-extraction', 'embedtune',
-        *dict(adapter=['adapter'], tower=['query-tower']).get(kind, [])]))
+    named = dict(adapter=['adapter'], tower=['query-tower'], reranker=['reranker', 'cross-encoder'])
+    does = 'text-ranking' if kind == 'reranker' else 'feature-extraction'
+    task = does if kind == 'reranker' else 'sentence-similarity'
+    tags = list(dict.fromkeys([library, does, 'embedtune', *named.get(kind, [])]))
     found = dict(model_name=name, eval_results=_eval_results(evaluation)) if evaluation else {}
-    return ModelCardData(library_name=library, pipeline_tag='sentence-similarity', tags=tags,
+    return ModelCardData(library_name=library, pipeline_tag=task, tags=tags,
         base_model=_hub_id(made['base']), license=license, **found)
 
 # %% ../nbs/4_tuning/34_card.ipynb #f3589e4d
@@ -262,7 +292,7 @@ def _model_card(
     name: str, # of the folder that it will lie in
     made: dict, # 'base' (id or folder), 'questions', 'nodes', 'settings', 'versions', and what else is to be told; no texts
     model: EmbeddingModel, # the model itself; of an adapter or a tower its base
-    kind: str = 'model', # 'model', 'adapter' or 'tower'
+    kind: str = 'model', # 'model', 'adapter', 'tower' or 'reranker'
     evaluations=(), # list of `Evaluation`: before training, and after each epoch
     defaults: dict = {}, # settings that need no mention
     search: Search = Search(), # how to search with it

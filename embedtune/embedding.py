@@ -153,11 +153,12 @@ def _hub_answers(
 # %% ../nbs/2_search/10_embedding.ipynb #669c4474
 def _check_model_folder(
     folder: Path, # a folder on disk
+    kind: str = 'embedding model', # what it should hold
 ) -> None:
     "Raises `EmbedtuneError` unless `folder` looks like a model with its weights as safetensors."
     if not any((folder/name).is_file() for name in ('modules.json', 'config.json')):
-        raise EmbedtuneError(f'{folder} is no embedding model: expected a folder with a modules.json or '
-                             'config.json, as SentenceTransformer.save writes it')
+        raise EmbedtuneError(f'{folder} is no {kind}: expected a folder with a modules.json or '
+                             'config.json, as sentence-transformers writes it')
     for weights in folder.rglob('pytorch_model*.bin'):
         if not any(weights.parent.glob('*.safetensors')):
             raise EmbedtuneError(f'{weights} is a pickle, which can run code when loaded: expected '
@@ -183,20 +184,29 @@ def _read_model_file(
         return json.loads(here.read_text(encoding='utf-8'))
     except Exception: return {} # whatever is wrong with it is told where the model is loaded
 
+# %% ../nbs/2_search/10_embedding.ipynb #199def84
+def _told_kind(
+    source: str, # a folder, or an id of the hub
+    offline: bool = True, # look at what is on this machine only
+) -> str: # a key of `_OTHER_KINDS`; None: none of them
+    "What a model's files say that it is, where that is none of dense vectors, one a text."
+    read = lambda name: _read_model_file(source, name, offline)
+    modules = read('modules.json')
+    told = [read('config_sentence_transformers.json').get('model_type') or '']
+    told += [each.get('type', '') for each in modules] if modules else read('config.json').get('architectures') or []
+    marked = (kind for kind, (marks, _) in _OTHER_KINDS.items() if re.search(marks, ' '.join(told)))
+    return next(marked, None)
+
 # %% ../nbs/2_search/10_embedding.ipynb #37dc9a15
 def _check_kind(
     source: str, # a folder, or an id of the hub
     offline: bool = True, # look at what is on this machine only
 ):
     "Raise `EmbedtuneError` where a model is none of dense vectors, one a text."
-    read = lambda name: _read_model_file(source, name, offline)
-    modules = read('modules.json')
-    told = [read('config_sentence_transformers.json').get('model_type') or '']
-    told += [each.get('type', '') for each in modules] if modules else read('config.json').get('architectures') or []
-    for kind, (marks, does) in _OTHER_KINDS.items():
-        if re.search(marks, ' '.join(told)):
-            raise EmbedtuneError(f'"{source}" {does}: expected a model that gives one dense vector a text; '
-                                 f'use it with sentence_transformers.{kind}')
+    if kind := _told_kind(source, offline):
+        does = _OTHER_KINDS[kind][1]
+        raise EmbedtuneError(f'"{source}" {does}: expected a model that gives one dense vector a text; '
+                             f'use it with sentence_transformers.{kind}')
 
 # %% ../nbs/2_search/10_embedding.ipynb #9dffc635
 def _fold_lora(
@@ -230,15 +240,15 @@ def _made_plain(
 # %% ../nbs/2_search/10_embedding.ipynb #fced03e4
 def _model_source(
     model=DEFAULT_MODEL, # a folder, an id of the hub, or the default
+    kind: str = 'embedding model', # what it should be
 ) -> tuple[str, bool]: # a folder or an id; whether it is a folder
     "Where the weights of that name lie; `EmbedtuneError` if there can be none."
     name, folder = str(model), Path(model).expanduser()
-    if folder.is_dir(): _check_model_folder(folder)
+    if folder.is_dir(): _check_model_folder(folder, kind)
     elif name in (DEFAULT_MODEL, DEFAULT_MODEL.split('/')[1]): folder = _bundled_model('embedding')
     elif folder.is_absolute() or folder.exists():
         got = 'a file' if folder.exists() else 'no such folder'
-        raise EmbedtuneError(f'cannot load the embedding model "{name}": expected a folder with a model, got '
-                             f'{got}')
+        raise EmbedtuneError(f'cannot load the {kind} "{name}": expected a folder with a model, got {got}')
     return (str(folder), True) if folder.is_dir() else (name, False)
 
 # %% ../nbs/2_search/10_embedding.ipynb #df1025f2
@@ -246,6 +256,7 @@ def _why_not(
     name: str, # of a model
     local: bool, # whether it is a folder
     error: Exception, # what its library raised
+    kind: str = 'embedding model', # what it should have been
 ) -> EmbedtuneError:
     "In one line, why a model could not be loaded."
     said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -256,7 +267,7 @@ def _why_not(
             'machine knows')
     if 'trust_remote_code' in str(error):
         expected, said = 'leave to run the code that it brings', 'pass trust_remote_code=True if you trust its authors'
-    return EmbedtuneError(f'cannot load the embedding model "{name}": expected {expected}; {said}')
+    return EmbedtuneError(f'cannot load the {kind} "{name}": expected {expected}; {said}')
 
 # %% ../nbs/2_search/10_embedding.ipynb #13a2f675
 def _load_transformer(

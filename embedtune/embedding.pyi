@@ -56,13 +56,17 @@ def _hub_answers(name: str) -> bool:
     """Whether the hub can be reached: one short request, because its libraries try for a minute when it cannot."""
     ...
 
-def _check_model_folder(folder: Path) -> None:
+def _check_model_folder(folder: Path, kind: str='embedding model') -> None:
     """Raises `EmbedtuneError` unless `folder` looks like a model with its weights as safetensors."""
     ...
 _OTHER_KINDS: dict
 
 def _read_model_file(source: str, name: str, offline: bool=True):
     """A small file that says what a model is."""
+    ...
+
+def _told_kind(source: str, offline: bool=True) -> str:
+    """What a model's files say that it is, where that is none of dense vectors, one a text."""
     ...
 
 def _check_kind(source: str, offline: bool=True):
@@ -77,11 +81,11 @@ def _made_plain(model):
     """The model without an adapter, with weights that all learn in a number type of its device, able to pad."""
     ...
 
-def _model_source(model=...) -> tuple[str, bool]:
+def _model_source(model=..., kind: str='embedding model') -> tuple[str, bool]:
     """Where the weights of that name lie; `EmbedtuneError` if there can be none."""
     ...
 
-def _why_not(name: str, local: bool, error: Exception) -> EmbedtuneError:
+def _why_not(name: str, local: bool, error: Exception, kind: str='embedding model') -> EmbedtuneError:
     """In one line, why a model could not be loaded."""
     ...
 

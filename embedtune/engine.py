@@ -56,7 +56,7 @@ def _check_usual(
 class _FinetuneEngine:
     "What all engines share: what they are given is checked, and what they wrote comes back."
     _manifest = MANIFEST # the file by which a folder of this kind is known
-    _kind = 'model' # what it holds: 'model', 'adapter' or 'tower'
+    _kind = 'model' # what it holds: 'model', 'adapter', 'tower' or 'reranker'
     unjudged = False # compare with nodes that have no questions as well
     def __init__(self,
         dataset: EmbeddingQAFinetuneDataset, # what to train on

@@ -27,6 +27,7 @@ from .precision import half_precision, load_model
 from .layers import LinearLayer, LowRank
 from .merging import merge
 from .nudging import nudge
+from .reranker import CrossEncoderFinetuneEngine
 from .retrieval import BM25Retriever, DenseRetriever, Search
 from .search import choose_weight, load_search
 from .tower import QueryTowerFinetuneEngine, TowerEmbeddingModel
@@ -41,6 +42,7 @@ class _Job:
     model: object = DEFAULT_MODEL     # id or folder of a sentence-transformers model; or any `EmbeddingModel`: a black box
     out: Path = Path('runs/ladder')   # folder for models and figures
     api_model: object = None          # a further `EmbeddingModel` to compare with, as it is
+    reranker: object = None           # id or folder of what a reranker is tuned from; None: none is wanted
     search: Search = Search() # windows, and how a node scores by them
     seed: int = 42                    # of everything that is drawn at random
     show_progress: bool = True        # bars while it trains and embeds
@@ -49,8 +51,7 @@ class _Job:
     trust_remote_code: bool = False   # run code that a model brings, which can do anything
     def __post_init__(self):
         self.out = Path(self.out)
-        self.train.validate()
-        self.val.validate()
+        for side in (self.train, self.val): side.validate()
     @property
     def weights(self): return isinstance(self.model, (str, Path)) # a model that can be tuned itself
     @cached_property
@@ -228,6 +229,21 @@ def _merged(
     "Four fifths of the tuned weights and one of the base's."
     return job.search.dense(job.cached(merge(job.model, job.out/'model')), job.val.corpus)
 
+# %% ../nbs/7_deciding/60_ladder.ipynb #da829a1d
+@method('base + BM25, reranked')
+def _reranked(
+    job: _Job, # its `reranker` is tuned on its training questions, in `out/reranker`
+):
+    "The model by windows and BM25, the first results put in order by a model that reads them."
+    if job.reranker is None: raise EmbedtuneError('no reranker was asked for')
+    weight = choose_weight(job.base, job.train, search=job.search)
+    engine = CrossEncoderFinetuneEngine(
+        job.train, job.reranker, job.out/'reranker', base=job.base, seed=job.seed,
+        search=replace(job.search, bm25_weight=weight), show_progress_bar=job.show_progress,
+        trust_remote_code=job.trust_remote_code)
+    engine.finetune()
+    return engine.get_retriever(job.val.corpus)
+
 # %% ../nbs/7_deciding/60_ladder.ipynb #fb67974c
 @method('API model')
 def _api(
@@ -342,7 +358,8 @@ def key(self: _Job,
     sides = [[side.fingerprint, side.written_by] for side in (self.train, self.val)]
     content = [version('embedtune'), _source_key(self.model), sides, asdict(self.search), self.seed]
     if _METHODS[name].weights: content.append(self.tuning)
-    if name == 'API model' and self.api_model: content.append(_source_key(self.api_model))
+    for row, model in (('API model', self.api_model), ('base + BM25, reranked', self.reranker)):
+        if name == row and model: content.append(_source_key(model))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #66491c38

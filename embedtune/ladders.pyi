@@ -20,6 +20,7 @@ class _Job:
     model: object = ...
     out: Path = ...
     api_model: object | None = None
+    reranker: object | None = None
     search: Search = ...
     seed: int = 42
     show_progress: bool = True
@@ -135,6 +136,10 @@ def _shipped(job: _Job):
 
 def _merged(job: _Job):
     """Four fifths of the tuned weights and one of the base's."""
+    ...
+
+def _reranked(job: _Job):
+    """The model by windows and BM25, the first results put in order by a model that reads them."""
     ...
 
 def _api(job: _Job):
