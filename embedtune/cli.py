@@ -74,7 +74,7 @@ def _run_command(
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     questions=_RUN, epochs=_RUN, batch_size=_RUN, seed=_RUN, allow_leakage=_RUN, llm_only=_RUN,
-    ask_anew=_RUN, trust_remote_code=_RUN,
+    ask_anew=_RUN, bf16=_RUN, trust_remote_code=_RUN,
     out: Path = Path('runs/tutorial'), # folder for everything that comes out
 ):
     "Prepare, finetune and evaluate: the whole job."
@@ -83,7 +83,7 @@ def _run_command(
     from embedtune.verdicts import by_writer
     settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
         seed=seed, allow_leakage=allow_leakage, llm_only=llm_only, ask_anew=ask_anew,
-        trust_remote_code=trust_remote_code)
+        trust_remote_code=trust_remote_code, bf16=bf16)
     evaluations = run(train, val, out, openai_embeddings, **settings)
     for part in by_writer(evaluations).values() or [evaluations]:
         table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
@@ -139,7 +139,7 @@ def _pairs_command(
     documents: list[str], # PDF, text or Markdown files, or folders of them
     llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
     model=_ASKED, questions=_ASKED, questions_per_node=_ASKED,
-    style: list[str] = ['short'], # short, keyword, exam, multi; several take turns
+    style: list[str] = None, # short, keyword, exam, multi, kinds; several take turns; without it all kinds, of a small LLM short
     examples: Path = None, # file with questions of your users, one a line, as models of tone and length
     max_usd: float = None, # stop before more than this is spent
     max_requests: int = None, # stop before more than this is sent
@@ -331,9 +331,10 @@ def _ladder_command(
     max_requests: int = None, # stop before more than this is sent
     saturation: bool = False, # say as well whether more questions or more documents would help
     json: Path = None, # write the result as JSON as well
+    reranker: str = None, # id or folder of a cross-encoder to tune as well; it takes long
     seed=_RUN,
     allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
-    trust_remote_code=_RUN,
+    bf16=_RUN, trust_remote_code=_RUN,
     out: Path = Path('runs/ladder'), # folder for models, figures and the page
 ):
     "Run every method on the same questions, and recommend the cheapest within noise of the best."
@@ -344,8 +345,8 @@ def _ladder_command(
     train = _read('ladder', dataset=dataset)
     limits = dict(max_usd=max_usd, max_requests=max_requests)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
-    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, seed=seed,
-        trust_remote_code=trust_remote_code)
+    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker, seed=seed,
+        bf16=bf16, trust_remote_code=trust_remote_code)
     _tell_ladder(found, saturation, json)
     print(f'report: {write_ladder_report(found)}')
 

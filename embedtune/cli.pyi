@@ -22,7 +22,7 @@ def _add_parameter(parser, name: str, given):
     ...
 _RUN: Any
 
-def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., trust_remote_code=..., out: Path=...):
+def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., trust_remote_code=..., out: Path=...):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 _LEFT: dict
@@ -37,7 +37,7 @@ def _nodes_command(documents: list[str], model=..., chunk_size=..., chunk_overla
     ...
 _ASKED: Any
 
-def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str]=..., examples: Path | None=None, max_usd: float | None=None, max_requests: int | None=None, batch: bool=False, plan: bool=False, chunk_size=..., seed=..., trust_remote_code=..., out: Path=...):
+def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str] | None=None, examples: Path | None=None, max_usd: float | None=None, max_requests: int | None=None, batch: bool=False, plan: bool=False, chunk_size=..., seed=..., trust_remote_code=..., out: Path=...):
     """Let a language model ask questions about documents."""
     ...
 
@@ -67,7 +67,7 @@ def _compare_command(before: Path, after: Path, judged: Path | None=None, worthw
     """Say whether one evaluation is better than another, and whether that is luck."""
     ...
 
-def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, saturation: bool=False, json: Path | None=None, seed=..., allow_leakage: bool=False, trust_remote_code=..., out: Path=...):
+def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, saturation: bool=False, json: Path | None=None, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: Path=...):
     """Run every method on the same questions, and recommend the cheapest within noise of the best."""
     ...
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .core import EmbedtuneError
-from .headings import find_headings, Heading
+from .headings import _find_headings, Heading
 from .pdf import _check_engine, _read_pdf
 
 # %% ../nbs/1_texts/04_documents.ipynb #af8d8007
@@ -21,7 +21,7 @@ class Document:
     id: str                 # stem of the file name and the first 8 hex digits of the content's sha256
     pages: list[str]        # text of every page, '' for a blank one
     metadata: dict = field(default_factory=dict)  # file_name, sha256
-    headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `find_headings`
+    headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `_find_headings`
 
     @property
     def text(self) -> str:
@@ -48,7 +48,7 @@ def _read_titled(
     "The pages of a text file, no problems, and the headings."
     pages = _read_text(path)
     kind = 'markdown' if path.suffix.lower() == '.md' else 'plain'
-    return pages, [], find_headings('\n\n'.join(pages), kind)
+    return pages, [], _find_headings('\n\n'.join(pages), kind)
 
 # %% ../nbs/1_texts/04_documents.ipynb #8fcb5cb9
 _SUFFIXES = ('.pdf', '.txt', '.md')

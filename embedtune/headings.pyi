@@ -14,7 +14,7 @@ def _heading_paths(headings) -> list[tuple[str, ...]]:
     """For each heading its title and those above it, from the top."""
     ...
 
-def path_at(headings, place: int) -> tuple[str, ...]:
+def _path_at(headings, place: int) -> tuple[str, ...]:
     """The titles that a place of a document stands under, from the top; none before the first heading."""
     ...
 
@@ -87,6 +87,6 @@ def _outline_headings(pages: list[str], outline: list[tuple[int, str, int]]) -> 
     """The titles of an outline that stand on their pages; none if that is not most of them."""
     ...
 
-def find_headings(text: str, kind: str='plain') -> list[Heading]:
+def _find_headings(text: str, kind: str='plain') -> list[Heading]:
     """The headings of a text; rather none than a wrong one."""
     ...

@@ -49,6 +49,7 @@ class _Job:
     tuning: dict = field(default_factory=dict) # settings of the finetuning engine, such as `epochs`
     cache: VectorCache = None         # of all vectors; None: a file in `out`
     trust_remote_code: bool = False   # run code that a model brings, which can do anything
+    bf16: bool | None = None          # compute in 16 bits; None: if that is faster here
     def __post_init__(self):
         self.out = Path(self.out)
         for side in (self.train, self.val): side.validate()
@@ -59,8 +60,8 @@ class _Job:
     @cached_property
     def base(self): return self.cached(self.loaded(self.model) if self.weights else self.model)
     def loaded(self, source): return load_model(source, bare=True, trust_remote_code=self.trust_remote_code)
-    def cached(self, model): return CachedEmbedding(half_precision(model) if self.weights else model,
-            self.store)
+    def cached(self, model):
+        return CachedEmbedding(half_precision(model, self.bf16) if self.weights else model, self.store)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #2f516c8a
 class _Method(NamedTuple):
@@ -156,7 +157,7 @@ def _tower(
     "A copy of the model that learned to ask."
     engine = QueryTowerFinetuneEngine(job.train, job.model, job.out/'tower', search=job.search,
         cache=job.store, seed=job.seed, show_progress_bar=job.show_progress,
-        trust_remote_code=job.trust_remote_code)
+        trust_remote_code=job.trust_remote_code, bf16=job.bf16)
     engine.finetune()
     tower = TowerEmbeddingModel.from_model_path(job.out/'tower', job.base,
         trust_remote_code=job.trust_remote_code)
@@ -194,7 +195,7 @@ def _finetuned(
     "The folder of a tuned model."
     SentenceTransformersFinetuneEngine(job.train, job.model, job.out/name, seed=job.seed,
         show_progress_bar=job.show_progress, trust_remote_code=job.trust_remote_code,
-        **job.tuning | settings).finetune()
+        **dict(bf16=job.bf16) | job.tuning | settings).finetune()
     return job.out/name
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #a63cb334
@@ -358,6 +359,7 @@ def key(self: _Job,
     sides = [[side.fingerprint, side.written_by] for side in (self.train, self.val)]
     content = [version('embedtune'), _source_key(self.model), sides, asdict(self.search), self.seed]
     if _METHODS[name].weights: content.append(self.tuning)
+    if self.bf16 is not None: content.append(self.bf16)
     for row, model in (('API model', self.api_model), ('base + BM25, reranked', self.reranker)):
         if name == row and model: content.append(_source_key(model))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

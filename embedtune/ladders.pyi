@@ -27,6 +27,7 @@ class _Job:
     tuning: dict = field(default_factory=dict)
     cache: VectorCache | None = None
     trust_remote_code: bool = False
+    bf16: bool | None = None
 
     def __post_init__(self):
         ...

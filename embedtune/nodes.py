@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 import numpy as np
 from .documents import Document
-from .headings import path_at
+from .headings import _path_at
 from .core import EmbedtuneError
 from .samples import _bundled_model
 
@@ -56,7 +56,7 @@ def _document_nodes(
         pages = bisect_right(starts, start), bisect_right(starts, end - 1)
         node_id = _node_id(document.id, part, seen[part])
         nodes.append(Node(node_id, part, document.id, pages, (start, end),
-            metadata=dict(document.metadata), headings=path_at(document.headings, start)))
+            metadata=dict(document.metadata), headings=_path_at(document.headings, start)))
         seen[part] += 1
     for a, b in itertools.pairwise(nodes): a.next_id, b.prev_id = b.id, a.id
     return nodes

@@ -27,11 +27,10 @@ from .finetune import plot_loss
 from .ladders import _file_name, _source_key, Ladder, ladder
 from .llm import llm_from_spec
 from .nodes import split_nodes
-from .pairs import generate_qa_embedding_pairs, _journal_path
+from .pairs import generate_qa_embedding_pairs, _journal_path, _usual_retriever
 from .report import _usual_verdicts, _without_credentials, write_report
-from .retrieval import DenseRetriever
 from .search import _RETRIEVER
-from .structure import structure_queries, with_structure
+from .structure import structure_queries, _with_structure
 from .verdicts import by_writer
 from .engine import MANIFEST, _check_output_folder
 
@@ -45,7 +44,7 @@ def _filled(
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset with titles and headings as questions, up to `most` in all; the same where there are none."
     if len(dataset.queries) >= most: return dataset
-    try: filled = with_structure(dataset, structure_queries(documents, nodes), most, seed)
+    try: filled = _with_structure(dataset, structure_queries(documents, nodes), most, seed)
     except EmbedtuneError: return dataset
     filled.report = getattr(dataset, 'report', None)
     return filled
@@ -73,10 +72,9 @@ def _prepare(
     documents = load_documents(paths, show_progress=show_progress)
     nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
-    retriever = (
-        DenseRetriever(base, corpus, show_progress=show_progress)
-        if searched and corpus else False)
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
+        words = client.unit == 'node'
+        retriever = searched and corpus and _usual_retriever(base, corpus, words, show_progress) or False
         asked = generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node,
             max_questions=questions, retriever=retriever, output_path=out, seed=seed,
             show_progress=show_progress, **settings)
@@ -114,6 +112,7 @@ class _Run:
     llm_only: bool = False # do not fill up with titles and headings where the LLM asks fewer than `questions`
     ask_anew: bool = False # ask about the bundled documents, too, in place of taking recorded answers
     trust_remote_code: bool = False # run code that the model brings, which can do anything
+    bf16: bool | None = None # compute in 16 bits; None: if that is faster here
     def __post_init__(self):
         self.out = Path(self.out)
         for name, least in (('epochs', 1), ('batch_size', 2)):
@@ -252,7 +251,7 @@ def climb(self: _Run,
     "The ladder with the usual methods; `EmbedtuneError` if one of them does not apply."
     methods = [*_USUAL, *(['API model'] if api_model else [])]
     settings = dict(seed=self.seed, show_progress=self.show_progress, api_model=api_model,
-        cache=VectorCache(), trust_remote_code=self.trust_remote_code)
+        cache=VectorCache(), trust_remote_code=self.trust_remote_code, bf16=self.bf16)
     tuning = dict(epochs=self.epochs, batch_size=self.batch_size)
     climbed = ladder(train, val, self.model, self.out, methods, True, tuning=tuning, **settings)  # the sides were compared
     for reason in climbed.skipped.values(): raise EmbedtuneError(reason)
@@ -293,7 +292,7 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)

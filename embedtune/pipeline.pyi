@@ -34,6 +34,7 @@ class _Run:
     llm_only: bool = False
     ask_anew: bool = False
     trust_remote_code: bool = False
+    bf16: bool | None = None
 
     def __post_init__(self):
         ...

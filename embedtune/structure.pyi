@@ -130,6 +130,6 @@ def _structure_dataset(kept, texts: dict, doc_ids: dict, report: _StructureRepor
     """The questions as a dataset; `EmbedtuneError` if there is none."""
     ...
 
-def with_structure(dataset: EmbeddingQAFinetuneDataset, structure: EmbeddingQAFinetuneDataset, most: int | None=None, seed: int=42) -> EmbeddingQAFinetuneDataset:
+def _with_structure(dataset: EmbeddingQAFinetuneDataset, structure: EmbeddingQAFinetuneDataset, most: int | None=None, seed: int=42) -> EmbeddingQAFinetuneDataset:
     """The questions of both, each with its writer, over the nodes without titles and headings."""
     ...
