@@ -326,6 +326,7 @@ def _ladder_command(
     val_dataset: Path = None, # file of questions to judge by
     model=_RUN,
     methods: list[str] = None, # some of the methods; without any, all that apply
+    models: list[str] = None, # further bases, each a row as it is
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     max_usd: float = None, # stop before more than this is spent
     max_requests: int = None, # stop before more than this is sent
@@ -345,8 +346,8 @@ def _ladder_command(
     train = _read('ladder', dataset=dataset)
     limits = dict(max_usd=max_usd, max_requests=max_requests)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
-    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker, seed=seed,
-        bf16=bf16, trust_remote_code=trust_remote_code)
+    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker,
+        models=tuple(models or ()), seed=seed, bf16=bf16, trust_remote_code=trust_remote_code)
     _tell_ladder(found, saturation, json)
     print(f'report: {write_ladder_report(found)}')
 
@@ -364,6 +365,7 @@ def _tell_ladder(
     table = found.table()
     left_out = [f'{name}: left out, {why}' for name, why in found.skipped.items()]
     print(to_markdown(table), *left_out, advice.reason, sep='\n')
+    if found.job.models: print(to_markdown(found.bases()))
     content = dict(recommended=advice.method, best=advice.best, reason=advice.reason)
     content |= dict(methods=table.to_dict('index'), left_out=found.skipped)
     if grow:

@@ -67,7 +67,7 @@ def _compare_command(before: Path, after: Path, judged: Path | None=None, worthw
     """Say whether one evaluation is better than another, and whether that is luck."""
     ...
 
-def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, saturation: bool=False, json: Path | None=None, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: Path=...):
+def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, saturation: bool=False, json: Path | None=None, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: Path=...):
     """Run every method on the same questions, and recommend the cheapest within noise of the best."""
     ...
 

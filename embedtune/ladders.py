@@ -8,7 +8,7 @@ __all__ = ['method', 'Ladder', 'ladder', 'saturation']
 # %% ../nbs/7_deciding/60_ladder.ipynb #c1a42da3
 import hashlib, json, re, time
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +43,7 @@ class _Job:
     out: Path = Path('runs/ladder')   # folder for models and figures
     api_model: object = None          # a further `EmbeddingModel` to compare with, as it is
     reranker: object = None           # id or folder of what a reranker is tuned from; None: none is wanted
+    models: tuple = ()                # ids or folders of further bases, each a row as it is
     search: Search = Search() # windows, and how a node scores by them
     seed: int = 42                    # of everything that is drawn at random
     show_progress: bool = True        # bars while it trains and embeds
@@ -254,6 +255,20 @@ def _api(
     if job.api_model is None: raise EmbedtuneError('no API model was given')
     return job.search.dense(CachedEmbedding(job.api_model, job.store), job.val.corpus)
 
+# %% ../nbs/7_deciding/60_ladder.ipynb #0b208d5d
+def _other_base(
+    job: _Job, # its `val.corpus` is searched
+    source, # id or folder of a model
+):
+    "Another base, as it is."
+    return job.search.dense(job.cached(job.loaded(source)), job.val.corpus)
+
+@patch(as_prop=True)
+def methods(self: _Job) -> dict: # name -> `_Method`, from the cheapest on
+    "All methods, with a row for each further base."
+    row = lambda model: _Method(partial(_other_base, source=model), False, None, None, False)
+    return _METHODS | {f'base {Path(str(model)).name}': row(model) for model in self.models}
+
 # %% ../nbs/7_deciding/60_ladder.ipynb #833aebe8
 @dataclass
 class _Rung:
@@ -314,7 +329,7 @@ def measure(self: _Job,
     below: dict[str, _Rung], # the rungs so far
 ) -> _Rung:
     "Train a method, build its index, time its search, and evaluate it."
-    chosen, start, paid = _METHODS[name], time.perf_counter(), _spent(self)
+    chosen, start, paid = self.methods[name], time.perf_counter(), _spent(self)
     retriever = chosen.make(self)
     trained = time.perf_counter() - start
     known = len(self.store)
@@ -358,7 +373,8 @@ def key(self: _Job,
     "A name for everything that the figures of a method depend on."
     sides = [[side.fingerprint, side.written_by] for side in (self.train, self.val)]
     content = [version('embedtune'), _source_key(self.model), sides, asdict(self.search), self.seed]
-    if _METHODS[name].weights: content.append(self.tuning)
+    if self.methods[name].weights: content.append(self.tuning)
+    if name not in _METHODS: content.append([_source_key(model) for model in self.models])
     if self.bf16 is not None: content.append(self.bf16)
     for row, model in (('API model', self.api_model), ('base + BM25, reranked', self.reranker)):
         if name == row and model: content.append(_source_key(model))
@@ -379,8 +395,8 @@ def left(self: _Job,
     name: str, # of a method
 ) -> bool:
     "Whether the model that the method leaves, or goes on with, is in its folder."
-    chosen = _METHODS[name]
-    folders = [_METHODS[step].folder for step in (name, chosen.after) if step]
+    chosen = self.methods[name]
+    folders = [self.methods[step].folder for step in (name, chosen.after) if step]
     return all((self.out/folder).is_dir() for folder in folders if folder)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #a534d5f4
@@ -407,12 +423,13 @@ def _check_methods(
     job: _Job, # black boxes have no weights to tune
 ) -> dict[str, str | None]: # name -> why it does not apply, or None
     "The methods to climb, in the ladder's order; `EmbedtuneError` for an unknown one."
-    if unknown := [name for name in methods or () if name not in _METHODS]:
-        raise EmbedtuneError(f'no method "{unknown[0]}": expected some of {", ".join(_METHODS)}')
-    wanted = [name for name in _METHODS if methods is None or name in methods]
-    if lacking := [name for name in wanted if _METHODS[name].after not in (None, *wanted)]:
-        raise EmbedtuneError(f'"{lacking[0]}" goes on with "{_METHODS[lacking[0]].after}"; ask for both')
-    return {name: 'the model is a black box' if _METHODS[name].weights and not job.weights else None
+    known = job.methods
+    if unknown := [name for name in methods or () if name not in known]:
+        raise EmbedtuneError(f'no method "{unknown[0]}": expected some of {", ".join(known)}')
+    wanted = [name for name in known if methods is None or name in methods or name not in _METHODS]
+    if lacking := [name for name in wanted if known[name].after not in (None, *wanted)]:
+        raise EmbedtuneError(f'"{lacking[0]}" goes on with "{known[lacking[0]].after}"; ask for both')
+    return {name: 'the model is a black box' if known[name].weights and not job.weights else None
         for name in wanted}
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #44b018f6
@@ -423,7 +440,7 @@ def ladder(
     out='runs/ladder',        # folder for models and figures
     methods=None,             # names in `_METHODS`; None: all that apply
     allow_leakage=False, # True: judge by questions or answers that are trained on
-    **settings,               # as of `_Job`: `api_model`, `search`, `seed`, `show_progress`, `tuning`, …
+    **settings,               # as of `_Job`: `models` (further bases), `api_model`, `reranker`, `search`, `seed`, `show_progress`, `tuning`, …
 ) -> Ladder:
     "Every method on the same questions; `EmbedtuneError` if the two sides share answers, or a method is unknown."
     from tqdm.auto import tqdm
@@ -432,7 +449,7 @@ def ladder(
     wanted = _check_methods(methods, job)
     result = Ladder(job)
     start = time.perf_counter()
-    if any(_METHODS[name].vectors for name in wanted):
+    if any(job.methods[name].vectors for name in wanted):
         training_vectors(job.base, train, job.search, job.show_progress)
     result.shared_seconds = time.perf_counter() - start
     for name in tqdm(wanted, 'ladder', unit='method', disable=not job.show_progress):
@@ -464,6 +481,33 @@ class _Recommendation(NamedTuple):
     best: str     # the method with the highest mean
     reason: str   # a sentence
     behind: dict[str, _Difference] # of every method: how far the best is ahead of it
+
+# %% ../nbs/7_deciding/60_ladder.ipynb #c25a401c
+def _licence_of(
+    model, # id or folder
+) -> str: # '' if its card says none
+    "The licence that a model's card names."
+    card = Path(str(model))/'README.md'
+    if not card.is_file(): return ''
+    from huggingface_hub import ModelCard
+    return str(ModelCard(card.read_text(encoding='utf-8'), ignore_metadata_errors=True).data.get('license') or '')
+
+@patch
+def bases(self: Ladder,
+    metric: str = 'mrr@10', # measure and depth
+):
+    "A pandas DataFrame of the base and the further ones, beside the best method: what they find and what they are."
+    import pandas as pd
+    job, (measure, k) = self.job, metric.split('@')
+    found = lambda name: self.rungs[name].evaluation.mean(measure, int(k)) if name in self.rungs else np.nan
+    def facts(name, source):
+        model = job.loaded(source)
+        weights = sum(weight.numel() for weight in model.parameters())/1e6
+        return {metric: found(name), 'million weights': round(weights, 1), 'window': model.max_seq_length, 'licence': _licence_of(source)}
+    rows = {'base': facts('base', job.model)} if job.weights else {}
+    rows |= {name: facts(name, model) for name, model in zip(list(job.methods)[len(_METHODS):], job.models)}
+    best = max(self.rungs, key=found)
+    return pd.DataFrame(rows | ({} if best in rows else {f'best: {best}': {metric: found(best)}})).T
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #3c213b75
 @patch

@@ -21,6 +21,7 @@ class _Job:
     out: Path = ...
     api_model: object | None = None
     reranker: object | None = None
+    models: tuple = ...
     search: Search = ...
     seed: int = 42
     show_progress: bool = True
@@ -52,6 +53,11 @@ class _Job:
 
     def tuned(self, folder, bm25: bool=False):
         """A tuned model over the corpus that is judged."""
+        ...
+
+    @property
+    def methods(self) -> dict:
+        """All methods, with a row for each further base."""
         ...
 
     def measure(self, name: str, below: dict[str, _Rung]) -> _Rung:
@@ -147,6 +153,10 @@ def _api(job: _Job):
     """Another model, as it is."""
     ...
 
+def _other_base(job: _Job, source):
+    """Another base, as it is."""
+    ...
+
 @dataclass
 class _Rung:
     """What one method gives and what it costs."""
@@ -191,6 +201,10 @@ class Ladder:
         """A pandas DataFrame by method: the metric with its 95 % interval, hit rate@5, and the costs."""
         ...
 
+    def bases(self, metric: str='mrr@10'):
+        """A pandas DataFrame of the base and the further ones, beside the best method: what they find and what they are."""
+        ...
+
     def recommend(self, metric: str='mrr@10') -> _Recommendation:
         """The cheapest method, in money and then in seconds, whose distance from the best could be chance."""
         ...
@@ -221,6 +235,10 @@ class _Recommendation(NamedTuple):
     best: str
     reason: str
     behind: dict[str, _Difference]
+
+def _licence_of(model) -> str:
+    """The licence that a model's card names."""
+    ...
 _COSTS: Any
 
 def _thinned(dataset: EmbeddingQAFinetuneDataset, share: float, by: str, seed: int=0) -> EmbeddingQAFinetuneDataset:
