@@ -255,7 +255,7 @@ def _api(
     if job.api_model is None: raise EmbedtuneError('no API model was given')
     return job.search.dense(CachedEmbedding(job.api_model, job.store), job.val.corpus)
 
-# %% ../nbs/7_deciding/60_ladder.ipynb #0b208d5d
+# %% ../nbs/7_deciding/60_ladder.ipynb #2240f8c4
 def _other_base(
     job: _Job, # its `val.corpus` is searched
     source, # id or folder of a model
@@ -482,7 +482,7 @@ class _Recommendation(NamedTuple):
     reason: str   # a sentence
     behind: dict[str, _Difference] # of every method: how far the best is ahead of it
 
-# %% ../nbs/7_deciding/60_ladder.ipynb #c25a401c
+# %% ../nbs/7_deciding/60_ladder.ipynb #c4b109a5
 def _licence_of(
     model, # id or folder
 ) -> str: # '' if its card says none
