@@ -213,10 +213,15 @@ ROWS = (
 RERANKED = ('stackfaq',)  # elsewhere it takes too long
 
 
+def file_of(folder, row):
+    """Where the evaluation of a row is kept."""
+    return folder/f'{row.replace(" ", "_").replace(",", "")}.json'
+
+
 def kept(exam, folder, row, function):
     """What a row gives on a set, measured once."""
     from embedtune import Evaluation
-    path = folder/f'{row.replace(" ", "_").replace(",", "")}.json'
+    path = file_of(folder, row)
     if path.exists(): return Evaluation.from_json(path)
     print(exam.name, row, '…', file=sys.stderr, flush=True)
     found = merged(function(exam, folder), row)
@@ -245,9 +250,10 @@ def compared(exam, before, after):
     return f'{found.decision} {gain.metric} {gain.mean:+.3f} {interval} over {before.name}'
 
 
-def rows_of(exam, folder):
-    """The rows of the table of one set."""
+def rows_of(exam, folder, measured=False):
+    """The rows of the table of one set; if `measured`, those that have been."""
     rows = [each for each in ROWS if each[0] != 'reranked' or exam.name in RERANKED]
+    if measured: rows = [each for each in rows if file_of(folder, each[0]).is_file()]
     results = {}
     for row, function, before in sorted(rows, key=lambda item: item[2] is not None):
         results[row] = kept(exam, folder, row, function)
@@ -264,6 +270,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument('--only', choices=FOLDS, action='append', help='this set; may be given again')
     parser.add_argument('--quick', action='store_true', help='12 questions of each set: shows that it runs')
+    parser.add_argument('--measured', action='store_true', help='nothing new: what has been measured already')
+    parser.add_argument('--out', type=Path, help='JSON file for the table, such as bench/people.json, which a chapter shows')
     options = parser.parse_args()
     folder_of_questions()
     import pandas as pd
@@ -272,9 +280,11 @@ def main():
     for name in options.only or FOLDS:
         exam = reports() if name == 'financebench' else collection(name)
         if options.quick: exam = shorter(exam)
-        table += rows_of(exam, root/name)
+        table += rows_of(exam, root/name, options.measured)
     columns = ['questions', 'row', 'number', 'MRR@10', 'nDCG@10', 'verdict']
-    print(to_markdown(pd.DataFrame(table, columns=columns).set_index('questions')))
+    found = pd.DataFrame(table, columns=columns)
+    if options.out: options.out.write_text(found.to_json(orient='records', indent=1, force_ascii=False) + '\n')
+    print(to_markdown(found.set_index('questions')))
 
 
 if __name__ == '__main__': main()

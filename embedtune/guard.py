@@ -105,6 +105,7 @@ class _Guarded(NamedTuple):
     questions: int # asked
     groups: int # of them
     whose: str # who wrote them, as in 'that people wrote'
+    by_chance: bool = False # what is found is no more than the answers of other questions
     def plot(self, ax=None): return _plot_guard(self, ax)
     def __str__(self):
         asked = f'{_counted(self.questions, "question")} {self.whose}, {self.groups} groups kept aside'
@@ -112,6 +113,9 @@ class _Guarded(NamedTuple):
             return (f'the base stays: questions on {self.groups} groups of nodes are too few to see a gain, '
                     f'{2*_LEAST} are needed; alpha=1 trains on all of them, unguarded')
         best = self.alpha or max(list(self.ndcg)[1:], key=self.ndcg.get)
+        if self.by_chance:
+            return (f'the base stays: on {asked} the tuned model finds their answers no better than those of other '
+                    'questions; are the answers right?')
         gain = f'{self.ndcg[best] - self.ndcg[0.]:+.3f} ± {self.errors[best]:.3f} nDCG@10 on {asked}'
         if not self.alpha: return f'the base stays: {best:.0%} of what was learned gives {gain}'
         return f'{self.alpha:.0%} of what was learned: {gain}'
@@ -130,6 +134,26 @@ def _scores_of(
         return evaluate(retriever, asked).per_query('ndcg', 10)
     return {alpha: found(alpha) for alpha in shares}
 
+# %% ../nbs/2_search/17_guard.ipynb #73972abe
+def _by_chance(
+    asked: EmbeddingQAFinetuneDataset, # questions of several groups
+) -> EmbeddingQAFinetuneDataset:
+    "The same questions, each with an answer set of another group."
+    groups = _groups_of(asked)
+    answers = {group: asked.relevant_docs[query] for query, group in groups.items()}
+    other = dict(zip(answers, [*list(answers)[1:], *list(answers)[:1]]))
+    return replace(asked, relevant_docs={query: answers[other[group]] for query, group in groups.items()})
+
+def _beats_chance(
+    found: np.ndarray, # float (n,): nDCG@10 of each question
+    chance: np.ndarray, # float (n,): the same with the answers of others
+    groups: np.ndarray, # int (n,)
+    errors: float = 3., # standard errors that it must be ahead by
+) -> bool:
+    "Whether a model finds the answers of the questions rather than any."
+    gains = found - chance
+    return gains.mean() > errors*_clustered_error(gains, groups)
+
 # %% ../nbs/2_search/17_guard.ipynb #6ef4e4c2
 def _guarded(
     base: EmbeddingModel, # untuned; its vectors are best cached
@@ -144,7 +168,12 @@ def _guarded(
     scores = _scores_of(base, tuned, asked, replace(search, bm25_weight=0.))
     means = {alpha: float(values.mean()) for alpha, values in scores.items()}
     errors = {alpha: _clustered_error(values - scores[0.], labels) for alpha, values in scores.items()}
-    return _Guarded(_choose_share(scores, labels), means, errors, len(labels), len(set(labels)), asked.whose)
+    alpha, by_chance = _choose_share(scores, labels), False
+    if alpha:
+        chance = _scores_of(base, tuned, _by_chance(asked), replace(search, bm25_weight=0.), (alpha,))[alpha]
+        by_chance = not _beats_chance(scores[alpha], chance, labels)
+    return _Guarded(
+        0. if by_chance else alpha, means, errors, len(labels), len(set(labels)), asked.whose, by_chance)
 
 # %% ../nbs/2_search/17_guard.ipynb #41c67bd5
 def _keep_to_base(
