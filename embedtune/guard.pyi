@@ -51,6 +51,7 @@ class _Guarded(NamedTuple):
     questions: int
     groups: int
     whose: str
+    by_chance: bool = False
 
     def plot(self, ax=None):
         ...
@@ -60,6 +61,14 @@ class _Guarded(NamedTuple):
 
 def _scores_of(base: EmbeddingModel, tuned: EmbeddingModel, asked: EmbeddingQAFinetuneDataset, search: Search, shares=...) -> dict:
     """What each share of the way finds."""
+    ...
+
+def _by_chance(asked: EmbeddingQAFinetuneDataset) -> EmbeddingQAFinetuneDataset:
+    """The same questions, each with an answer set of another group."""
+    ...
+
+def _beats_chance(found: np.ndarray, chance: np.ndarray, groups: np.ndarray, errors: float=3.0) -> bool:
+    """Whether a model finds the answers of the questions rather than any."""
     ...
 
 def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFinetuneDataset, search: Search) -> _Guarded:

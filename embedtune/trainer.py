@@ -221,10 +221,13 @@ def _computing_twice(
 ):
     "A block in which each layer keeps only what came in, and is computed again on the way back."
     inside = _transformers_of(model) if twice else []
-    for module in inside: module.gradient_checkpointing_enable(dict(use_reentrant=False))
+    def call(name, *given): # transformers 6 calls it by another name
+        for module in inside:
+            method = getattr(module, f'activation_checkpointing_{name}', None)
+            (method or getattr(module, f'gradient_checkpointing_{name}'))(*given)
+    call('enable', dict(use_reentrant=False))
     try: yield
-    finally:
-        for module in inside: module.gradient_checkpointing_disable()
+    finally: call('disable')
 
 # %% ../nbs/4_tuning/37_trainer.ipynb #9cf5893d
 def _memory_of(
