@@ -60,9 +60,16 @@ class _Job:
     def store(self): return self.cache or VectorCache(self.out/'vectors.sqlite')
     @cached_property
     def base(self): return self.cached(self.loaded(self.model) if self.weights else self.model)
-    def loaded(self, source): return load_model(source, bare=True, trust_remote_code=self.trust_remote_code)
     def cached(self, model):
         return CachedEmbedding(half_precision(model, self.bf16) if self.weights else model, self.store)
+
+# %% ../nbs/7_deciding/60_ladder.ipynb #948afc2a
+@patch
+def loaded(self: _Job,
+    source, # id or folder of a model
+): # a SentenceTransformer
+    "A model, as it was saved."
+    return load_model(source, bare=True, trust_remote_code=self.trust_remote_code)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #2f516c8a
 class _Method(NamedTuple):

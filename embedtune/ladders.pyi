@@ -45,10 +45,11 @@ class _Job:
     def base(self):
         ...
 
-    def loaded(self, source):
+    def cached(self, model):
         ...
 
-    def cached(self, model):
+    def loaded(self, source):
+        """A model, as it was saved."""
         ...
 
     def tuned(self, folder, bm25: bool=False):

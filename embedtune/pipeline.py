@@ -115,9 +115,8 @@ class _Run:
     bf16: bool | None = None # compute in 16 bits; None: if that is faster here
     def __post_init__(self):
         self.out = Path(self.out)
-        for name, least in (('epochs', 1), ('batch_size', 2)):
-            _check_number(name, getattr(self, name), least, whole=True)
-        if self.questions is not None: _check_number('questions', self.questions, 2, whole=True)
+        least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
+        for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
