@@ -6,7 +6,7 @@
 __all__ = ['Evaluation', 'evaluate', 'compare', 'to_markdown', 'plot_comparison', 'plot_hit_rate']
 
 # %% ../nbs/2_search/13_evaluation.ipynb #bafe5574
-import time
+import textwrap, time
 from dataclasses import asdict, dataclass, field
 import numpy as np
 
@@ -369,7 +369,8 @@ def plot_comparison(
         ax.bar(x, values, width, label=e.name, color=str(shades[i]), edgecolor='0.2',
             hatch=_HATCHES[i % len(_HATCHES)])
         for place, value in zip(x, values): _write_value(ax, place, value)
-    ax.set(ylim=(0, 1), ylabel=f'mean over {len(evaluations[0].ranks):,} questions\n{evaluations[0].whose}')
+    asked = f'mean over {len(evaluations[0].ranks):,} questions {evaluations[0].whose}'
+    ax.set(ylim=(0, 1), ylabel=textwrap.fill(asked, 36))
     ax.set_xticks(range(len(metrics)), metrics)
     ax.legend(ncols=3, frameon=False, loc='lower center', bbox_to_anchor=(.5, 1))
     return ax
