@@ -327,15 +327,16 @@ def _behaviour(
 
 # %% ../nbs/2_search/10_embedding.ipynb #9a77edb4
 def _weight_hashes(
-    model, # a SentenceTransformer
+    model, # a torch module
+    pooler: bool = False, # with those of a pooler, which no SentenceTransformer uses
 ) -> list[str]: # sorted; tied weights once
-    "A hash of each tensor of weights, whatever it is called; what a pooler would hold is left out, for none is used."
+    "A hash of each tensor of weights, whatever it is called."
     import torch
     def digest(tensor):
         numbers = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         return hashlib.sha256(f'{tensor.dtype} {tuple(tensor.shape)}'.encode() + numbers.data).hexdigest()
     return sorted({digest(tensor) for name, tensor in model.state_dict().items()
-        if tensor.is_floating_point() and '.pooler.' not in name})
+        if tensor.is_floating_point() and (pooler or '.pooler.' not in name)})
 
 # %% ../nbs/2_search/10_embedding.ipynb #59bf733d
 def fingerprint(

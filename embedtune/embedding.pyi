@@ -106,8 +106,8 @@ def _behaviour(model) -> list:
     """What decides a model's vectors beside its weights: modules, prompts, window, length, and what it does with the probes."""
     ...
 
-def _weight_hashes(model) -> list[str]:
-    """A hash of each tensor of weights, whatever it is called; what a pooler would hold is left out, for none is used."""
+def _weight_hashes(model, pooler: bool=False) -> list[str]:
+    """A hash of each tensor of weights, whatever it is called."""
     ...
 
 def fingerprint(model) -> str:

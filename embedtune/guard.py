@@ -154,6 +154,30 @@ def _beats_chance(
     gains = found - chance
     return gains.mean() > errors*_clustered_error(gains, groups)
 
+# %% ../nbs/2_search/17_guard.ipynb #d7619517
+def _group_labels(
+    asked: EmbeddingQAFinetuneDataset, # n questions
+) -> np.ndarray: # int (n,)
+    "The group of each question, in their order."
+    groups = _groups_of(asked)
+    return np.array([groups[query] for query in asked.queries])
+
+def _weighed(
+    scores: dict, # alpha -> float (n,), nDCG@10 of each question; with alpha 0, the base
+    groups: np.ndarray, # int (n,)
+    whose: str, # who wrote the questions
+) -> _Guarded:
+    "What the scores of each share say, and which is taken."
+    means = {alpha: float(values.mean()) for alpha, values in scores.items()}
+    errors = {alpha: _clustered_error(values - scores[0.], groups) for alpha, values in scores.items()}
+    return _Guarded(_choose_share(scores, groups), means, errors, len(groups), len(set(groups)), whose)
+
+def _unasked(
+    dataset: EmbeddingQAFinetuneDataset, # of too few groups to keep some aside
+) -> _Guarded:
+    "What is said where nothing was asked."
+    return _Guarded(0., {}, {}, 0, len(set(_groups_of(dataset).values())), dataset.whose)
+
 # %% ../nbs/2_search/17_guard.ipynb #6ef4e4c2
 def _guarded(
     base: EmbeddingModel, # untuned; its vectors are best cached
@@ -163,17 +187,13 @@ def _guarded(
 ) -> _Guarded:
     "How far from `base` to `tuned`, by what each share finds for questions that were kept aside."
     asked = _small_corpus(aside)
-    groups = _groups_of(asked)
-    labels = np.array([groups[query] for query in asked.queries])
-    scores = _scores_of(base, tuned, asked, replace(search, bm25_weight=0.))
-    means = {alpha: float(values.mean()) for alpha, values in scores.items()}
-    errors = {alpha: _clustered_error(values - scores[0.], labels) for alpha, values in scores.items()}
-    alpha, by_chance = _choose_share(scores, labels), False
-    if alpha:
-        chance = _scores_of(base, tuned, _by_chance(asked), replace(search, bm25_weight=0.), (alpha,))[alpha]
-        by_chance = not _beats_chance(scores[alpha], chance, labels)
-    return _Guarded(
-        0. if by_chance else alpha, means, errors, len(labels), len(set(labels)), asked.whose, by_chance)
+    labels, by_vectors = _group_labels(asked), replace(search, bm25_weight=0.)
+    scores = _scores_of(base, tuned, asked, by_vectors)
+    guarded = _weighed(scores, labels, asked.whose)
+    if not (alpha := guarded.alpha): return guarded
+    chance = _scores_of(base, tuned, _by_chance(asked), by_vectors, (alpha,))[alpha]
+    if _beats_chance(scores[alpha], chance, labels): return guarded
+    return guarded._replace(alpha=0., by_chance=True)
 
 # %% ../nbs/2_search/17_guard.ipynb #41c67bd5
 def _keep_to_base(
@@ -185,9 +205,15 @@ def _keep_to_base(
     show_progress: bool = True, # say as well how far it goes
 ) -> _Guarded:
     "How far from `base` to `tuned`; a warning where the base stays."
-    if aside is not None: guarded = _guarded(base, tuned, aside, search)
-    else: guarded = _Guarded(0., {}, {}, 0, len(set(_groups_of(dataset).values())), dataset.whose)
-    if not guarded.alpha: warnings.warn(str(guarded), stacklevel=3)
+    guarded = _unasked(dataset) if aside is None else _guarded(base, tuned, aside, search)
+    return _told(guarded, show_progress)
+
+def _told(
+    guarded: _Guarded, # of any engine
+    show_progress: bool = True, # say as well how far it goes
+) -> _Guarded: # the same
+    "Warn where nothing comes out of what was learned; else say how much does."
+    if not guarded.alpha: warnings.warn(str(guarded), stacklevel=4)
     elif show_progress: print(guarded)
     return guarded
 

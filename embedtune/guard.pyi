@@ -71,12 +71,28 @@ def _beats_chance(found: np.ndarray, chance: np.ndarray, groups: np.ndarray, err
     """Whether a model finds the answers of the questions rather than any."""
     ...
 
+def _group_labels(asked: EmbeddingQAFinetuneDataset) -> np.ndarray:
+    """The group of each question, in their order."""
+    ...
+
+def _weighed(scores: dict, groups: np.ndarray, whose: str) -> _Guarded:
+    """What the scores of each share say, and which is taken."""
+    ...
+
+def _unasked(dataset: EmbeddingQAFinetuneDataset) -> _Guarded:
+    """What is said where nothing was asked."""
+    ...
+
 def _guarded(base: EmbeddingModel, tuned: EmbeddingModel, aside: EmbeddingQAFinetuneDataset, search: Search) -> _Guarded:
     """How far from `base` to `tuned`, by what each share finds for questions that were kept aside."""
     ...
 
 def _keep_to_base(base: EmbeddingModel, tuned: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, aside: EmbeddingQAFinetuneDataset, search: Search, show_progress: bool=True) -> _Guarded:
     """How far from `base` to `tuned`; a warning where the base stays."""
+    ...
+
+def _told(guarded: _Guarded, show_progress: bool=True) -> _Guarded:
+    """Warn where nothing comes out of what was learned; else say how much does."""
     ...
 
 def _plot_guard(guarded: _Guarded, ax=None):

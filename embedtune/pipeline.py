@@ -73,8 +73,8 @@ def _prepare(
     nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
-        words = client.unit == 'node'
-        retriever = searched and corpus and _usual_retriever(base, corpus, words, show_progress) or False
+        words, retriever = client.unit == 'node', False
+        if searched and corpus: retriever = _usual_retriever(base, corpus, words, show_progress)
         asked = generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node,
             max_questions=questions, retriever=retriever, output_path=out, seed=seed,
             show_progress=show_progress, **settings)

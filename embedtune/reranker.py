@@ -6,7 +6,7 @@
 __all__ = ['RerankedRetriever', 'CrossEncoderFinetuneEngine']
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #cf8c62a3
-import hashlib, json, logging, warnings
+import hashlib, json, logging
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -18,13 +18,13 @@ from fastcore.basics import patch
 from .core import EmbedtuneError, _check_count, _check_number, _parse_json, _writing
 from .dataset import EmbeddingQAFinetuneDataset
 from .duplicates import _plain_words
-from embedtune.embedding import (
+from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, encode, _hub_answers, _model_source, _quiet_transformers, _told_kind,
-    _why_not)
+    _weight_hashes, _why_not)
 from .engine import MANIFEST, _check_usual, _FinetuneEngine
 from .evaluation import evaluate
 from .guard import (
-    _choose_share, _clustered_error, _groups_of, _Guarded, _LEAST, _set_aside, _SHARES)
+    _group_labels, _Guarded, _LEAST, _set_aside, _SHARES, _told, _unasked, _weighed)
 from .negatives import _JudgedModel
 from .nodes import token_lengths, windows
 from .precision import half_precision, load_model
@@ -400,12 +400,7 @@ def _guard_reranker(
         retriever = RerankedRetriever(first, once, top_n, weight, asked.corpus)
         return evaluate(retriever, asked).per_query('ndcg', 10)
     scores = {weight: found(weight) for weight in _SHARES}
-    groups = _groups_of(asked)
-    labels = np.array([groups[query] for query in asked.queries])
-    means = {weight: float(values.mean()) for weight, values in scores.items()}
-    errors = {weight: _clustered_error(values - scores[0.], labels) for weight, values in scores.items()}
-    chosen = _choose_share(scores, labels)
-    return _GuardedReranker(chosen, means, errors, len(labels), len(set(labels)), asked.whose)
+    return _GuardedReranker(*_weighed(scores, _group_labels(asked), asked.whose))
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #cc2d3f35
 class CrossEncoderFinetuneEngine(_FinetuneEngine):
@@ -467,18 +462,6 @@ def fresh(self: CrossEncoderFinetuneEngine) -> bool:
     source, local = _model_source(self.model_id, 'reranker')
     return _told_kind(source, local or not _hub_answers(source)) != 'CrossEncoder'
 
-# %% ../nbs/5_black_box/44_reranker.ipynb #4e499383
-def _weights_fingerprint(
-    model, # a torch module
-) -> str: # 64 hexadecimal digits
-    "A name for exactly these weights."
-    import torch
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
 # %% ../nbs/5_black_box/44_reranker.ipynb #979b1c3f
 @patch
 def _manifest_of_run(self: CrossEncoderFinetuneEngine,
@@ -488,7 +471,8 @@ def _manifest_of_run(self: CrossEncoderFinetuneEngine,
     searched = self.base if isinstance(self.base, (str, Path)) else _loaded_from(self.base)
     loss = _code_name(self.loss) if self.loss else 'ListNetLoss'
     settings = self.settings | dict(search=asdict(self.search))
-    return self._made(self.model_id, _weights_fingerprint(model), loss, settings, over=_public_name(searched))
+    weights = hashlib.sha256(''.join(_weight_hashes(model, pooler=True)).encode()).hexdigest()
+    return self._made(self.model_id, weights, loss, settings, over=_public_name(searched))
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #f242ba26
 @patch
@@ -541,13 +525,9 @@ def _choose_weight(self: CrossEncoderFinetuneEngine,
 ) -> float:
     "The weight that questions kept aside like best; 0, no reranking, if they are too few."
     if self.settings['weight'] is not None: return self.settings['weight']
-    if self.aside is None:
-        n_groups = len(set(_groups_of(self.dataset).values()))
-        self.guarded = _GuardedReranker(0., {}, {}, 0, n_groups, self.dataset.whose)
+    if self.aside is None: self.guarded = _GuardedReranker(*_unasked(self.dataset))
     else: self.guarded = _guard_reranker(first, model, self.aside, self.settings['top_n'])
-    if not self.guarded.alpha: warnings.warn(str(self.guarded), stacklevel=2)
-    elif self.show_progress_bar: print(self.guarded)
-    return self.guarded.alpha
+    return _told(self.guarded, self.show_progress_bar).alpha
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #59fa95ec
 @patch

@@ -213,7 +213,3 @@ class CrossEncoderFinetuneEngine(_FinetuneEngine):
     def get_retriever(self, corpus: dict[str, str], name: str | None=None) -> RerankedRetriever:
         """The search over a corpus, reranked by what was tuned with the weight that was chosen."""
         ...
-
-def _weights_fingerprint(model) -> str:
-    """A name for exactly these weights."""
-    ...
