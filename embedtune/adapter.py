@@ -16,7 +16,7 @@ from .core import EmbedtuneError
 from .embedding import (
     CachedEmbedding, EmbeddingModel, _EmbeddingPlan, _WrappedEmbedding, encode, fingerprint)
 from .engine import _check_usual, _FinetuneEngine
-from .guard import _choose_share, _groups_of
+from .guard import _beats_chance, _choose_share, _groups_of
 from .layers import _ADAPTER, BaseAdapter, LinearLayer, load_adapter, LowRank, _save_adapter, Scale
 from .retrieval import Search, _pool_windows
 from .card import _loaded_from, _save_card
@@ -259,6 +259,15 @@ def _moved_by(
         return torch.nn.functional.normalize(vectors + alpha*way)
     return moved
 
+# %% ../nbs/5_black_box/41_adapter.ipynb #15411437
+def _swapped(
+    answers: list[list[int]], # positions of each question's answers
+) -> list[list[int]]:
+    "The answers of another question in place of each question's own; questions that share them still do."
+    each = list(dict.fromkeys(map(tuple, answers)))
+    other = dict(zip(each, each[1:] + each[:1]))
+    return [list(other[tuple(some)]) for some in answers]
+
 # %% ../nbs/5_black_box/41_adapter.ipynb #412fd3dd
 def _alpha_curve(
     adapter: BaseAdapter, # its weights are the start of every fold
@@ -267,10 +276,10 @@ def _alpha_curve(
     n_folds: int = 4, # parts, each held out once
     unjudged: bool = False, # compare with nodes that have no questions as well
     **settings, # as in `_fit`
-) -> dict: # alpha -> float (n,), reciprocal rank of every question when it was held out
-    "How well adapters do that go so much of the way."
+) -> tuple: # dict alpha -> float (n,), reciprocal rank of every question when it was held out; by chance
+    "How well adapters do that go so much of the way, and how well on the answers of other questions."
     import torch
-    ranks = {alpha: np.zeros(len(data.answers)) for alpha in alphas}
+    ranks, chance = ({alpha: np.zeros(len(data.answers)) for alpha in alphas} for _ in range(2))
     for held_out in _folds(data.answers, n_folds):
         rest = np.setdiff1d(np.arange(len(data.answers)), held_out)
         if len({node for row in rest for node in data.answers[row]}) < 2: continue
@@ -280,18 +289,20 @@ def _alpha_curve(
         for alpha in alphas:
             moved = _moved_by(adapter, learned, alpha)
             corpus = data.corpus.mapped(moved) if settings.get('both_sides') else data.corpus
-            ranks[alpha][held_out] = _reciprocal_ranks(corpus.scores(moved(data.queries[held_out])), answers)
-    return ranks
+            scores = corpus.scores(moved(data.queries[held_out]))
+            ranks[alpha][held_out] = _reciprocal_ranks(scores, answers)
+            chance[alpha][held_out] = _reciprocal_ranks(scores, _swapped(answers))
+    return ranks, chance
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #a395d1f4
 def _choose_alpha(
     ranks: dict, # alpha -> float (n,), as from `_alpha_curve`; with alpha 0
-    dataset: EmbeddingQAFinetuneDataset = None, # of the questions, which tells their groups; None: each for itself
+    groups: np.ndarray, # int (n,): which questions stand or fall together
+    chance: dict, # the same on the answers of other questions
 ) -> float:
     "The alpha that held-out questions like best, by more than an error of their mean; 0 where there is none."
-    n = len(ranks[0.])
-    groups = range(n) if dataset is None else _groups_of(dataset).values()
-    return _choose_share(ranks, np.array(list(groups)))
+    alpha = _choose_share(ranks, groups)
+    return alpha if alpha and _beats_chance(ranks[alpha], chance[alpha], groups) else 0.
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #50f36658
 class AdapterEmbeddingModel(_WrappedEmbedding):
@@ -455,12 +466,14 @@ def finetune(self: EmbeddingAdapterFinetuneEngine):
     "Embed what is not cached yet, choose how far to go, train, and write the adapter to `model_output_path`."
     data = training_vectors(self.embed_model, self.dataset, self.search, self.show_progress_bar)
     self.adapter = self.make_adapter(data.queries.shape[1])
-    if self.shrink: self.alphas = _alpha_curve(self.adapter, data, unjudged=self.unjudged, **self.settings)
+    curve = lambda: _alpha_curve(self.adapter, data, unjudged=self.unjudged, **self.settings)
+    self.alphas, chance = curve() if self.shrink else ({}, {})
     judged = data.only(unjudged=self.unjudged)
     weights, self.history = _fit(self.adapter, judged, show_progress=self.show_progress_bar, **self.settings)
     self._check_sound(all(np.isfinite(weight).all() for weight in weights.values()))
     self.adapter.weights = weights
-    self.adapter.alpha = _choose_alpha(self.alphas, self.dataset) if self.alphas else 1.
+    groups = np.array(list(_groups_of(self.dataset).values()))
+    self.adapter.alpha = _choose_alpha(self.alphas, groups, chance) if self.alphas else 1.
     if not self.adapter.alpha:
         warnings.warn('the base stays: held-out questions gain nothing by the adapter that is worth more than its '
                       'error; shrink=False takes all of it, unguarded', stacklevel=2)

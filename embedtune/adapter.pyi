@@ -95,11 +95,15 @@ def _moved_by(adapter: BaseAdapter, weights: dict, alpha: float):
     """What an adapter that goes so much of the way does to vectors."""
     ...
 
-def _alpha_curve(adapter: BaseAdapter, data: _TrainingVectors, alphas=..., n_folds: int=4, unjudged: bool=False, **settings) -> dict:
-    """How well adapters do that go so much of the way."""
+def _swapped(answers: list[list[int]]) -> list[list[int]]:
+    """The answers of another question in place of each question's own; questions that share them still do."""
     ...
 
-def _choose_alpha(ranks: dict, dataset: EmbeddingQAFinetuneDataset | None=None) -> float:
+def _alpha_curve(adapter: BaseAdapter, data: _TrainingVectors, alphas=..., n_folds: int=4, unjudged: bool=False, **settings) -> tuple:
+    """How well adapters do that go so much of the way, and how well on the answers of other questions."""
+    ...
+
+def _choose_alpha(ranks: dict, groups: np.ndarray, chance: dict) -> float:
     """The alpha that held-out questions like best, by more than an error of their mean; 0 where there is none."""
     ...
 

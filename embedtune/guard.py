@@ -126,7 +126,7 @@ def _scores_of(
     tuned: EmbeddingModel, # the same, tuned
     asked: EmbeddingQAFinetuneDataset, # questions that neither was tuned on
     search: Search, # how both are searched with
-    shares=_SHARES, # of the way from base to tuned
+    shares, # of the way from base to tuned
 ) -> dict: # alpha -> float (n,), nDCG@10 of each question
     "What each share of the way finds."
     def found(alpha):
@@ -163,14 +163,18 @@ def _group_labels(
     return np.array([groups[query] for query in asked.queries])
 
 def _weighed(
-    scores: dict, # alpha -> float (n,), nDCG@10 of each question; with alpha 0, the base
-    groups: np.ndarray, # int (n,)
-    whose: str, # who wrote the questions
+    scores_of, # function (dataset, shares) -> {share: float (n,)}, nDCG@10 of each question; share 0 is the base
+    asked: EmbeddingQAFinetuneDataset, # questions that were kept aside
 ) -> _Guarded:
     "What the scores of each share say, and which is taken."
+    scores, groups = scores_of(asked, _SHARES), _group_labels(asked)
     means = {alpha: float(values.mean()) for alpha, values in scores.items()}
     errors = {alpha: _clustered_error(values - scores[0.], groups) for alpha, values in scores.items()}
-    return _Guarded(_choose_share(scores, groups), means, errors, len(groups), len(set(groups)), whose)
+    alpha = _choose_share(scores, groups)
+    chance = scores_of(_by_chance(asked), (alpha,))[alpha] if alpha else None
+    by_chance = chance is not None and not _beats_chance(scores[alpha], chance, groups)
+    taken = 0. if by_chance else alpha
+    return _Guarded(taken, means, errors, len(groups), len(set(groups)), asked.whose, by_chance)
 
 def _unasked(
     dataset: EmbeddingQAFinetuneDataset, # of too few groups to keep some aside
@@ -186,14 +190,8 @@ def _guarded(
     search: Search, # how both are searched with
 ) -> _Guarded:
     "How far from `base` to `tuned`, by what each share finds for questions that were kept aside."
-    asked = _small_corpus(aside)
-    labels, by_vectors = _group_labels(asked), replace(search, bm25_weight=0.)
-    scores = _scores_of(base, tuned, asked, by_vectors)
-    guarded = _weighed(scores, labels, asked.whose)
-    if not (alpha := guarded.alpha): return guarded
-    chance = _scores_of(base, tuned, _by_chance(asked), by_vectors, (alpha,))[alpha]
-    if _beats_chance(scores[alpha], chance, labels): return guarded
-    return guarded._replace(alpha=0., by_chance=True)
+    by_vectors = replace(search, bm25_weight=0.)
+    return _weighed(lambda asked, shares: _scores_of(base, tuned, asked, by_vectors, shares), _small_corpus(aside))
 
 # %% ../nbs/2_search/17_guard.ipynb #41c67bd5
 def _keep_to_base(

@@ -59,7 +59,7 @@ class _Guarded(NamedTuple):
     def __str__(self):
         ...
 
-def _scores_of(base: EmbeddingModel, tuned: EmbeddingModel, asked: EmbeddingQAFinetuneDataset, search: Search, shares=...) -> dict:
+def _scores_of(base: EmbeddingModel, tuned: EmbeddingModel, asked: EmbeddingQAFinetuneDataset, search: Search, shares) -> dict:
     """What each share of the way finds."""
     ...
 
@@ -75,7 +75,7 @@ def _group_labels(asked: EmbeddingQAFinetuneDataset) -> np.ndarray:
     """The group of each question, in their order."""
     ...
 
-def _weighed(scores: dict, groups: np.ndarray, whose: str) -> _Guarded:
+def _weighed(scores_of, asked: EmbeddingQAFinetuneDataset) -> _Guarded:
     """What the scores of each share say, and which is taken."""
     ...
 

@@ -24,7 +24,7 @@ from .embedding import (
 from .engine import MANIFEST, _check_usual, _FinetuneEngine
 from .evaluation import evaluate
 from .guard import (
-    _group_labels, _Guarded, _LEAST, _set_aside, _SHARES, _told, _unasked, _weighed)
+    _Guarded, _LEAST, _set_aside, _told, _unasked, _weighed)
 from .negatives import _JudgedModel
 from .nodes import token_lengths, windows
 from .precision import half_precision, load_model
@@ -380,6 +380,9 @@ class _GuardedReranker(_Guarded):
                     f'{2*_LEAST} are needed; weight=1 trains on all of them, unguarded')
         best = self.alpha or max(list(self.ndcg)[1:], key=self.ndcg.get)
         asked = f'{self.questions:,} questions {self.whose}, {self.groups} groups kept aside'
+        if self.by_chance:
+            return (f'no reranking: on {asked} the reranker finds their answers no better than those of other '
+                    'questions; are the answers right?')
         gain = f'{self.ndcg[best] - self.ndcg[0.]:+.3f} ± {self.errors[best]:.3f} nDCG@10 on {asked}'
         if not self.alpha: return f'no reranking: a weight of {best:g} gives {gain}'
         return f'reranked with a weight of {best:g}: {gain}'
@@ -395,12 +398,12 @@ def _guard_reranker(
 ) -> _GuardedReranker:
     "The weight of a reranker that questions which were kept aside like best; 0 where none is worth it."
     drawn = np.random.default_rng(seed).permutation(list(aside.queries))[:most]
-    asked, once = aside.only(queries=set(drawn.tolist())), _OncePerPair(reranker)
-    def found(weight):
+    once = _OncePerPair(reranker)
+    def found(asked, weight):
         retriever = RerankedRetriever(first, once, top_n, weight, asked.corpus)
         return evaluate(retriever, asked).per_query('ndcg', 10)
-    scores = {weight: found(weight) for weight in _SHARES}
-    return _GuardedReranker(*_weighed(scores, _group_labels(asked), asked.whose))
+    scores_of = lambda asked, weights: {weight: found(asked, weight) for weight in weights}
+    return _GuardedReranker(*_weighed(scores_of, aside.only(queries=set(drawn.tolist()))))
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #cc2d3f35
 class CrossEncoderFinetuneEngine(_FinetuneEngine):
