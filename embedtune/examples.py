@@ -7,6 +7,7 @@ __all__ = ['FILLERS', 'Fillers']
 
 # %% ../nbs/4_tuning/36_examples.ipynb #f7e323a1
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
@@ -134,15 +135,64 @@ def _check_room(
         f'that the model reads; pass search=Search(({max(1, limit - longest)},)) or less, or shorter phrases')
 
 # %% ../nbs/4_tuning/36_examples.ipynb #08e95abe
-def _teacher_margins(
-    teacher, # function of a list of (question, text) to scores from 0 to 1
-    pairs, # `_MinedPair`s
-): # torch float32 (n, hard negatives)
-    "By how much the teacher finds each positive better than each hard negative."
-    import torch
+def _teacher_scores(
+    teacher, # a CrossEncoder, a `Judge`, an embedding model, or a function of a list of (question, text) to scores
+    asked, # n times question and text
+) -> np.ndarray: # float (n,); nan: no verdict
+    "What a teacher says of questions and texts, in whatever range; `EmbedtuneError` where it does not say it of each."
+    if hasattr(teacher, 'predict'): found = teacher.predict(asked)
+    elif hasattr(teacher, 'scores'): found = teacher.scores(asked)
+    elif hasattr(teacher, 'encode') or hasattr(teacher, 'embed'):
+        sides = [list(side) for side in zip(*asked)]
+        vectors = [encode(teacher, side, role) for side, role in zip(sides, ('query', 'document'))]
+        found = (vectors[0]*vectors[1]).sum(axis=1)
+    else: found = teacher(asked)
+    scores = np.array([np.nan if score is None else score for score in found], float)
+    if scores.shape == (len(asked),): return scores
+    raise EmbedtuneError(f'teacher: expected {len(asked)} scores, one for each question and text, got an array '
+                         f'of shape {scores.shape}')
+
+# %% ../nbs/4_tuning/36_examples.ipynb #edabf3ce
+class _Taught(NamedTuple):
+    "What a teacher says of a training set."
+    pairs: list # those `_MinedPair`s that it can answer
+    scores: np.ndarray # float32 (n, 1 + hard negatives) of these, in standard deviations
+    dropped: list # the other pairs
+    agreed: float # share of all pairs whose positive it puts first
+    mrr: tuple # reciprocal rank of the positive in its list, mean of all: by the teacher, by the model that learns
+    def __str__(self):
+        n = len(self.pairs) + len(self.dropped)
+        return (f'the teacher puts the answer first for {self.agreed:.0%} of {n:,} questions (MRR {self.mrr[0]:.3f}, the '
+                f'base {self.mrr[1]:.3f}), and leaves out {len(self.dropped):,} that it cannot answer')
+
+# %% ../nbs/4_tuning/36_examples.ipynb #de637d17
+def _taught(
+    teacher, # see `_teacher_scores`
+    pairs, # `_MinedPair`s with the same number of hard negatives
+    first: int = 3, # the positive is among the teacher's first so many, or the pair is dropped
+) -> _Taught:
+    "What a teacher says of the pairs; `EmbedtuneError` if it can answer none."
     asked = [(pair.query, text) for pair in pairs for text in (pair.positive, *pair.negatives)]
-    scores = np.asarray(teacher(asked), 'float32').reshape(len(pairs), -1)
-    if not (np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1):
-        got = f'{scores.min():.3g} to {scores.max():.3g}'
-        raise EmbedtuneError(f'teacher: expected scores from 0 to 1, got {got}')
-    return torch.from_numpy(scores[:, :1] - scores[:, 1:])
+    scores = _teacher_scores(teacher, asked).reshape(len(pairs), -1)
+    ranks = np.where(np.isfinite(scores).all(axis=1), 1 + (scores[:, 1:] >= scores[:, :1]).sum(axis=1), np.inf)
+    known = ranks <= first
+    if not known.any():
+        raise EmbedtuneError(f'teacher: it puts the answer among the first {first} for none of {len(pairs)} '
+                             'questions; are higher scores better, and do the answers belong to the questions?')
+    apart = scores[known] - scores[known].mean(axis=1, keepdims=True)
+    own = np.array([1 + sum(score > pair.scores[0] for score in pair.scores[1:]) for pair in pairs])
+    kept, dropped = ([pair for pair, yes in zip(pairs, known == side) if yes] for side in (True, False))
+    return _Taught(kept, (apart/(apart.std() or 1)).astype('float32'), dropped, float((ranks == 1).mean()),
+                   (float((1/ranks).mean()), float((1/own).mean())))
+
+# %% ../nbs/4_tuning/36_examples.ipynb #67ec4935
+def _spared(
+    known, # a `_KnownAnswers` of the pairs of `taught`
+    taught: _Taught, # the same number of pairs
+    near: float = .5, # standard deviations below the positive, from which on a text may be a negative
+): # a `_KnownAnswers`
+    "What is known of the answers, and what the teacher takes for answers too."
+    from embedtune.loss import _table_of
+    rows, places = np.nonzero(taught.scores[:, 1:] > taught.scores[:, :1] - near)
+    also = _table_of(zip(rows, known.columns[rows, 1 + places]), known.answers.shape)
+    return known._replace(answers=(known.answers + also).tocsr())

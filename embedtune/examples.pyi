@@ -2,6 +2,8 @@
 """The rows that a model learns from: a question, its positive, hard negatives."""
 from typing import Any
 from dataclasses import dataclass
+from typing import NamedTuple
+import numpy as np
 from .embedding import EmbeddingModel
 from .retrieval import Search
 
@@ -56,6 +58,25 @@ def _check_room(augment, search: Search, model):
     """Raise `EmbedtuneError` where a window and a phrase in front are more than the model reads."""
     ...
 
-def _teacher_margins(teacher, pairs):
-    """By how much the teacher finds each positive better than each hard negative."""
+def _teacher_scores(teacher, asked) -> np.ndarray:
+    """What a teacher says of questions and texts, in whatever range; `EmbedtuneError` where it does not say it of each."""
+    ...
+
+class _Taught(NamedTuple):
+    """What a teacher says of a training set."""
+    pairs: list
+    scores: np.ndarray
+    dropped: list
+    agreed: float
+    mrr: tuple
+
+    def __str__(self):
+        ...
+
+def _taught(teacher, pairs, first: int=3) -> _Taught:
+    """What a teacher says of the pairs; `EmbedtuneError` if it can answer none."""
+    ...
+
+def _spared(known, taught: _Taught, near: float=0.5):
+    """What is known of the answers, and what the teacher takes for answers too."""
     ...

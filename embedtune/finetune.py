@@ -19,7 +19,7 @@ from .embedding import (
     _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
 from .engine import _FinetuneEngine
 from .evaluation import Evaluation, evaluate
-from .examples import _check_room, _Examples, _teacher_margins
+from .examples import _check_room, _Examples, _spared, _taught
 from .guard import _keep_to_base, _set_aside
 from .negatives import _fill_negatives, mine_hard_negatives, _near_windows
 from .precision import half_precision, load_model
@@ -42,7 +42,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         loss=None, # function of the model, or of model and `known`, to a loss; None: `JudgedRankingLoss`
         epochs: int = 3, # passes over the questions
         show_progress_bar: bool = True,
-        teacher=None, # function of a list of (question, text) to scores from 0 to 1
+        teacher=None, # a CrossEncoder, a `Judge`, an embedding model, or a function of (question, text) pairs to scores
         callbacks=(), # further `TrainerCallback`s
         log_dir=None, # folder for TensorBoard, which must be installed
         push_to_hub: str = None, # id of a repository; None: nothing leaves this machine
@@ -62,7 +62,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
         self.trust_remote_code = trust_remote_code
         self.settings = _read_settings(settings | dict(batch_size=batch_size, epochs=epochs))
         self.evaluations = []
-        self.guarded = self.memory = None
+        self.guarded = self.memory = self.taught = None
         super().__init__(dataset, model_output_path, val_dataset, device=device, allow_leakage=allow_leakage,
                          show_progress_bar=show_progress_bar)
         self.learned, self.aside = dataset, None
@@ -79,9 +79,6 @@ def _check_loss(self: SentenceTransformersFinetuneEngine):
     if self.loss and (self.teacher or self.settings.dims):
         raise EmbedtuneError("teacher and dims belong to the engine's own loss; "
                              'pass loss=None, or put them into your loss')
-    if self.teacher and not self.settings.num_hard_negatives:
-        raise EmbedtuneError('a teacher compares the positive with hard negatives; '
-                             'pass num_hard_negatives=1 or more')
     if self.augment is None or callable(self.augment): return
     raise EmbedtuneError('augment is a function of texts and a random generator, such as Fillers(.5), '
                          f'not {self.augment!r}')
@@ -140,6 +137,7 @@ def _pairs(self: SentenceTransformersFinetuneEngine,
     "The pairs of the run."
     s, show = self.settings, self.show_progress_bar
     embedder = CachedEmbedding(half_precision(model, s.bf16))
+    if self.teacher: return self._taught_pairs(embedder)
     if not s.num_hard_negatives:
         margin, by_words = 0 if s.fast else .1, s.positives == 'words'
         return _near_windows(embedder, self.learned, s.search, margin=margin, by_words=by_words,
@@ -147,6 +145,22 @@ def _pairs(self: SentenceTransformersFinetuneEngine,
     mined = mine_hard_negatives(self.learned, embedder, s.num_hard_negatives, search=s.search,
                                 show_progress=show)
     return _fill_negatives(mined, s.num_hard_negatives, s.seed), [[pair.positive] for pair in mined]
+
+# %% ../nbs/4_tuning/39_finetune.ipynb #abe7589a
+@patch
+def _taught_pairs(self: SentenceTransformersFinetuneEngine,
+    embedder, # the base model
+) -> tuple: # as of `_pairs`
+    "The pairs that the teacher can answer, each with what the base finds first, right or wrong."
+    s, anything = self.settings, -1e9
+    n = s.num_hard_negatives or 7
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.*hard negatives: a higher range_max')
+        mined = mine_hard_negatives(self.learned, embedder, n, anything, search=s.search,
+                                    show_progress=self.show_progress_bar)
+    self.taught = _taught(self.teacher, _fill_negatives(mined, n, s.seed))
+    if self.show_progress_bar: print(self.taught)
+    return self.taught.pairs, [[pair.positive] for pair in self.taught.pairs]
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #ad913986
 def _search_of(
@@ -194,9 +208,9 @@ def _make_loss(self: SentenceTransformersFinetuneEngine,
     from embedtune.loss import JudgedRankingLoss
     if self.loss: return self.loss(model, known=examples.known) if self._takes_known() else self.loss(model)
     s, tokens = self.settings, self._needs(model).tokens
-    margins = _teacher_margins(self.teacher, pairs) if self.teacher else None
+    taught = self.taught and self.taught.scores
     dims = s.dims or (model.truncate_dim and (model.truncate_dim,)) # a model whose vectors are cut is tuned so
-    return JudgedRankingLoss(model, examples.known, s.scale, dims, margins, tokens)
+    return JudgedRankingLoss(model, examples.known, s.scale, dims, taught, tokens)
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #a4c69736
 @patch
@@ -253,6 +267,7 @@ def _trainer(self: SentenceTransformersFinetuneEngine,
     "The trainer of the run."
     pairs, choices = self._pairs(model)
     examples = _Examples(pairs, choices, self.dataset.corpus, self.augment, self.settings.seed)
+    if self.taught: examples.known = _spared(examples.known, self.taught)
     loss = self._make_loss(model, pairs, examples)
     after_epoch = lambda epoch: self._after_epoch(model, checkpoints, epoch)
     show = self.show_progress_bar and self.leads

@@ -24,6 +24,7 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
     evaluations: Any
     guarded: Any
     memory: Any
+    taught: Any
     learned: Any
     aside: Any
     history: Any
@@ -58,6 +59,10 @@ class SentenceTransformersFinetuneEngine(_FinetuneEngine):
 
     def _pairs(self, model) -> tuple:
         """The pairs of the run."""
+        ...
+
+    def _taught_pairs(self, embedder) -> tuple:
+        """The pairs that the teacher can answer, each with what the base finds first, right or wrong."""
         ...
 
     def _choose_search(self, model) -> Search:

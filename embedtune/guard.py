@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../nbs/2_search/17_guard.ipynb #1a894ca7
 import warnings
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,14 +23,31 @@ from .verdicts import clusters_of
 # %% ../nbs/2_search/17_guard.ipynb #aadb88dc
 _LEAST = 10 # groups on each side: fewer cannot tell a gain from chance
 
+def _by_most_answers(
+    dataset: EmbeddingQAFinetuneDataset, # of questions with many answers each
+) -> dict: # query id -> number
+    "Questions go together that have half of the answers in common, of the one with more; and so on."
+    from scipy.cluster.hierarchy import DisjointSet
+    answers = {query: set(ids) for query, ids in dataset.relevant_docs.items() if query in dataset.queries}
+    joined, asked_of = DisjointSet(answers), defaultdict(list)
+    for query, ids in answers.items():
+        shared = Counter(other for node_id in ids for other in asked_of[node_id])
+        for other, n in shared.items():
+            if 2*n >= max(len(ids), len(answers[other])): joined.merge(query, other)
+        for node_id in ids: asked_of[node_id].append(query)
+    numbers = {root: number for number, root in enumerate(dict.fromkeys(joined[query] for query in answers))}
+    return {query: numbers[joined[query]] for query in answers}
+
 def _groups_of(
     dataset: EmbeddingQAFinetuneDataset, # its answers, and documents where it knows them
 ) -> dict: # query id -> number
-    "The group of each question: its document, where enough have questions, else what shares its nodes."
-    if dataset.doc_ids:
-        groups = clusters_of(dataset, 'document')
-        if len(set(groups.values())) >= 2*_LEAST: return groups
-    return clusters_of(dataset)
+    "The group of each question: its document, else what shares a node, else most answers; whatever gives enough."
+    ways = [clusters_of, _by_most_answers]
+    if dataset.doc_ids: ways.insert(0, lambda dataset: clusters_of(dataset, 'document'))
+    for way in ways:
+        groups = way(dataset)
+        if len(set(groups.values())) >= 2*_LEAST: break
+    return groups
 
 # %% ../nbs/2_search/17_guard.ipynb #783ea4f9
 def _set_aside(

@@ -9,8 +9,12 @@ from .embedding import _WrappedEmbedding
 from .retrieval import Search
 _LEAST: int
 
+def _by_most_answers(dataset: EmbeddingQAFinetuneDataset) -> dict:
+    """Questions go together that have half of the answers in common, of the one with more; and so on."""
+    ...
+
 def _groups_of(dataset: EmbeddingQAFinetuneDataset) -> dict:
-    """The group of each question: its document, where enough have questions, else what shares its nodes."""
+    """The group of each question: its document, else what shares a node, else most answers; whatever gives enough."""
     ...
 
 def _set_aside(dataset: EmbeddingQAFinetuneDataset, share: float=0.25, seed: int=42) -> tuple:

@@ -14,7 +14,7 @@ import numpy as np, torch
 from fastcore.basics import patch
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from sentence_transformers.util import all_gather, all_gather_with_grad, get_rank
-from torch.nn.functional import cross_entropy, mse_loss, normalize
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, normalize
 from torch.utils.checkpoint import checkpoint
 
 from .negatives import _common_runs, _judged_by_text, _shingle_table, _telling_runs
@@ -235,12 +235,13 @@ class JudgedRankingLoss(torch.nn.Module):
         known: _KnownAnswers, # of the training set
         scale: float = 20., # cosines are multiplied by it; 1 / temperature
         dims=None, # lengths of the vectors to take the loss at, such as (384, 128, 64); None: the whole
-        margins=None, # float (rows, hard negatives): how much better a teacher finds the positive, in cosines
+        taught=None, # float (rows, 1 + hard negatives): a teacher's scores, in standard deviations
         max_tokens: int = 16_384, # embedded at once and remembered; the rest of a batch goes in parts, twice
     ):
         super().__init__()
         self.model, self.known, self.scale = model, known, scale
-        self.margins, self.max_tokens = margins, max_tokens
+        self.taught = None if taught is None else torch.as_tensor(taught)
+        self.max_tokens = max_tokens
         self.dims = dims or [None]
         self.masked = [] # of each batch: how many known answers a question were kept out of the negatives
 
@@ -258,14 +259,15 @@ def _ranking_loss(
     return cross_entropy(scores.masked_fill(mask, -torch.inf), positives)
 
 # %% ../nbs/4_tuning/31_loss.ipynb #b6b1d0a6
-def _margin_loss(
+def _list_loss(
     reps, # list of (n, d): queries, positives, and a tensor for each hard negative
-    margins, # (n, hard negatives)
+    taught, # (n, 1 + hard negatives): a teacher's scores of positive and hard negatives
+    scale: float, # cosines are multiplied by it
 ):
-    "Mean squared difference between the student's margins, in cosines, and the teacher's."
-    queries, positives, *negatives = map(normalize, reps)
-    own = [((positives - negative)*queries).sum(dim=1) for negative in negatives]
-    return mse_loss(torch.stack(own, dim=1), margins)
+    "Mean divergence of the student's softmax over each list of texts from the teacher's."
+    queries, *texts = map(normalize, reps)
+    own = scale*torch.stack([(queries*text).sum(dim=1) for text in texts], dim=1)
+    return kl_div(log_softmax(own, dim=1), log_softmax(taught, dim=1), log_target=True, reduction='batchmean')
 
 # %% ../nbs/4_tuning/31_loss.ipynb #3a09f5a6
 def _parts_of(
@@ -357,8 +359,8 @@ def forward(
     mask = _kept_out(self.known, labels, _gathered(labels), own)
     losses = [_ranking_loss(queries[:, :d], documents[:, :d], mask, own, self.scale) for d in self.dims]
     loss = sum(losses)/len(losses)
-    if self.margins is not None:
-        margins = self.margins[labels.to(self.margins.device)].to(queries.device)
-        loss = loss + _margin_loss([queries, *texts], margins)
+    if self.taught is not None:
+        taught = self.taught[labels.to(self.taught.device)].to(queries.device)
+        loss = .1*loss + _list_loss([queries, *texts], taught, self.scale)
     self.masked.append(mask.sum().item()/len(labels))
     return loss

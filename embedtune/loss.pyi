@@ -88,15 +88,15 @@ def _kept_out(known: _KnownAnswers, rows, all_rows, own: int):
 
 class JudgedRankingLoss(torch.nn.Module):
     """Cross-entropy of each question's own positive among the texts of its batch, less known answers."""
+    max_tokens: Any
+    taught: Any
     dims: Any
     masked: Any
     model: Any
     known: Any
     scale: Any
-    margins: Any
-    max_tokens: Any
 
-    def __init__(self, model, known: _KnownAnswers, scale: float=20.0, dims=None, margins=None, max_tokens: int=16384):
+    def __init__(self, model, known: _KnownAnswers, scale: float=20.0, dims=None, taught=None, max_tokens: int=16384):
         ...
 
     def vectors_of(self, parts: list[dict]) -> list:
@@ -115,8 +115,8 @@ def _ranking_loss(queries, documents, mask, own: int, scale: float):
     """Mean cross-entropy of each query's own positive among all documents that `mask` allows."""
     ...
 
-def _margin_loss(reps, margins):
-    """Mean squared difference between the student's margins, in cosines, and the teacher's."""
+def _list_loss(reps, taught, scale: float):
+    """Mean divergence of the student's softmax over each list of texts from the teacher's."""
     ...
 
 def _parts_of(lengths, max_tokens: int) -> list[list[int]]:
