@@ -27,6 +27,12 @@ class Exam(NamedTuple):
     group: dict
 
 
+class Passage(NamedTuple):
+    """A text to ask about."""
+    id: str
+    text: str
+
+
 def folder_of_questions():
     """The folder of people's questions; ends the program where there is none."""
     root = Path(os.environ.get('EMBEDTUNE_DATA') or Path(__file__).resolve().parents[2]/'shared'/'data')
@@ -166,6 +172,26 @@ def tuned(exam, folder):
     return trained(exam, folder/'tuned', tuning, lambda engine, corpus: alone(engine.get_retriever(corpus)))
 
 
+def by_machine(exam, folder):
+    """The bundled language model's questions about passages of the set, asked once."""
+    from embedtune import EmbeddingQAFinetuneDataset, generate_qa_embedding_pairs, local_llm
+    path = folder/'machine.json'
+    if path.is_file(): return EmbeddingQAFinetuneDataset.from_json(path)
+    nodes = [Passage(*each) for each in exam.parts[0].corpus.items()]
+    with local_llm() as llm: return generate_qa_embedding_pairs(nodes, llm, output_path=path, max_questions=MACHINE)
+
+
+def tuned_on_machine(exam, folder, of=lambda engine, corpus: alone(engine.get_retriever(corpus))):
+    """The model tuned on a language model's questions, without BM25."""
+    engine = finished(tuning(by_machine(exam, folder), folder/'machine'))
+    return untrained(exam, lambda corpus: of(engine, corpus))
+
+
+def shipped_on_machine(exam, folder):
+    """The same with whatever its folder says."""
+    return tuned_on_machine(exam, folder, lambda engine, corpus: engine.get_retriever(corpus))
+
+
 def alone(retriever):
     """The vectors of a retriever without BM25."""
     return getattr(retriever, 'retrievers', [retriever])[0]
@@ -208,14 +234,17 @@ ROWS = (
     ('adapter', adapter, 'base'),
     ('tuned', tuned, 'base'),
     ('tuned, as shipped', shipped, 'base + BM25'),
+    ("tuned on an LLM's questions", tuned_on_machine, 'base'),
+    ("tuned on an LLM's questions, as shipped", shipped_on_machine, 'base + BM25'),
     ('reranked', reranked, 'base + BM25'),
 )
 RERANKED = ('stackfaq',)  # elsewhere it takes too long
+MACHINE = 120  # a language model's questions about each set
 
 
 def file_of(folder, row):
     """Where the evaluation of a row is kept."""
-    return folder/f'{row.replace(" ", "_").replace(",", "")}.json'
+    return folder/f'{row.replace(" ", "_").replace(",", "").replace("'", "")}.json'
 
 
 def kept(exam, folder, row, function):
@@ -253,6 +282,7 @@ def compared(exam, before, after):
 def rows_of(exam, folder, measured=False):
     """The rows of the table of one set; if `measured`, those that have been."""
     rows = [each for each in ROWS if each[0] != 'reranked' or exam.name in RERANKED]
+    if not FOLDS[exam.name]: rows = [each for each in rows if 'LLM' not in each[0]]  # 'tuned' is on an LLM's there
     if measured: rows = [each for each in rows if file_of(folder, each[0]).is_file()]
     results = {}
     for row, function, before in sorted(rows, key=lambda item: item[2] is not None):
