@@ -231,7 +231,7 @@ def _decide(
         return (
             'TOO FEW QUESTIONS', f'{main}: {_counted(main.questions, "question")} on '
             f'{_counted(main.clusters, "separate node")} say nothing; ask about {_FEWEST} at least.')
-    if main.high < 0: return 'REGRESSION', f'{main}: the whole interval is below 0 (p {main.p:.2g}).'
+    if main.high < 0: return 'REGRESSION', f'{main}: the whole interval is below 0.'
     worse = next((d for d in found[1:] if d.high < 0 and d.p < level), None)
     if worse:
         return (
@@ -243,7 +243,7 @@ def _decide(
             'MARGINAL', f'{main}: {gain}at most {main.high:+.3f} is in it, less than the {worthwhile:.3f} '
             'that would be worth it.')
     if main.low > 0:
-        clear = f'over {main.questions:,} questions, the whole interval is above 0 (p {main.p:.2g})'
+        clear = f'over {main.questions:,} questions, the whole interval is above 0'
         return 'SHIP', f'{main} {clear}; no other metric is shown to be worse.'
     return 'TOO FEW QUESTIONS', (f'{main}: {main.questions:,} questions cannot show a gain under {main.detectable:.3f}; '
                                  f'for {worthwhile:.3f} it takes about '
