@@ -244,7 +244,8 @@ MACHINE = 120  # a language model's questions about each set
 
 def file_of(folder, row):
     """Where the evaluation of a row is kept."""
-    return folder/f'{row.replace(" ", "_").replace(",", "").replace("'", "")}.json'
+    name = row.replace(' ', '_').replace(',', '').replace("'", '')
+    return folder/f'{name}.json'
 
 
 def kept(exam, folder, row, function):
