@@ -40,6 +40,20 @@ def _check_count(
     if not isinstance(value, numbers.Integral) or value < 1:
         raise EmbedtuneError(f'{name} must be a whole number from 1 on, got {value!r}')
 
+# %% ../nbs/1_texts/00_core.ipynb #907a1075
+_HALF_PAIR = re.compile('[\ud800-\udfff]')
+
+def _check_whole(
+    text: str,  # of anything
+    place: str, # where it stands, for the message
+    error=EmbedtuneError, # the class of what is raised
+):
+    "Raise `error` where a text holds half of a surrogate pair."
+    found = _HALF_PAIR.search(text)
+    if found:
+        raise error(f'{place} holds half of a surrogate pair ({ascii(found[0])}) at character {found.start() + 1}; '
+            "replace it, for instance by text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')")
+
 # %% ../nbs/1_texts/00_core.ipynb #9a4aec23
 def _write_text(
     text: str,  # what the file is to hold
@@ -138,3 +152,8 @@ def _counted(
 ) -> str:
     "A number and its noun, such as '1 node' or '1,200 nodes'."
     return f'{n:,} {noun}' + 's'*(n != 1)
+
+# %% ../nbs/1_texts/00_core.ipynb #2ff92404
+_SOLID = (
+    '\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff'       # Thai, Lao; Burmese; Khmer
+    '\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff') # kana, Chinese
