@@ -40,7 +40,7 @@ def _check_count(
     if not isinstance(value, numbers.Integral) or value < 1:
         raise EmbedtuneError(f'{name} must be a whole number from 1 on, got {value!r}')
 
-# %% ../nbs/1_texts/00_core.ipynb #907a1075
+# %% ../nbs/1_texts/00_core.ipynb #8757f7ff
 _HALF_PAIR = re.compile('[\ud800-\udfff]')
 
 def _check_whole(
@@ -53,6 +53,12 @@ def _check_whole(
     if found:
         raise error(f'{place} holds half of a surrogate pair ({ascii(found[0])}) at character {found.start() + 1}; '
             "replace it, for instance by text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')")
+def _mended(
+    text: str,  # of anything
+) -> str:
+    "The text with half pairs replaced: two halves that belong together become their character, the others U+FFFD."
+    if not _HALF_PAIR.search(text): return text
+    return text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
 
 # %% ../nbs/1_texts/00_core.ipynb #9a4aec23
 def _write_text(
@@ -153,7 +159,7 @@ def _counted(
     "A number and its noun, such as '1 node' or '1,200 nodes'."
     return f'{n:,} {noun}' + 's'*(n != 1)
 
-# %% ../nbs/1_texts/00_core.ipynb #2ff92404
+# %% ../nbs/1_texts/00_core.ipynb #c543a52c
 _SOLID = (
     '\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff'       # Thai, Lao; Burmese; Khmer
     '\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff') # kana, Chinese

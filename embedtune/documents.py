@@ -10,7 +10,7 @@ import hashlib, os, re, warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _mended
 from .headings import _find_headings, Heading
 from .pdf import _check_engine, _read_pdf
 
@@ -22,6 +22,7 @@ class Document:
     pages: list[str]        # text of every page, '' for a blank one
     metadata: dict = field(default_factory=dict)  # file_name, sha256
     headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `_find_headings`
+    def __post_init__(self): self.pages = list(map(_mended, self.pages)) # half surrogate pairs, as PDF files have them
 
     @property
     def text(self) -> str:

@@ -53,7 +53,7 @@ def _page_numbers(
         pages += range(first, last + 1)
     return list(dict.fromkeys(pages))
 
-# %% ../nbs/3_questions/28_queries.ipynb #d1b7a8b8
+# %% ../nbs/3_questions/28_queries.ipynb #756917f8
 def _is_empty(
     value,  # of a cell
 ) -> bool:
@@ -68,7 +68,7 @@ def _cells(
     return {str(name).strip().lower(): value.tolist() if hasattr(value, 'tolist') else value
         for name, value in row.items() if not _is_empty(value)}
 
-# %% ../nbs/3_questions/28_queries.ipynb #c5709216
+# %% ../nbs/3_questions/28_queries.ipynb #7cd32137
 def _id_texts(
     value,  # an id, several in a text with commas or semicolons, or a list of ids
 ) -> list[str]:
@@ -78,7 +78,7 @@ def _id_texts(
     whole = [int(v) if isinstance(v, numbers.Real) and v == int(v) else v for v in values]
     return [str(v).strip() for v in whole if not _is_empty(v)]
 
-# %% ../nbs/3_questions/28_queries.ipynb #e7c84c95
+# %% ../nbs/3_questions/28_queries.ipynb #c1931dc0
 def _texts_under(
     cells: dict,   # as of `_cells`
     names: str,    # pattern of the columns' names
@@ -95,9 +95,18 @@ def _texts_under(
             if text.strip(): found.append(text)
     return list(dict.fromkeys(found))
 
-# %% ../nbs/3_questions/28_queries.ipynb #289565dd
+# %% ../nbs/3_questions/28_queries.ipynb #a5ee6829
 _QUESTION, _PASSAGE, _NEGATIVE = 'query|question|anchor', 'passage|pos(itive)?s?', r'neg(ative)?s?(_\d+)?'
 
+def _not_read(
+    cells: dict,  # as of `_cells`
+) -> str:
+    "Where no column tells the answer, the columns there are, to be put behind the place; else ''."
+    if any(re.fullmatch(f'{_PASSAGE}|node_ids?|pages?', name) for name in cells): return ''
+    others = [name for name in cells if not re.fullmatch(_QUESTION, name)]
+    return f' (with {", ".join(others)})' if others else ''
+
+# %% ../nbs/3_questions/28_queries.ipynb #289565dd
 def _query_of(
     row,         # a question, or a dict with query (question, anchor), and perhaps node_id, passage (pos), neg, pages and document
     place: str,  # where it stands, for the message
@@ -113,9 +122,9 @@ def _query_of(
         raise DatasetError(f'{place}: expected a text under query, question or anchor, got {text!r}')
     _check_whole(text, place, DatasetError)
     ids, pages = _id_texts(one_of('node_id', 'node_ids')), one_of('page', 'pages')
-    return _Query(' '.join(text.split()), ids, _texts_under(cells, _PASSAGE, place),
-                 _page_numbers(pages, place) if pages != '' else [], str(one_of('document')).strip(), place,
-                 _texts_under(cells, _NEGATIVE, place))
+    numbers = _page_numbers(pages, place) if pages != '' else []
+    return _Query(' '.join(text.split()), ids, _texts_under(cells, _PASSAGE, place), numbers,
+        str(one_of('document')).strip(), place + _not_read(cells), _texts_under(cells, _NEGATIVE, place))
 
 # %% ../nbs/3_questions/28_queries.ipynb #0ba98a29
 def _csv_rows(
@@ -160,7 +169,7 @@ def _file_rows(
         yield from ((f'{path.name}, entry {n}', row) for n, row in enumerate(rows, 1))
     else: raise DatasetError(f'{path}: expected .csv, .tsv, .jsonl, .json or .txt, got {kind or "no suffix"}')
 
-# %% ../nbs/3_questions/28_queries.ipynb #e441d75a
+# %% ../nbs/3_questions/28_queries.ipynb #05618176
 def _table_rows(
     table,  # of pandas, polars, `datasets` or pyarrow; a dict of columns; or any iterable of questions and dicts
 ) -> list:  # rows
@@ -193,7 +202,7 @@ def _read_rows(
         raise DatasetError(f'expected questions, got none{found}')
     return queries, bad
 
-# %% ../nbs/3_questions/28_queries.ipynb #dad4d5aa
+# %% ../nbs/3_questions/28_queries.ipynb #40225a81
 class _QueryWarning(UserWarning):
     "Some queries were left out."
 
@@ -208,7 +217,7 @@ def _tell_left_out(
     warnings.warn(f'{_counted(len(lines), what)} left out, such as {"; ".join(lines[:3])}', _QueryWarning,
         stacklevel=3)
 
-# %% ../nbs/3_questions/28_queries.ipynb #fb0b814a
+# %% ../nbs/3_questions/28_queries.ipynb #4640c20e
 def read_queries(
     path_or_rows,  # a file of `_file_rows`, a table of `_table_rows`, or a list of questions or dicts
     strict: bool = False,  # raise at the first row that cannot be read, instead of warning
@@ -334,7 +343,7 @@ def _tie_queries(
             judged[_query_id(query.text)] = text, list(dict.fromkeys(known + found))
     return judged, lost
 
-# %% ../nbs/3_questions/28_queries.ipynb #49431f09
+# %% ../nbs/3_questions/28_queries.ipynb #fbc6ee69
 def _tie_negatives(
     queries: list[_Query],  # those with `negatives`, and others
     judged: dict,           # as of `_tie_queries`
@@ -351,7 +360,7 @@ def _tie_negatives(
             else: lost.append(f'{query.place}, "{text[:40]}": in no node, or in one that answers')
     return tied, lost
 
-# %% ../nbs/3_questions/28_queries.ipynb #1155ab10
+# %% ../nbs/3_questions/28_queries.ipynb #9f5f7f37
 def _nodes_of(
     queries: list[_Query],  # with `passages` and `negatives`
 ) -> dict[str, str]:        # node id -> text
