@@ -53,7 +53,7 @@ def _page_numbers(
         pages += range(first, last + 1)
     return list(dict.fromkeys(pages))
 
-# %% ../nbs/3_questions/28_queries.ipynb #756917f8
+# %% ../nbs/3_questions/28_queries.ipynb #a2a1ba00
 def _is_empty(
     value,  # of a cell
 ) -> bool:
@@ -68,7 +68,7 @@ def _cells(
     return {str(name).strip().lower(): value.tolist() if hasattr(value, 'tolist') else value
         for name, value in row.items() if not _is_empty(value)}
 
-# %% ../nbs/3_questions/28_queries.ipynb #7cd32137
+# %% ../nbs/3_questions/28_queries.ipynb #d04cc8f5
 def _id_texts(
     value,  # an id, several in a text with commas or semicolons, or a list of ids
 ) -> list[str]:
@@ -78,7 +78,7 @@ def _id_texts(
     whole = [int(v) if isinstance(v, numbers.Real) and v == int(v) else v for v in values]
     return [str(v).strip() for v in whole if not _is_empty(v)]
 
-# %% ../nbs/3_questions/28_queries.ipynb #c1931dc0
+# %% ../nbs/3_questions/28_queries.ipynb #e6f0621e
 def _texts_under(
     cells: dict,   # as of `_cells`
     names: str,    # pattern of the columns' names
@@ -95,7 +95,7 @@ def _texts_under(
             if text.strip(): found.append(text)
     return list(dict.fromkeys(found))
 
-# %% ../nbs/3_questions/28_queries.ipynb #a5ee6829
+# %% ../nbs/3_questions/28_queries.ipynb #6cc2bc68
 _QUESTION, _PASSAGE, _NEGATIVE = 'query|question|anchor', 'passage|pos(itive)?s?', r'neg(ative)?s?(_\d+)?'
 
 def _not_read(
@@ -169,7 +169,7 @@ def _file_rows(
         yield from ((f'{path.name}, entry {n}', row) for n, row in enumerate(rows, 1))
     else: raise DatasetError(f'{path}: expected .csv, .tsv, .jsonl, .json or .txt, got {kind or "no suffix"}')
 
-# %% ../nbs/3_questions/28_queries.ipynb #05618176
+# %% ../nbs/3_questions/28_queries.ipynb #a31d900e
 def _table_rows(
     table,  # of pandas, polars, `datasets` or pyarrow; a dict of columns; or any iterable of questions and dicts
 ) -> list:  # rows
@@ -202,7 +202,7 @@ def _read_rows(
         raise DatasetError(f'expected questions, got none{found}')
     return queries, bad
 
-# %% ../nbs/3_questions/28_queries.ipynb #40225a81
+# %% ../nbs/3_questions/28_queries.ipynb #076be97a
 class _QueryWarning(UserWarning):
     "Some queries were left out."
 
@@ -217,7 +217,7 @@ def _tell_left_out(
     warnings.warn(f'{_counted(len(lines), what)} left out, such as {"; ".join(lines[:3])}', _QueryWarning,
         stacklevel=3)
 
-# %% ../nbs/3_questions/28_queries.ipynb #4640c20e
+# %% ../nbs/3_questions/28_queries.ipynb #ffbaa67b
 def read_queries(
     path_or_rows,  # a file of `_file_rows`, a table of `_table_rows`, or a list of questions or dicts
     strict: bool = False,  # raise at the first row that cannot be read, instead of warning
@@ -343,7 +343,7 @@ def _tie_queries(
             judged[_query_id(query.text)] = text, list(dict.fromkeys(known + found))
     return judged, lost
 
-# %% ../nbs/3_questions/28_queries.ipynb #fbc6ee69
+# %% ../nbs/3_questions/28_queries.ipynb #9fd8dc2b
 def _tie_negatives(
     queries: list[_Query],  # those with `negatives`, and others
     judged: dict,           # as of `_tie_queries`
@@ -360,7 +360,7 @@ def _tie_negatives(
             else: lost.append(f'{query.place}, "{text[:40]}": in no node, or in one that answers')
     return tied, lost
 
-# %% ../nbs/3_questions/28_queries.ipynb #9f5f7f37
+# %% ../nbs/3_questions/28_queries.ipynb #65e3741e
 def _nodes_of(
     queries: list[_Query],  # with `passages` and `negatives`
 ) -> dict[str, str]:        # node id -> text
