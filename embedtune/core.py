@@ -66,7 +66,7 @@ def _write_text(
     path,       # the file; missing folders are made
 ):
     "Write a file as a whole or not at all: under a temporary name first, renamed when complete."
-    path = Path(path)
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
@@ -88,7 +88,7 @@ def _parse_json(
     error=EmbedtuneError,  # the class of what is raised, such as `EmbedtuneError`
 ):
     "What a JSON file holds; `error` if it is missing or no JSON."
-    try: return json.loads(Path(path).read_text(encoding='utf-8-sig'))
+    try: return json.loads(Path(path).expanduser().read_text(encoding='utf-8-sig'))
     except FileNotFoundError: raise error(f'no such file: {path}') from None
     except OSError as e: raise error(f'{path} cannot be read: {e.strerror}') from None
     except ValueError as e: raise error(f'{path} is not JSON: {e}') from None

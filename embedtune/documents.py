@@ -86,7 +86,7 @@ def _find_files(
     "The files named, and those of the folders named that can be read (whole tree, sorted), each once."
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     files = []
-    for path in map(Path, paths):
+    for path in (Path(path).expanduser() for path in paths):
         inside = (p for p in sorted(path.rglob('*')) if p.suffix.lower() in _SUFFIXES and p.is_file()
                   and not any(part.startswith('.') for part in p.relative_to(path).parts))
         files += inside if path.is_dir() else [path]

@@ -95,6 +95,7 @@ class Evaluation:
     depth: int = 1000              # results asked for per query
     found: dict[str, list[str]] = field(default_factory=dict)  # query id -> ids of its first `_KEPT` nodes, best first
     written_by: str | dict[str, str] | None = None  # who wrote the questions, as their dataset says it
+    trained_on: int | None = None  # questions that the model was trained on; None: on none, or unknown
 
     @property
     def whose(self): return _origin(self.written_by, self.ranks)
@@ -307,7 +308,7 @@ def evaluate(
     seconds = time.perf_counter() - start
     name = name or getattr(retriever, 'name', None) or type(retriever).__name__
     return Evaluation(name, dict(zip(dataset.queries, ranks)), len(dataset.corpus), seconds, depth,
-        dict(zip(dataset.queries, found)), dataset.written_by)
+        dict(zip(dataset.queries, found)), dataset.written_by, train_dataset and len(train_dataset.queries))
 
 # %% ../nbs/2_search/13_evaluation.ipynb #434a707a
 @patch
@@ -318,7 +319,8 @@ def save_json(
     "Write everything as JSON; a rank of inf is null there."
     ranks = {query_id: [int(r) if np.isfinite(r) else None for r in ranks]
         for query_id, ranks in self.ranks.items()}
-    known = {name: value for name, value in asdict(self).items() if name != 'written_by' or value is not None}
+    known = {name: value for name, value in asdict(self).items()
+        if name not in ('written_by', 'trained_on') or value is not None}
     _write_json(known | dict(ranks=ranks), path)
 
 # %% ../nbs/2_search/13_evaluation.ipynb #1c9a26cb
@@ -328,7 +330,7 @@ def from_json(
     path,  # a file that `save_json` wrote
 ) -> Evaluation:
     "The evaluation in a JSON file; `EmbedtuneError` if it is none."
-    content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'), ('depth', 'found', 'written_by'))
+    content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'), ('depth', 'found', 'written_by', 'trained_on'))
     try:
         content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks]
             for query_id, ranks in content['ranks'].items()}
@@ -350,13 +352,15 @@ def _listed(
 def compare(
     evaluations,  # one `Evaluation`, or several of the same questions
 ):
-    "A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, questions and seconds; whose questions in the corner, or where they differ in a column."
+    "A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, questions (and how many were trained on, where that is known) and seconds; whose questions in the corner, or where they differ in a column."
     import pandas as pd
     evaluations = _listed(evaluations)
     rows = [[*(e.metrics.get(name, np.nan) for name in _COMPARED), len(e.ranks), e.seconds]
         for e in evaluations]
     table = pd.DataFrame(rows, index=[e.name for e in evaluations],
         columns=[*_COMPARED, 'questions', 'seconds'])
+    if any(e.trained_on for e in evaluations):
+        table.insert(len(_COMPARED), 'trained on', [f'{e.trained_on:,}' if e.trained_on else '–' for e in evaluations])
     whose = [f'questions {e.whose}' for e in evaluations]
     return table.rename_axis(columns=whose[0]) if len(set(whose)) == 1 else table.assign(whose=whose)
 

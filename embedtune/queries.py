@@ -190,7 +190,7 @@ def _read_rows(
     "The questions of a file or a table, and what is wrong with the other rows; rows without any content are passed over."
     named = isinstance(path_or_rows, (str, Path))
     rows = (
-        _file_rows(Path(path_or_rows)) if named
+        _file_rows(Path(path_or_rows).expanduser()) if named
         else ((f'row {n}', row) for n, row in enumerate(_table_rows(path_or_rows), 1)))
     queries, bad = [], []
     for place, row in rows:

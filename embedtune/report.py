@@ -326,9 +326,11 @@ def _counts(
     dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
     evaluations: list[Evaluation],  # a method each
 ) -> str:
-    "How many questions, nodes and methods the page is about."
+    "How many questions, nodes and methods the page is about, and how many questions were trained on."
     sizes = dict(question=len(dataset.queries), node=len(dataset.corpus), method=len(evaluations))
-    return ' · '.join(_counted(n, noun) for noun, n in sizes.items())
+    trained = max((e.trained_on or 0 for e in evaluations), default=0)
+    told = [_counted(n, noun) for noun, n in sizes.items()]
+    return ' · '.join(told + [f'trained on {_counted(trained, "question")}']*bool(trained))
 
 # %% ../nbs/7_deciding/61_report.ipynb #81d4f88d
 def _question_values(
@@ -496,7 +498,7 @@ def write_report(
     verdicts=None,  # as of `_report_page`; None: `_usual_verdicts`
 ) -> Path:
     "The page of a run, written to a file; `EmbedtuneError` if the folder holds no finished run."
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     run = _read_run(folder)
     dataset = EmbeddingQAFinetuneDataset.from_json(folder/'val_dataset.json')
     evaluations = _run_evaluations(folder, run)

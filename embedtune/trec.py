@@ -414,7 +414,7 @@ def load_beir(
     written_by: str | None = None,  # who wrote the queries: people, model or structure; None: unknown
 ) -> EmbeddingQAFinetuneDataset:
     "The queries of a split and the whole corpus; a `DatasetWarning` counts what was left out."
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     corpus, queries = (_beir_texts(_beir_rows(_beir_files(folder, name))) for name in ('corpus', 'queries'))
     names = (f'qrels/{split}', f'data/{split}', f'default/{split}', f'qrels-{split}', split)
     qrels, lost = _beir_qrels(_beir_rows(_beir_files(folder, *names)), queries, corpus)
@@ -436,7 +436,7 @@ def save_beir(
     def lines(rows): return ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
     judged = [(q, i, '1') for q, ids in dataset.relevant_docs.items() for i in dict.fromkeys(ids)]
     _check_ids([i for row in judged for i in row[:2]], 'query or node')
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     _write_text(lines(dict(_id=i, title='', text=text) for i, text in dataset.corpus.items()), folder/'corpus.jsonl')
     _write_text(lines(dict(_id=i, text=text) for i, text in dataset.queries.items()), folder/'queries.jsonl')
     _write_text(''.join('\t'.join(row) + '\n' for row in [_BEIR_COLUMNS, *judged]), folder/'qrels'/f'{split}.tsv')
