@@ -51,12 +51,13 @@ def _check_whole(
     "Raise `error` where a text holds half of a surrogate pair."
     found = _HALF_PAIR.search(text)
     if found:
-        raise error(f'{place} holds half of a surrogate pair ({ascii(found[0])}) at character {found.start() + 1}; '
+        where = f'({ascii(found[0])}) at character {found.start() + 1}'
+        raise error(f'{place} holds half of a surrogate pair {where}; '
             "replace it, for instance by text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')")
 def _mended(
     text: str,  # of anything
 ) -> str:
-    "The text with half pairs replaced: two halves that belong together become their character, the others U+FFFD."
+    "The text without half pairs: two that belong together become their character, others U+FFFD."
     if not _HALF_PAIR.search(text): return text
     return text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
 

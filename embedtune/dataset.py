@@ -31,7 +31,7 @@ class EmbeddingQAFinetuneDataset:
     mode: str = 'text'                   # kind of the corpus; here always text
     doc_ids: dict[str, str] | None = None  # node id -> id of its document; written only when given
     written_by: str | dict[str, str] | None = None  # people, model or structure: of all, or by query id; else unknown
-    negative_docs: dict[str, list[str]] | None = None  # query id -> ids of nodes that do not answer it, though they seem to
+    negative_docs: dict[str, list[str]] | None = None  # query id -> nodes that only seem to answer it
     keys: tuple[str, ...] = field(default=('queries', 'corpus', 'relevant_docs', 'mode'), repr=False, compare=False)  # those of its file, in order
 
     @property
@@ -171,7 +171,7 @@ def _check_negatives(
     negative_docs,  # should be query id -> list of node ids
     dataset: EmbeddingQAFinetuneDataset,  # with texts and judgements that are checked already
 ):
-    "Raise `DatasetError` naming the first entry of `negative_docs` that fits no question, no node, or its own judgements."
+    "Raise `DatasetError` naming the first entry of `negative_docs` that does not fit the rest."
     if not isinstance(negative_docs, dict):
         raise DatasetError('negative_docs must map query ids to lists of node ids, got '
             f'{type(negative_docs).__name__}')
@@ -180,7 +180,8 @@ def _check_negatives(
         if query_id not in dataset.queries: raise DatasetError(f'{name} names a query that is not in queries')
         _check_node_ids(node_ids, dataset.corpus, name)
         both = next((i for i in node_ids if i in dataset.relevant_docs[query_id]), None)
-        if both is not None: raise DatasetError(f'{name} names node "{both}", which answers it by relevant_docs')
+        if both is None: continue
+        raise DatasetError(f'{name} names node "{both}", which answers it by relevant_docs')
 
 # %% ../nbs/1_texts/07_dataset.ipynb #bbc2b439
 @patch
@@ -289,7 +290,7 @@ _PUBLISHED = {  # fingerprints of the published questions on the reports of Lyft
 # %% ../nbs/1_texts/07_dataset.ipynb #a5e6d30e
 @patch(as_prop=True)
 def content(self: EmbeddingQAFinetuneDataset) -> dict:
-    "What is written: the keys of the file it came from, `doc_ids` and `negative_docs` if there are any, and `written_by` if the file must say it."
+    "What is written: the keys of the file it came from, and what else is known."
     said = dict(doc_ids=self.doc_ids is not None, negative_docs=self.negative_docs is not None,
         written_by=self.written_by not in (None, _PUBLISHED.get(self.fingerprint)))
     return {key: getattr(self, key) for key in dict.fromkeys((*self.keys, *said)) if said.get(key, True)}
@@ -453,7 +454,8 @@ def only(
     answers = {q: [i for i in ids if i in kept] for q, ids in self.relevant_docs.items() if q in asked}
     judged = {q: ids for q, ids in answers.items() if ids}
     written_by = part(self.written_by, judged) if isinstance(self.written_by, dict) else self.written_by
-    negatives = {q: [i for i in ids if i in kept] for q, ids in (self.negative_docs or {}).items() if q in judged}
+    wrong = part(self.negative_docs or {}, judged)
+    negatives = {q: [i for i in ids if i in kept] for q, ids in wrong.items()}
     found = replace(self, queries=part(self.queries, judged), corpus=part(self.corpus, kept), relevant_docs=judged,
                     doc_ids=self.doc_ids and part(self.doc_ids, kept), written_by=written_by,
                     negative_docs=self.negative_docs and negatives)

@@ -22,7 +22,7 @@ class Document:
     pages: list[str]        # text of every page, '' for a blank one
     metadata: dict = field(default_factory=dict)  # file_name, sha256
     headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `_find_headings`
-    def __post_init__(self): self.pages = list(map(_mended, self.pages)) # half surrogate pairs, as PDF files have them
+    def __post_init__(self): self.pages = list(map(_mended, self.pages)) # half pairs, as PDF files have them
 
     @property
     def text(self) -> str:

@@ -218,7 +218,7 @@ def _answer_ranks(
 # %% ../nbs/2_search/13_evaluation.ipynb #3ed4e9a6
 def _own_nodes(
     dataset: EmbeddingQAFinetuneDataset, # whose questions may stand among its nodes
-    ignore: bool | None = None, # leave out the node of a question's id; None: where it has the question's text and is no answer
+    ignore: bool | None = None, # leave out the node of a question's id; None: if it has its text, too
 ) -> set[str]: # ids of questions
     "The questions whose own node is left out of their results."
     same = dataset.queries.keys() & dataset.corpus.keys()
@@ -242,8 +242,8 @@ def _ranks_by_search(
     copies, ranks, first = _copies_of(dataset), [], []
     for query_id, ids in zip(dataset.queries, found):
         ids = [i for i in dict.fromkeys(ids) if i != query_id or query_id not in own][:depth]
-        ranks.append(_answer_ranks({i: rank for rank, i in enumerate(ids, 1)}, dataset.relevant_docs[query_id],
-            copies))
+        rank_of = {node_id: rank for rank, node_id in enumerate(ids, 1)}
+        ranks.append(_answer_ranks(rank_of, dataset.relevant_docs[query_id], copies))
         first.append(ids[:_KEPT])
     return ranks, first
 
@@ -294,7 +294,7 @@ def evaluate(
     show_progress: bool = False,  # while a model embeds the corpus
     train_dataset: EmbeddingQAFinetuneDataset | None = None,  # what the model was trained on, if that is known
     allow_leakage: bool = False,  # evaluate even though `dataset` shares answers or questions with `train_dataset`
-    ignore_identical_ids: bool | None = None,  # leave out the node of a question's id; None: where it has its text too
+    ignore_identical_ids: bool | None = None,  # leave out the node of a question's id; see `_own_nodes`
 ) -> Evaluation:
     "The ranks of all relevant nodes of `dataset`; `EmbedtuneError` if it is broken or was trained on, or if another corpus was searched."
     dataset.validate()
@@ -330,7 +330,8 @@ def from_json(
     path,  # a file that `save_json` wrote
 ) -> Evaluation:
     "The evaluation in a JSON file; `EmbedtuneError` if it is none."
-    content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'), ('depth', 'found', 'written_by', 'trained_on'))
+    content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'),
+        ('depth', 'found', 'written_by', 'trained_on'))
     try:
         content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks]
             for query_id, ranks in content['ranks'].items()}
@@ -352,7 +353,7 @@ def _listed(
 def compare(
     evaluations,  # one `Evaluation`, or several of the same questions
 ):
-    "A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, questions (and how many were trained on, where that is known) and seconds; whose questions in the corner, or where they differ in a column."
+    "A pandas DataFrame: metrics, questions (those trained on, where known), seconds, and whose questions."
     import pandas as pd
     evaluations = _listed(evaluations)
     rows = [[*(e.metrics.get(name, np.nan) for name in _COMPARED), len(e.ranks), e.seconds]
@@ -360,7 +361,8 @@ def compare(
     table = pd.DataFrame(rows, index=[e.name for e in evaluations],
         columns=[*_COMPARED, 'questions', 'seconds'])
     if any(e.trained_on for e in evaluations):
-        table.insert(len(_COMPARED), 'trained on', [f'{e.trained_on:,}' if e.trained_on else '–' for e in evaluations])
+        trained = [f'{e.trained_on:,}' if e.trained_on else '–' for e in evaluations]
+        table.insert(len(_COMPARED), 'trained on', trained)
     whose = [f'questions {e.whose}' for e in evaluations]
     return table.rename_axis(columns=whose[0]) if len(set(whose)) == 1 else table.assign(whose=whose)
 

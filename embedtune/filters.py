@@ -89,7 +89,8 @@ def _repeated_questions(
     texts = [dataset.queries[i] for i in ids]
     vectors = encode(model, texts, 'query', show_progress=show_progress)
     same = _repeated_rows(vectors, limit, [set(names_in(text)) for text in texts])
-    return {ids[row]: 'near-duplicate' for row, first in same.items() if not _unread(texts[row], texts[first])}
+    return {ids[row]: 'near-duplicate' for row, first in same.items()
+        if not _unread(texts[row], texts[first])}
 
 # %% ../nbs/3_questions/26_filters.ipynb #a0ca89ed
 def _lead(

@@ -115,12 +115,13 @@ def _but_own(
     text: dict, # text -> its number
     negatives, # {query id: node ids}, or None
 ): # scipy sparse bool (rows, texts)
-    "The same without the negatives that somebody named, which answer nothing although they repeat words of an answer."
+    "The same without negatives that somebody named, even if they repeat words of an answer."
     if not negatives: return answers
     answers = answers.tolil()
     for row, pair in enumerate(pairs):
         wrong = negatives.get(pair.query_id, ())
-        named = [text[t] for t, i in zip(getattr(pair, 'negatives', ()), getattr(pair, 'negative_ids', ())) if i in wrong]
+        both = zip(getattr(pair, 'negatives', ()), getattr(pair, 'negative_ids', ()))
+        named = [text[t] for t, i in both if i in wrong]
         if named: answers[row, named] = False
     return answers.tocsr()
 
@@ -130,7 +131,7 @@ def known_answers(
     corpus: dict[str, str], # {node id: text}
     max_shared: float = 0.1, # share of a text's runs of five words that may stand in a node that answers
     choices=None, # for each pair further texts of its node that may become its positive
-    negatives=None, # {query id: ids of nodes that do not answer it}: what a person said counts, whatever they share
+    negatives=None, # {query id: ids of nodes that somebody named as no answer}
 ) -> _KnownAnswers:
     "What is known of a training set's texts: all parts and copies of a judged node answer its questions."
     rows = [(pair.positive, *getattr(pair, 'negatives', ())) for pair in pairs]

@@ -341,9 +341,11 @@ def _add_own_negatives(
     asked = {query_id: dataset.queries[query_id] for query_id in wrong}
     against = replace(dataset, queries=asked, relevant_docs=wrong, negative_docs=None)
     own = defaultdict(list)
-    for near in _near_windows(model, against, search, margin=0, by_words=by_words)[0]: own[near.query_id].append(near)
+    nearest, _ = _near_windows(model, against, search, margin=0, by_words=by_words)
+    for near in nearest: own[near.query_id].append(near)
     def added(pair):
-        texts, ids = [near.positive for near in own[pair.query_id]], [near.node_id for near in own[pair.query_id]]
+        texts = [near.positive for near in own[pair.query_id]]
+        ids = [near.node_id for near in own[pair.query_id]]
         mined = [(t, i) for t, i in zip(*pair[4:6]) if i not in ids] if isinstance(pair, _MinedPair) else []
         return _MinedPair(*pair[:4], texts + [t for t, _ in mined], ids + [i for _, i in mined], [])
     return [added(pair) for pair in pairs]

@@ -424,6 +424,7 @@ def generate_qa_embedding_pairs(
             bar.total = bar.n  # done, though nodes gave fewer than were asked for: a notebook paints a bar red that ends early
     if dataset is None:
         fix = 'add documents, for these are few' if len(tasks) < 20 else 'try another model or prompt'
-        raise LLMError(f'{model.name} asked nothing worth keeping about {_counted(len(tasks), "node")}: {fix}')
+        raise LLMError(f'{model.name} asked nothing worth keeping about '
+            f'{_counted(len(tasks), "node")}: {fix}')
     if output_path: dataset.save_json(output_path)
     return dataset

@@ -16,7 +16,8 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import _check_number, _counted, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
+from .core import EmbedtuneError, _check_number, _counted, _read_json, _sha256_of, _versions
+from .core import _write_json, _write_text
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import first_available, sample_documents, ten_k, _recorded_answers

@@ -108,7 +108,7 @@ def _not_read(
 
 # %% ../nbs/3_questions/28_queries.ipynb #289565dd
 def _query_of(
-    row,         # a question, or a dict with query (question, anchor), and perhaps node_id, passage (pos), neg, pages and document
+    row,         # a question, or a dict with query, perhaps node_id, passage, pos, neg, pages, document
     place: str,  # where it stands, for the message
 ) -> _Query:
     "One row as a `_Query`; `DatasetError` naming the place if there is no question in it. Other columns are ignored."
@@ -171,7 +171,7 @@ def _file_rows(
 
 # %% ../nbs/3_questions/28_queries.ipynb #a31d900e
 def _table_rows(
-    table,  # of pandas, polars, `datasets` or pyarrow; a dict of columns; or any iterable of questions and dicts
+    table,  # of pandas, polars, `datasets` or pyarrow; a dict of columns; any iterable of rows
 ) -> list:  # rows
     "The rows of a table in memory; `DatasetError` if it has none."
     if hasattr(table, 'columns') and hasattr(table, 'to_dict'): return table.to_dict('records')
@@ -187,7 +187,7 @@ def _table_rows(
 def _read_rows(
     path_or_rows,  # as for `read_queries`
 ) -> tuple[list[_Query], list[str]]:  # the questions, and a line for each row without one
-    "The questions of a file or a table, and what is wrong with the other rows; rows without any content are passed over."
+    "The questions of a file or a table, and what is wrong with other rows; blank ones are passed over."
     named = isinstance(path_or_rows, (str, Path))
     rows = (
         _file_rows(Path(path_or_rows).expanduser()) if named
@@ -222,7 +222,7 @@ def read_queries(
     path_or_rows,  # a file of `_file_rows`, a table of `_table_rows`, or a list of questions or dicts
     strict: bool = False,  # raise at the first row that cannot be read, instead of warning
 ) -> list[_Query]:  # in order
-    "The questions of a file or a table; a `_QueryWarning` counts the rows without one, `DatasetError` if there is none."
+    "The questions of a file or a table; a `_QueryWarning` counts rows without one."
     queries, bad = _read_rows(path_or_rows)
     _tell_left_out(bad, strict)
     return queries
@@ -306,7 +306,7 @@ def find(
 ) -> list[str]:    # [] if nothing is known of its answer
     "The nodes that answer a query; `DatasetError` naming its place if what is said about them leads nowhere."
     try:
-        ids = [i if i in self.nodes else i.removesuffix('.0') for i in query.node_ids] # spreadsheets write 3.0
+        ids = [i if i in self.nodes else i.removesuffix('.0') for i in query.node_ids]  # 3.0 is 3
         missing = next((i for i in ids if i not in self.nodes), None)
         if missing is not None: raise DatasetError(f'its node "{missing}" is not among the nodes')
         if ids: return list(dict.fromkeys(ids))
@@ -367,13 +367,13 @@ def _nodes_of(
     "A corpus made of the texts that stand beside the questions; `DatasetError` if there are none."
     texts = dict.fromkeys(text for query in queries for text in (*query.passages, *query.negatives))
     if not texts:
-        raise DatasetError('without nodes, the questions need texts that answer them: a column passage, pos or '
-            'positive')
+        raise DatasetError('without nodes, the questions need texts that answer them: a column passage, '
+            'pos or positive')
     return {_query_id(text): text for text in texts}
 
 # %% ../nbs/3_questions/28_queries.ipynb #aabb723a
 def from_queries(
-    path_or_rows,          # a .csv, .jsonl, .json or .txt file, a DataFrame or Dataset, or a list of questions or dicts: see `_query_of`
+    path_or_rows,          # a file, a DataFrame, a Dataset, or a list of questions or dicts: see `_query_of`
     nodes=None,            # of `split_nodes`, or a corpus {id: text}; None: the texts in the rows themselves
     strict: bool = False,  # raise at the first query that must be left out, instead of warning
     written_by: str | None = 'people',  # who wrote them: people, model or structure; None: unknown

@@ -343,14 +343,14 @@ class _MeanRetriever(_ByVectors):
 def _search_words(
     text: str, # in any script
 ) -> list[str]: # lower case
-    "The words that BM25 counts: of two letters or more; of a run without spaces its pairs of neighboring characters."
+    "The words that BM25 counts: of two letters or more; of a run without spaces its pairs of neighbors."
     runs = re.findall(rf'[{_SOLID}]+|[^\W{_SOLID}]{{2,}}', unicodedata.normalize('NFKC', text).lower())
     def pairs(run): return list(map(''.join, zip(run, run[1:]))) or [run]
     return [word for run in runs for word in (pairs(run) if re.match(f'[{_SOLID}]', run) else [run])]
 
 # %% ../nbs/2_search/12_retrieval.ipynb #72c03096
 _STOPS = ('english', 'german', 'dutch', 'french', 'spanish', 'portuguese', 'italian', 'russian', 'swedish',
-          'norwegian', 'danish', 'turkish', 'korean') # written with spaces: languages whose stop words bm25s has
+          'norwegian', 'danish', 'turkish', 'korean') # whose stop words bm25s has
 
 def _stop_words(
     language: str, # its English name
@@ -361,8 +361,8 @@ def _stop_words(
     return frozenset(getattr(stopwords, key, ()))
 
 # %% ../nbs/2_search/12_retrieval.ipynb #fb967225
-_BY_SCRIPT = dict(japanese='\u3040-\u30ff', chinese='\u3400-\u9fff', thai='\u0e00-\u0e7f', lao='\u0e80-\u0eff',
-                  burmese='\u1000-\u109f', khmer='\u1780-\u17ff')
+_BY_SCRIPT = dict(japanese='\u3040-\u30ff', chinese='\u3400-\u9fff', thai='\u0e00-\u0e7f',
+                  lao='\u0e80-\u0eff', burmese='\u1000-\u109f', khmer='\u1780-\u17ff')
 
 def _unspaced_language(
     words: list[str], # of a corpus
@@ -389,9 +389,11 @@ def _language_of(
     return best if clear else 'english'
 
 # %% ../nbs/2_search/12_retrieval.ipynb #7e9560c7
-_CODES = dict(en='english', de='german', nl='dutch', fr='french', es='spanish', pt='portuguese', it='italian', ru='russian', sv='swedish', no='norwegian',
-              da='danish', tr='turkish', ko='korean', zh='chinese', ja='japanese', th='thai', fi='finnish', hu='hungarian', el='greek', ar='arabic', hi='hindi')
-_UNSTEMMED = ('chinese', 'japanese', 'korean', 'thai', 'lao', 'khmer', 'burmese') # known, and without a stemmer
+_CODES = dict(
+    en='english', de='german', nl='dutch', fr='french', es='spanish', pt='portuguese', it='italian',
+    ru='russian', sv='swedish', no='norwegian', da='danish', tr='turkish', ko='korean', zh='chinese',
+    ja='japanese', th='thai', fi='finnish', hu='hungarian', el='greek', ar='arabic', hi='hindi')
+_UNSTEMMED = ('chinese', 'japanese', 'korean', 'thai', 'lao', 'khmer', 'burmese') # without a stemmer
 
 def _named_language(
     language: str, # as it was given: its English name or a code of two letters
@@ -413,7 +415,7 @@ def _stemmer_of(
 
 # %% ../nbs/2_search/12_retrieval.ipynb #e45286fc
 class BM25Retriever:
-    "Search by words: BM25 with the defaults of bm25s (Lucene's variant, k1 1.5, b 0.75), in the corpus's language."
+    "Search by words: BM25 as bm25s has it (Lucene's variant, k1 1.5, b 0.75), in the corpus's language."
     def __init__(
         self,
         corpus: dict[str, str], # {node id: text}

@@ -359,9 +359,10 @@ def _beir_files(
 ) -> list[Path]:
     "The files of one part of a collection; `EmbedtuneError` if there are none."
     for name in names:
-        for pattern in (f'{name}.jsonl', f'{name}.tsv', f'{name}.parquet', f'{name}-*.parquet', f'{name}/*.parquet'):
-            if found := sorted(folder.glob(pattern)): return found
-    raise EmbedtuneError(f'{folder} holds no {names[0]}.jsonl, .tsv or .parquet; expected a folder in the form of BEIR')
+        for end in ('.jsonl', '.tsv', '.parquet', '-*.parquet', '/*.parquet'):
+            if found := sorted(folder.glob(name + end)): return found
+    raise EmbedtuneError(f'{folder} holds no {names[0]}.jsonl, .tsv or .parquet; expected a folder in the '
+                         'form of BEIR')
 
 # %% ../nbs/2_search/16_trec.ipynb #53f14a3d
 def _beir_rows(
@@ -373,7 +374,8 @@ def _beir_rows(
     for path in files:
         try:
             if path.suffix == '.jsonl':
-                with path.open(encoding='utf-8-sig') as lines: rows += map(json.loads, filter(str.strip, lines))
+                with path.open(encoding='utf-8-sig') as lines:
+                    rows += map(json.loads, filter(str.strip, lines))
             elif path.suffix == '.tsv':
                 rows += pd.read_csv(path, sep='\t', dtype=str, keep_default_na=False).to_dict('records')
             else: rows += pd.read_parquet(path).to_dict('records')
@@ -386,9 +388,10 @@ def _beir_texts(
     rows: list[dict], # of the corpus, or of the queries
 ) -> dict[str, str]: # id -> title and text
     "The texts of a collection; '' where there is none."
-    def parts(row): return [row.get(name) for name in ('title', 'text')]
-    texts = {str(row.get('_id', row.get('id'))): parts(row) for row in rows}
-    return {i: ' '.join(part.strip() for part in both if isinstance(part, str)).strip() for i, both in texts.items()}
+    def joined(row):
+        parts = (row.get('title'), row.get('text'))
+        return ' '.join(part.strip() for part in parts if isinstance(part, str)).strip()
+    return {str(row.get('_id', row.get('id'))): joined(row) for row in rows}
 
 # %% ../nbs/2_search/16_trec.ipynb #4b13bcb8
 def _beir_qrels(
@@ -403,7 +406,8 @@ def _beir_qrels(
         if not queries.get(query_id): lost[f'of a query that is not there, such as "{query_id}"'] += 1
         elif not corpus.get(node_id): lost['of a passage that is not there or empty'] += 1
         else:
-            with suppress(TypeError, ValueError): qrels.setdefault(query_id, {})[node_id] = int(float(row['score']))
+            with suppress(TypeError, ValueError):
+                qrels.setdefault(query_id, {})[node_id] = int(float(row['score']))
     return qrels, lost
 
 # %% ../nbs/2_search/16_trec.ipynb #389281e2
@@ -437,9 +441,11 @@ def save_beir(
     judged = [(q, i, '1') for q, ids in dataset.relevant_docs.items() for i in dict.fromkeys(ids)]
     _check_ids([i for row in judged for i in row[:2]], 'query or node')
     folder = Path(folder).expanduser()
-    _write_text(lines(dict(_id=i, title='', text=text) for i, text in dataset.corpus.items()), folder/'corpus.jsonl')
+    nodes = lines(dict(_id=i, title='', text=text) for i, text in dataset.corpus.items())
+    table = ''.join('\t'.join(row) + '\n' for row in [_BEIR_COLUMNS, *judged])
+    _write_text(nodes, folder/'corpus.jsonl')
     _write_text(lines(dict(_id=i, text=text) for i, text in dataset.queries.items()), folder/'queries.jsonl')
-    _write_text(''.join('\t'.join(row) + '\n' for row in [_BEIR_COLUMNS, *judged]), folder/'qrels'/f'{split}.tsv')
+    _write_text(table, folder/'qrels'/f'{split}.tsv')
 
 # %% ../nbs/2_search/16_trec.ipynb #94553fc3
 def evaluation_of(
