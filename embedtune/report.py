@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _counted, _parse_json, _sha256_of, _write_text
+from .engine import MANIFEST
 from .evaluation import _KEPT, _REPORTED, Evaluation, _listed, plot_hit_rate
 from .ladders import Ladder, _file_name
 from .verdicts import by_writer, Verdict, _plot_ranks, verdict
@@ -446,9 +447,12 @@ def _run_settings(
     folder: Path,  # of the run
     run: dict,  # see `_read_run`
 ) -> dict:
-    "The recommendation, settings, versions, and hashes of documents and files."
+    "The recommendation, settings, versions, what the guard said, and hashes of documents and files."
     documents = {side: made.get('documents', []) for side, made in run['sides'].items()}
     about = {name: run[name] for name in ('recommendation', 'settings', 'versions', 'finished') if name in run}
+    made = folder/'model'/MANIFEST
+    guard = _parse_json(made).get('guard') if made.is_file() else None
+    if guard: about['guard'] = guard # whether the training questions were enough to see a gain
     hashes = {'sha256 of documents': documents, 'sha256 of files': _file_hashes(folder, run.get('files', {}))}
     return about | hashes
 

@@ -427,7 +427,7 @@ class BM25Retriever:
         self.ids, self.engine = list(self.corpus), bm25s.BM25()
         texts = list(self.corpus.values())
         self.language = _language_of(texts) if language == 'auto' else _named_language(language)
-        self.stops, self.stem = _stop_words(self.language), _stemmer_of(self.language)
+        self.stops = _stop_words(self.language)
         words = self.words_of(texts)
         self.vocabulary = {word: i for i, word in enumerate(dict.fromkeys(chain(*words)))}
         numbered = [[self.vocabulary[word] for word in each] for each in words]
@@ -442,9 +442,10 @@ def words_of(
 ) -> list[list[str]]: # n lists
     "The words of each text that count in its language: no stop words, and stems where words have endings."
     kept = [[word for word in _search_words(text) if word not in self.stops] for text in texts]
-    if self.stem is None: return kept
+    stem = _stemmer_of(self.language) # a new one each time: threads may not share it
+    if stem is None: return kept
     different = list(set(chain(*kept)))
-    stems = dict(zip(different, self.stem(different)))
+    stems = dict(zip(different, stem(different)))
     return [[stems[word] for word in words] for words in kept]
 
 # %% ../nbs/2_search/12_retrieval.ipynb #d9580e1e
