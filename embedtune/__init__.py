@@ -21,7 +21,7 @@ _chapter = {
     'HybridRetriever': 'retrieval', 'load_retriever': 'search',
     'Evaluation': 'evaluation', 'compare': 'evaluation', 'evaluate': 'evaluation',
     'Verdict': 'verdicts', 'verdict': 'verdicts', 'changes': 'verdicts', 'by_slice': 'verdicts',
-    'load_run': 'trec', 'save_run': 'trec',
+    'load_run': 'trec', 'save_run': 'trec', 'load_beir': 'trec', 'save_beir': 'trec',
     'Ladder': 'ladders', 'ladder': 'ladders', 'saturation': 'ladders',
     'write_report': 'report', 'write_ladder_report': 'report',
     'SentenceTransformersFinetuneEngine': 'finetune', 'merge': 'merging', 'nudge': 'nudging',

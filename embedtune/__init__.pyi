@@ -38,6 +38,8 @@ from .verdicts import changes as changes
 from .verdicts import by_slice as by_slice
 from .trec import load_run as load_run
 from .trec import save_run as save_run
+from .trec import load_beir as load_beir
+from .trec import save_beir as save_beir
 from .ladders import Ladder as Ladder
 from .ladders import ladder as ladder
 from .ladders import saturation as saturation
@@ -60,4 +62,4 @@ from .migrate import Migration as Migration
 from .pipeline import run as run
 
 __version__: str
-__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'sample_qa', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Search', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'CrossEncoderFinetuneEngine', 'RerankedRetriever', 'open_index', 'save_index', 'embed_corpus', 'align', 'plan_migration', 'Migration', 'run']
+__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'sample_qa', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Search', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'load_beir', 'save_beir', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'CrossEncoderFinetuneEngine', 'RerankedRetriever', 'open_index', 'save_index', 'embed_corpus', 'align', 'plan_migration', 'Migration', 'run']

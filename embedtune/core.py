@@ -40,13 +40,34 @@ def _check_count(
     if not isinstance(value, numbers.Integral) or value < 1:
         raise EmbedtuneError(f'{name} must be a whole number from 1 on, got {value!r}')
 
+# %% ../nbs/1_texts/00_core.ipynb #8757f7ff
+_HALF_PAIR = re.compile('[\ud800-\udfff]')
+
+def _check_whole(
+    text: str,  # of anything
+    place: str, # where it stands, for the message
+    error=EmbedtuneError, # the class of what is raised
+):
+    "Raise `error` where a text holds half of a surrogate pair."
+    found = _HALF_PAIR.search(text)
+    if found:
+        where = f'({ascii(found[0])}) at character {found.start() + 1}'
+        raise error(f'{place} holds half of a surrogate pair {where}; '
+            "replace it, for instance by text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')")
+def _mended(
+    text: str,  # of anything
+) -> str:
+    "The text without half pairs: two that belong together become their character, others U+FFFD."
+    if not _HALF_PAIR.search(text): return text
+    return text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
+
 # %% ../nbs/1_texts/00_core.ipynb #9a4aec23
 def _write_text(
     text: str,  # what the file is to hold
     path,       # the file; missing folders are made
 ):
     "Write a file as a whole or not at all: under a temporary name first, renamed when complete."
-    path = Path(path)
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
@@ -68,7 +89,7 @@ def _parse_json(
     error=EmbedtuneError,  # the class of what is raised, such as `EmbedtuneError`
 ):
     "What a JSON file holds; `error` if it is missing or no JSON."
-    try: return json.loads(Path(path).read_text(encoding='utf-8-sig'))
+    try: return json.loads(Path(path).expanduser().read_text(encoding='utf-8-sig'))
     except FileNotFoundError: raise error(f'no such file: {path}') from None
     except OSError as e: raise error(f'{path} cannot be read: {e.strerror}') from None
     except ValueError as e: raise error(f'{path} is not JSON: {e}') from None
@@ -138,3 +159,8 @@ def _counted(
 ) -> str:
     "A number and its noun, such as '1 node' or '1,200 nodes'."
     return f'{n:,} {noun}' + 's'*(n != 1)
+
+# %% ../nbs/1_texts/00_core.ipynb #c543a52c
+_SOLID = (
+    '\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff'       # Thai, Lao; Burmese; Khmer
+    '\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff') # kana, Chinese

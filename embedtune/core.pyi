@@ -14,6 +14,15 @@ def _check_number(name: str, value, least, most=None, whole: bool=False):
 def _check_count(value, name: str):
     """Raise `EmbedtuneError` if `value` counts nothing."""
     ...
+_HALF_PAIR: Any
+
+def _check_whole(text: str, place: str, error=...):
+    """Raise `error` where a text holds half of a surrogate pair."""
+    ...
+
+def _mended(text: str) -> str:
+    """The text without half pairs: two that belong together become their character, others U+FFFD."""
+    ...
 
 def _write_text(text: str, path):
     """Write a file as a whole or not at all: under a temporary name first, renamed when complete."""
@@ -51,3 +60,4 @@ def _md_cell(text: str, limit: int=160) -> str:
 def _counted(n: int, noun: str) -> str:
     """A number and its noun, such as '1 node' or '1,200 nodes'."""
     ...
+_SOLID: str

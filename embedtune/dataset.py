@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from fastcore.basics import patch
-from .core import EmbedtuneError, _counted, _md_cell, _read_json, _write_json
+from .core import EmbedtuneError, _check_whole, _counted, _md_cell, _read_json, _write_json
 from .duplicates import _alike_pairs, _plain_words, _question_shingles, _text_shingles
 
 # %% ../nbs/1_texts/07_dataset.ipynb #d6b8c84e
@@ -31,6 +31,7 @@ class EmbeddingQAFinetuneDataset:
     mode: str = 'text'                   # kind of the corpus; here always text
     doc_ids: dict[str, str] | None = None  # node id -> id of its document; written only when given
     written_by: str | dict[str, str] | None = None  # people, model or structure: of all, or by query id; else unknown
+    negative_docs: dict[str, list[str]] | None = None  # query id -> nodes that only seem to answer it
     keys: tuple[str, ...] = field(default=('queries', 'corpus', 'relevant_docs', 'mode'), repr=False, compare=False)  # those of its file, in order
 
     @property
@@ -95,6 +96,7 @@ def _check_texts(
         if not isinstance(text, str):
             raise DatasetError(f'{name}["{key}"] must be a text, got {type(text).__name__}')
         if not text.strip(): raise DatasetError(f'{name}["{key}"] is empty; leave it out, or give it a text')
+        _check_whole(text, f'{name}["{key}"]', DatasetError)
 
 # %% ../nbs/1_texts/07_dataset.ipynb #b1d17f03
 def _check_node_ids(
@@ -120,6 +122,9 @@ def _check_judgements(
         raise DatasetError('relevant_docs must map query ids to lists of node ids, got '
             f'{type(judged).__name__}')
     for query_id, node_ids in judged.items():
+        if not isinstance(query_id, str):
+            raise DatasetError(f'relevant_docs: the query id {query_id!r} must be a string, got '
+                f'{type(query_id).__name__}')
         if query_id not in dataset.queries:
             raise DatasetError(f'relevant_docs["{query_id}"] judges a query that is not in queries')
         _check_node_ids(node_ids, dataset.corpus, f'relevant_docs["{query_id}"]')
@@ -161,6 +166,23 @@ def _check_written_by(
             raise DatasetError(f'written_by["{query_id}"] must be one of {known}, got {writer!r}; leave it '
                 'out if nobody knows')
 
+# %% ../nbs/1_texts/07_dataset.ipynb #ac7004d3
+def _check_negatives(
+    negative_docs,  # should be query id -> list of node ids
+    dataset: EmbeddingQAFinetuneDataset,  # with texts and judgements that are checked already
+):
+    "Raise `DatasetError` naming the first entry of `negative_docs` that does not fit the rest."
+    if not isinstance(negative_docs, dict):
+        raise DatasetError('negative_docs must map query ids to lists of node ids, got '
+            f'{type(negative_docs).__name__}')
+    for query_id, node_ids in negative_docs.items():
+        name = f'negative_docs["{query_id}"]'
+        if query_id not in dataset.queries: raise DatasetError(f'{name} names a query that is not in queries')
+        _check_node_ids(node_ids, dataset.corpus, name)
+        both = next((i for i in node_ids if i in dataset.relevant_docs[query_id]), None)
+        if both is None: continue
+        raise DatasetError(f'{name} names node "{both}", which answers it by relevant_docs')
+
 # %% ../nbs/1_texts/07_dataset.ipynb #bbc2b439
 @patch
 def validate(self: EmbeddingQAFinetuneDataset):
@@ -172,6 +194,7 @@ def validate(self: EmbeddingQAFinetuneDataset):
         raise DatasetError(f'mode must be a string such as "text", got {type(self.mode).__name__}')
     if self.doc_ids is not None: _check_doc_ids(self.doc_ids, self.corpus)
     if self.written_by is not None: _check_written_by(self.written_by, self.queries)
+    if self.negative_docs is not None: _check_negatives(self.negative_docs, self)
 
 # %% ../nbs/1_texts/07_dataset.ipynb #f90f334a
 class DatasetWarning(UserWarning):
@@ -256,6 +279,7 @@ def _known_faults(
 def fingerprint(self: EmbeddingQAFinetuneDataset) -> str:
     "The sha256 (hex) of the content without `written_by`; equal datasets have equal fingerprints."
     content = [self.queries, self.corpus, self.relevant_docs, self.mode, self.doc_ids]
+    if self.negative_docs is not None: content.append(self.negative_docs)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 # %% ../nbs/1_texts/07_dataset.ipynb #13e400ac
@@ -266,8 +290,8 @@ _PUBLISHED = {  # fingerprints of the published questions on the reports of Lyft
 # %% ../nbs/1_texts/07_dataset.ipynb #a5e6d30e
 @patch(as_prop=True)
 def content(self: EmbeddingQAFinetuneDataset) -> dict:
-    "What is written: the keys of the file it came from, `doc_ids` if there are any, and `written_by` if the file must say it."
-    said = dict(doc_ids=self.doc_ids is not None,
+    "What is written: the keys of the file it came from, and what else is known."
+    said = dict(doc_ids=self.doc_ids is not None, negative_docs=self.negative_docs is not None,
         written_by=self.written_by not in (None, _PUBLISHED.get(self.fingerprint)))
     return {key: getattr(self, key) for key in dict.fromkeys((*self.keys, *said)) if said.get(key, True)}
 
@@ -288,7 +312,9 @@ def from_json(
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset in a JSON file of ours or LlamaIndex's, validated; a `DatasetWarning` for each known fault."
     content = _read_json(path, required=('queries', 'corpus', 'relevant_docs'),
-        optional=('mode', 'doc_ids', 'written_by'), error=DatasetError)
+        optional=('mode', 'doc_ids', 'written_by', 'negative_docs', 'reference_answers'), error=DatasetError)
+    if content.pop('reference_answers', None) is not None:
+        warnings.warn(f'{path}: reference_answers are not read', DatasetWarning, stacklevel=2)
     dataset = cls(**content, keys=tuple(content))
     try: dataset.validate()
     except DatasetError as e: raise DatasetError(f'{path}: {e}') from None
@@ -428,8 +454,11 @@ def only(
     answers = {q: [i for i in ids if i in kept] for q, ids in self.relevant_docs.items() if q in asked}
     judged = {q: ids for q, ids in answers.items() if ids}
     written_by = part(self.written_by, judged) if isinstance(self.written_by, dict) else self.written_by
+    wrong = part(self.negative_docs or {}, judged)
+    negatives = {q: [i for i in ids if i in kept] for q, ids in wrong.items()}
     found = replace(self, queries=part(self.queries, judged), corpus=part(self.corpus, kept), relevant_docs=judged,
-                    doc_ids=self.doc_ids and part(self.doc_ids, kept), written_by=written_by)
+                    doc_ids=self.doc_ids and part(self.doc_ids, kept), written_by=written_by,
+                    negative_docs=self.negative_docs and negatives)
     found.validate()
     return found
 

@@ -18,6 +18,7 @@ class EmbeddingQAFinetuneDataset:
     mode: str = 'text'
     doc_ids: dict[str, str] | None = None
     written_by: str | dict[str, str] | None = None
+    negative_docs: dict[str, list[str]] | None = None
     keys: tuple[str, ...] = field(default=('queries', 'corpus', 'relevant_docs', 'mode'), repr=False, compare=False)
 
     @property
@@ -50,7 +51,7 @@ class EmbeddingQAFinetuneDataset:
 
     @property
     def content(self) -> dict:
-        """What is written: the keys of the file it came from, `doc_ids` if there are any, and `written_by` if the file must say it."""
+        """What is written: the keys of the file it came from, and what else is known."""
         ...
 
     def save_json(self, path):
@@ -102,6 +103,10 @@ def _check_doc_ids(doc_ids, corpus):
 
 def _check_written_by(written_by, queries):
     """Raise `DatasetError` naming the first entry of `written_by` that is no writer of a question of `queries`."""
+    ...
+
+def _check_negatives(negative_docs, dataset: EmbeddingQAFinetuneDataset):
+    """Raise `DatasetError` naming the first entry of `negative_docs` that does not fit the rest."""
     ...
 
 class DatasetWarning(UserWarning):

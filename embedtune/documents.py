@@ -10,7 +10,7 @@ import hashlib, os, re, warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _mended
 from .headings import _find_headings, Heading
 from .pdf import _check_engine, _read_pdf
 
@@ -22,6 +22,7 @@ class Document:
     pages: list[str]        # text of every page, '' for a blank one
     metadata: dict = field(default_factory=dict)  # file_name, sha256
     headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `_find_headings`
+    def __post_init__(self): self.pages = list(map(_mended, self.pages)) # half pairs, as PDF files have them
 
     @property
     def text(self) -> str:
@@ -85,7 +86,7 @@ def _find_files(
     "The files named, and those of the folders named that can be read (whole tree, sorted), each once."
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     files = []
-    for path in map(Path, paths):
+    for path in (Path(path).expanduser() for path in paths):
         inside = (p for p in sorted(path.rglob('*')) if p.suffix.lower() in _SUFFIXES and p.is_file()
                   and not any(part.startswith('.') for part in p.relative_to(path).parts))
         files += inside if path.is_dir() else [path]

@@ -14,6 +14,9 @@ class Document:
     metadata: dict = field(default_factory=dict)
     headings: tuple[Heading, ...] = ...
 
+    def __post_init__(self):
+        ...
+
     @property
     def text(self) -> str:
         """The pages with a blank line between them; spans of nodes are offsets into this."""

@@ -70,7 +70,7 @@ class _FinetuneEngine:
     ):
         self.dataset = dataset
         self.val_dataset = val_dataset
-        self.model_output_path = Path(model_output_path)
+        self.model_output_path = Path(model_output_path).expanduser()
         self.search = search
         self.cache = cache
         self.device = device

@@ -8,6 +8,7 @@ __all__ = ['Evaluation', 'evaluate', 'compare', 'to_markdown', 'plot_comparison'
 # %% ../nbs/2_search/13_evaluation.ipynb #bafe5574
 import textwrap, time
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 import numpy as np
 
 from fastcore.basics import patch
@@ -94,6 +95,7 @@ class Evaluation:
     depth: int = 1000              # results asked for per query
     found: dict[str, list[str]] = field(default_factory=dict)  # query id -> ids of its first `_KEPT` nodes, best first
     written_by: str | dict[str, str] | None = None  # who wrote the questions, as their dataset says it
+    trained_on: int | None = None  # questions that the model was trained on; None: on none, or unknown
 
     @property
     def whose(self): return _origin(self.written_by, self.ranks)
@@ -194,19 +196,56 @@ def _check_known(
         raise EmbedtuneError(f'the retriever found "{stray}", which is not in the corpus of the dataset; '
                              'build it from dataset.corpus')
 
+# %% ../nbs/2_search/13_evaluation.ipynb #edde0b30
+def _copies_of(
+    dataset: EmbeddingQAFinetuneDataset, # whose nodes may repeat each other, letter for letter
+) -> dict[str, tuple]: # node id -> ids of all that have its text, where there are several
+    "The exact copies of each node."
+    same = {}
+    for node_id, text in dataset.corpus.items(): same.setdefault(text, []).append(node_id)
+    return {i: tuple(ids) for ids in same.values() if len(ids) > 1 for i in ids}
+
+def _answer_ranks(
+    rank_of: dict,        # node id -> its 1-based rank, of those that were found
+    relevant: list[str],  # ids of the relevant nodes
+    copies: dict,         # as of `_copies_of`
+) -> list[float]:
+    "The rank of each relevant node or of a copy of it, each counted once; inf for one that was not found."
+    groups = [copies.get(node_id, (node_id,)) for node_id in dict.fromkeys(relevant)]
+    ranks = {group: iter(sorted(rank_of.get(node_id, np.inf) for node_id in group)) for group in groups}
+    return [float(next(ranks[group])) for group in groups]
+
+# %% ../nbs/2_search/13_evaluation.ipynb #3ed4e9a6
+def _own_nodes(
+    dataset: EmbeddingQAFinetuneDataset, # whose questions may stand among its nodes
+    ignore: bool | None = None, # leave out the node of a question's id; None: if it has its text, too
+) -> set[str]: # ids of questions
+    "The questions whose own node is left out of their results."
+    same = dataset.queries.keys() & dataset.corpus.keys()
+    if ignore is not None: return set(same) if ignore else set()
+    own = {i for i in same if dataset.queries[i].strip() == dataset.corpus[i].strip()}
+    return {i for i in own if i not in dataset.relevant_docs[i]}
+
 # %% ../nbs/2_search/13_evaluation.ipynb #2b7b851c
 def _ranks_by_search(
     retriever, # has .search(queries, k)
     dataset: EmbeddingQAFinetuneDataset, # its questions are asked, its judgements say where to look
     depth: int, # results asked for, a query
+    own: set = frozenset(), # as of `_own_nodes`
 ) -> tuple[list, list]: # for each query the ranks of its answers, and the ids of its first `_KEPT` results
     "What a search finds, and where the answers stand in it."
-    found = retriever.search(list(dataset.queries.values()), min(depth, len(dataset.corpus))).ids
+    k = min(depth + bool(own), len(dataset.corpus))
+    found = retriever.search(list(dataset.queries.values()), k).ids
     if len(found) != len(dataset.queries):
         raise EmbedtuneError(f'expected results for {len(dataset.queries)} questions, got {len(found)}')
     _check_known(found, dataset)
-    return [_ranks_of(ids, dataset.relevant_docs[query_id])
-        for query_id, ids in zip(dataset.queries, found)], [ids[:_KEPT] for ids in found]
+    copies, ranks, first = _copies_of(dataset), [], []
+    for query_id, ids in zip(dataset.queries, found):
+        ids = [i for i in dict.fromkeys(ids) if i != query_id or query_id not in own][:depth]
+        rank_of = {node_id: rank for rank, node_id in enumerate(ids, 1)}
+        ranks.append(_answer_ranks(rank_of, dataset.relevant_docs[query_id], copies))
+        first.append(ids[:_KEPT])
+    return ranks, first
 
 # %% ../nbs/2_search/13_evaluation.ipynb #19d52364
 def _ranks_in(
@@ -227,17 +266,22 @@ def _ranks_by_score(
     retriever, # has .ids and .node_scores(queries)
     dataset: EmbeddingQAFinetuneDataset, # its questions are asked, its judgements say where to look
     depth: int, # ranks that count as found
+    own: set = frozenset(), # as of `_own_nodes`
 ) -> tuple[list, list]: # as of `_ranks_by_search`
     "What `_ranks_by_search` gives, by counting; `EmbedtuneError` if the retriever was built over another corpus."
     _check_known([retriever.ids], dataset)
     place, ranks, found = {node_id: i for i, node_id in enumerate(retriever.ids)}, [], []
-    for query_id, scores in zip(dataset.queries, retriever.node_scores(list(dataset.queries.values())),
-            strict=True):
-        answers = list(dict.fromkeys(dataset.relevant_docs[query_id]))
-        known = dict(zip(there := [i for i in answers if i in place],
-            _ranks_in(scores, [place[i] for i in there], depth) if there else []))
-        ranks.append([known.get(node_id, np.inf) for node_id in answers])
-        found.append([retriever.ids[i] for i in _top_k(scores, min(_KEPT, depth))])
+    copies, all_scores = _copies_of(dataset), retriever.node_scores(list(dataset.queries.values()))
+    for query_id, scores in zip(dataset.queries, all_scores, strict=True):
+        without = [query_id] if query_id in own & place.keys() else []
+        if without: scores = np.where(np.arange(len(scores)) == place[query_id], -np.inf, scores)
+        relevant = dataset.relevant_docs[query_id]
+        wanted = dict.fromkeys(chain(*(copies.get(i, (i,)) for i in relevant)))
+        there = [i for i in wanted if i in place and i not in without]
+        known = dict(zip(there, _ranks_in(scores, [place[i] for i in there], depth) if there else []))
+        ranks.append(_answer_ranks(known, relevant, copies))
+        best = _top_k(scores, min(_KEPT, depth, len(scores) - len(without)))
+        found.append([retriever.ids[i] for i in best])
     return ranks, found
 
 # %% ../nbs/2_search/13_evaluation.ipynb #2815e9db
@@ -250,6 +294,7 @@ def evaluate(
     show_progress: bool = False,  # while a model embeds the corpus
     train_dataset: EmbeddingQAFinetuneDataset | None = None,  # what the model was trained on, if that is known
     allow_leakage: bool = False,  # evaluate even though `dataset` shares answers or questions with `train_dataset`
+    ignore_identical_ids: bool | None = None,  # leave out the node of a question's id; see `_own_nodes`
 ) -> Evaluation:
     "The ranks of all relevant nodes of `dataset`; `EmbedtuneError` if it is broken or was trained on, or if another corpus was searched."
     dataset.validate()
@@ -257,12 +302,13 @@ def evaluate(
     if train_dataset is not None: require_no_leakage(train_dataset, dataset, allow_leakage)
     start = time.perf_counter()
     retriever = _as_retriever(model_or_retriever, dataset.corpus, search, show_progress)
+    own = _own_nodes(dataset, ignore_identical_ids)
     ranks, found = (_ranks_by_score if callable(getattr(retriever, 'node_scores', None))
-        else _ranks_by_search)(retriever, dataset, depth)
+        else _ranks_by_search)(retriever, dataset, depth, own)
     seconds = time.perf_counter() - start
     name = name or getattr(retriever, 'name', None) or type(retriever).__name__
     return Evaluation(name, dict(zip(dataset.queries, ranks)), len(dataset.corpus), seconds, depth,
-        dict(zip(dataset.queries, found)), dataset.written_by)
+        dict(zip(dataset.queries, found)), dataset.written_by, train_dataset and len(train_dataset.queries))
 
 # %% ../nbs/2_search/13_evaluation.ipynb #434a707a
 @patch
@@ -273,7 +319,8 @@ def save_json(
     "Write everything as JSON; a rank of inf is null there."
     ranks = {query_id: [int(r) if np.isfinite(r) else None for r in ranks]
         for query_id, ranks in self.ranks.items()}
-    known = {name: value for name, value in asdict(self).items() if name != 'written_by' or value is not None}
+    known = {name: value for name, value in asdict(self).items()
+        if name not in ('written_by', 'trained_on') or value is not None}
     _write_json(known | dict(ranks=ranks), path)
 
 # %% ../nbs/2_search/13_evaluation.ipynb #1c9a26cb
@@ -283,7 +330,8 @@ def from_json(
     path,  # a file that `save_json` wrote
 ) -> Evaluation:
     "The evaluation in a JSON file; `EmbedtuneError` if it is none."
-    content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'), ('depth', 'found', 'written_by'))
+    content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'),
+        ('depth', 'found', 'written_by', 'trained_on'))
     try:
         content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks]
             for query_id, ranks in content['ranks'].items()}
@@ -305,13 +353,16 @@ def _listed(
 def compare(
     evaluations,  # one `Evaluation`, or several of the same questions
 ):
-    "A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, questions and seconds; whose questions in the corner, or where they differ in a column."
+    "A pandas DataFrame: metrics, questions (those trained on, where known), seconds, and whose questions."
     import pandas as pd
     evaluations = _listed(evaluations)
     rows = [[*(e.metrics.get(name, np.nan) for name in _COMPARED), len(e.ranks), e.seconds]
         for e in evaluations]
     table = pd.DataFrame(rows, index=[e.name for e in evaluations],
         columns=[*_COMPARED, 'questions', 'seconds'])
+    if any(e.trained_on for e in evaluations):
+        trained = [f'{e.trained_on:,}' if e.trained_on else '–' for e in evaluations]
+        table.insert(len(_COMPARED), 'trained on', trained)
     whose = [f'questions {e.whose}' for e in evaluations]
     return table.rename_axis(columns=whose[0]) if len(set(whose)) == 1 else table.assign(whose=whose)
 

@@ -49,6 +49,7 @@ class Evaluation:
     depth: int = 1000
     found: dict[str, list[str]] = field(default_factory=dict)
     written_by: str | dict[str, str] | None = None
+    trained_on: int | None = None
 
     @property
     def whose(self):
@@ -113,7 +114,19 @@ def _check_known(found: list[list[str]], dataset: EmbeddingQAFinetuneDataset):
     """Raise `EmbedtuneError` if an id is not of the dataset's corpus."""
     ...
 
-def _ranks_by_search(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int) -> tuple[list, list]:
+def _copies_of(dataset: EmbeddingQAFinetuneDataset) -> dict[str, tuple]:
+    """The exact copies of each node."""
+    ...
+
+def _answer_ranks(rank_of: dict, relevant: list[str], copies: dict) -> list[float]:
+    """The rank of each relevant node or of a copy of it, each counted once; inf for one that was not found."""
+    ...
+
+def _own_nodes(dataset: EmbeddingQAFinetuneDataset, ignore: bool | None=None) -> set[str]:
+    """The questions whose own node is left out of their results."""
+    ...
+
+def _ranks_by_search(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int, own: set=...) -> tuple[list, list]:
     """What a search finds, and where the answers stand in it."""
     ...
 
@@ -121,11 +134,11 @@ def _ranks_in(scores: np.ndarray, places: list[int], depth: int) -> list[float]:
     """The 1-based rank of each of these nodes by its score; of equal scores the earlier position comes first; inf beyond `depth`."""
     ...
 
-def _ranks_by_score(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int) -> tuple[list, list]:
+def _ranks_by_score(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int, own: set=...) -> tuple[list, list]:
     """What `_ranks_by_search` gives, by counting; `EmbedtuneError` if the retriever was built over another corpus."""
     ...
 
-def evaluate(model_or_retriever, dataset: EmbeddingQAFinetuneDataset, depth: int=1000, name: str | None=None, search: Search=..., show_progress: bool=False, train_dataset: EmbeddingQAFinetuneDataset | None=None, allow_leakage: bool=False) -> Evaluation:
+def evaluate(model_or_retriever, dataset: EmbeddingQAFinetuneDataset, depth: int=1000, name: str | None=None, search: Search=..., show_progress: bool=False, train_dataset: EmbeddingQAFinetuneDataset | None=None, allow_leakage: bool=False, ignore_identical_ids: bool | None=None) -> Evaluation:
     """The ranks of all relevant nodes of `dataset`; `EmbedtuneError` if it is broken or was trained on, or if another corpus was searched."""
     ...
 
@@ -134,7 +147,7 @@ def _listed(evaluations) -> list[Evaluation]:
     ...
 
 def compare(evaluations):
-    """A pandas DataFrame: a row for each evaluation; hit rates, MRR and nDCG, questions and seconds; whose questions in the corner, or where they differ in a column."""
+    """A pandas DataFrame: metrics, questions (those trained on, where known), seconds, and whose questions."""
     ...
 
 def _md_number(value, column: str) -> str:

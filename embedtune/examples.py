@@ -27,6 +27,7 @@ class _Examples:
         corpus: dict[str, str], # {node id: text}
         augment=None, # function (texts of a row, numpy Generator) -> as many texts, in each epoch anew
         seed: int = 0, # of the generators
+        negatives: dict = None, # {query id: ids of nodes that somebody named as no answer}
     ):
         from embedtune.loss import known_answers
         self.augment = augment
@@ -35,7 +36,7 @@ class _Examples:
         self.questions = [pair.query for pair in pairs]
         self.choices = choices
         self.names = list(_training_columns(pairs))
-        self.known = known_answers(pairs, corpus, choices=choices)
+        self.known = known_answers(pairs, corpus, choices=choices, negatives=negatives)
         self.number = {text: i for i, text in enumerate(self.known.texts)}
         self.first = self.known.columns[:, 0].copy()
 

@@ -19,7 +19,7 @@ class _Examples:
     number: Any
     first: Any
 
-    def __init__(self, pairs, choices: list[list[str]], corpus: dict[str, str], augment=None, seed: int=0):
+    def __init__(self, pairs, choices: list[list[str]], corpus: dict[str, str], augment=None, seed: int=0, negatives: dict | None=None):
         ...
 
     def texts(self, row: int) -> tuple:

@@ -6,16 +6,17 @@
 __all__ = ['filter_questions']
 
 # %% ../nbs/3_questions/26_filters.ipynb #95d511a1
+import re
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from fastcore.basics import patch
 
-from .core import EmbedtuneError, _counted, _md_cell
+from .core import EmbedtuneError, _SOLID, _counted, _md_cell
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import encode
-from .flaws import _leaks_answer, _longest_copy, names_in, _wording_flaw
+from .flaws import _leaks_answer, _longest_copy, names_in, _word_overlap, _wording_flaw
 from .judge import Judge
 from .questions import _find_style
 
@@ -67,6 +68,15 @@ def _repeated_rows(
                     first[i] = j
     return {int(i): int(first[i]) for i in np.flatnonzero(first >= 0)}
 
+# %% ../nbs/3_questions/26_filters.ipynb #511ab1a6
+def _unread(
+    question: str,  # that a model takes for the same as
+    first: str,     # an earlier one
+) -> bool:
+    "Whether both are in a script without spaces and have little in common: the model cannot read them."
+    solid = all(re.search(f'[{_SOLID}]{{2}}', text) for text in (question, first))
+    return solid and _word_overlap(question, first) < .5
+
 # %% ../nbs/3_questions/26_filters.ipynb #0742947f
 def _repeated_questions(
     dataset: EmbeddingQAFinetuneDataset,  # whose questions are looked at
@@ -78,8 +88,9 @@ def _repeated_questions(
     "The questions that say what an earlier one says, with the same names and numbers."
     texts = [dataset.queries[i] for i in ids]
     vectors = encode(model, texts, 'query', show_progress=show_progress)
-    return {ids[row]: 'near-duplicate'
-        for row in _repeated_rows(vectors, limit, [set(names_in(text)) for text in texts])}
+    same = _repeated_rows(vectors, limit, [set(names_in(text)) for text in texts])
+    return {ids[row]: 'near-duplicate' for row, first in same.items()
+        if not _unread(texts[row], texts[first])}
 
 # %% ../nbs/3_questions/26_filters.ipynb #a0ca89ed
 def _lead(

@@ -22,6 +22,10 @@ def _repeated_rows(vectors: np.ndarray, limit: float=0.95, labels: list | None=N
     """The rows that repeat an earlier one which itself is kept."""
     ...
 
+def _unread(question: str, first: str) -> bool:
+    """Whether both are in a script without spaces and have little in common: the model cannot read them."""
+    ...
+
 def _repeated_questions(dataset: EmbeddingQAFinetuneDataset, ids: list[str], model, limit: float=0.95, show_progress: bool=False) -> dict[str, str]:
     """The questions that say what an earlier one says, with the same names and numbers."""
     ...

@@ -12,16 +12,16 @@ from dataclasses import asdict, replace
 import numpy as np
 from fastcore.basics import patch
 
-from .core import EmbedtuneError, _writing
+from .core import _writing, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, VectorCache, encode, fingerprint, _fold_lora, _named_prompts,
     _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
 from .engine import _FinetuneEngine
-from .evaluation import Evaluation, evaluate
+from .evaluation import evaluate, Evaluation
 from .examples import _check_room, _Examples, _spared, _taught
 from .guard import _keep_to_base, _set_aside
-from .negatives import _fill_negatives, mine_hard_negatives, _near_windows
+from .negatives import _add_own_negatives, _fill_negatives, _MOST_OWN, _near_windows, mine_hard_negatives
 from .precision import half_precision, load_model
 from .retrieval import Search
 from .saving import _checkpoint_folder, _code_name, _save_model, _save_weights, _tidy, _upload
@@ -138,13 +138,18 @@ def _pairs(self: SentenceTransformersFinetuneEngine,
     s, show = self.settings, self.show_progress_bar
     embedder = CachedEmbedding(half_precision(model, s.bf16))
     if self.teacher: return self._taught_pairs(embedder)
-    if not s.num_hard_negatives:
-        margin, by_words = 0 if s.fast else .1, s.positives == 'words'
-        return _near_windows(embedder, self.learned, s.search, margin=margin, by_words=by_words,
-                             show_progress=show)
-    mined = mine_hard_negatives(self.learned, embedder, s.num_hard_negatives, search=s.search,
-                                show_progress=show)
-    return _fill_negatives(mined, s.num_hard_negatives, s.seed), [[pair.positive] for pair in mined]
+    by_words = s.positives == 'words'
+    if s.num_hard_negatives:
+        pairs = mine_hard_negatives(self.learned, embedder, s.num_hard_negatives, search=s.search,
+                                    show_progress=show)
+        choices = [[pair.positive] for pair in pairs]
+    else:
+        pairs, choices = _near_windows(embedder, self.learned, s.search, margin=0 if s.fast else .1,
+                                       by_words=by_words, show_progress=show)
+    pairs = _add_own_negatives(pairs, embedder, self.learned, s.search, by_words)
+    most = max(len(getattr(pair, 'negatives', ())) for pair in pairs)
+    n = max(s.num_hard_negatives, min(most, _MOST_OWN))
+    return _fill_negatives(pairs, n, s.seed) if n else pairs, choices
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #abe7589a
 @patch
@@ -266,7 +271,8 @@ def _trainer(self: SentenceTransformersFinetuneEngine,
 ): # a `SentenceTransformerTrainer`
     "The trainer of the run."
     pairs, choices = self._pairs(model)
-    examples = _Examples(pairs, choices, self.dataset.corpus, self.augment, self.settings.seed)
+    examples = _Examples(pairs, choices, self.dataset.corpus, self.augment, self.settings.seed,
+                         self.dataset.negative_docs)
     if self.taught: examples.known = _spared(examples.known, self.taught)
     loss = self._make_loss(model, pairs, examples)
     after_epoch = lambda epoch: self._after_epoch(model, checkpoints, epoch)

@@ -76,7 +76,7 @@ def _longest_copy(
     best = 0
     for start in range(len(words)):  # a run longer than the best one so far?
         while start + best < len(words) and f" {' '.join(words[start:start + best + 1])} " in text: best += 1
-    return best
+    return best//2 if re.search(f'[{_SOLID}]{{2}}', question) else best  # pairs of characters overlap
 
 # %% ../nbs/3_questions/23_flaws.ipynb #f88d6aff
 _EXAMPLES = [

@@ -52,7 +52,7 @@ class _Job:
     trust_remote_code: bool = False   # run code that a model brings, which can do anything
     bf16: bool | None = None          # compute in 16 bits; None: if that is faster here
     def __post_init__(self):
-        self.out = Path(self.out)
+        self.out = Path(self.out).expanduser()
         for side in (self.train, self.val): side.validate()
     @property
     def weights(self): return isinstance(self.model, (str, Path)) # a model that can be tuned itself
@@ -330,6 +330,8 @@ def _spent(
     return sum(usage.usd or 0 for usage in usages if usage)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #fe6ab705
+_LEARNED = ('NUDGE', 'base + BM25, reranked') # they learn from the training questions as well
+
 @patch
 def measure(self: _Job,
     name: str, # of a method
@@ -346,6 +348,7 @@ def measure(self: _Job,
     new = len(self.store) - known
     ms = _query_ms(retriever, list(self.val.queries.values())[:20])
     evaluation = evaluate(retriever, self.val, name=name)
+    if chosen.weights or chosen.vectors or name in _LEARNED: evaluation.trained_on = len(self.train.queries)
     if before := below.get(chosen.after):
         trained += before.train_seconds
         if not new:

@@ -189,6 +189,7 @@ def _query_ms(retriever, questions: list[str]) -> float:
 def _spent(job: _Job) -> float:
     """What the models behind APIs have cost so far."""
     ...
+_LEARNED: Any
 
 @dataclass
 class Ladder:

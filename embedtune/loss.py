@@ -108,12 +108,30 @@ def _warn_if_little_is_left(
     warnings.warn(f'{share:.0%} of the texts answer questions that are not theirs, so few negatives are left '
                   'to learn from: ask about more nodes, or about nodes that differ more', stacklevel=3)
 
+# %% ../nbs/4_tuning/31_loss.ipynb #6f6c6463
+def _but_own(
+    answers, # scipy sparse bool (rows, texts)
+    pairs, # n pairs, as of `known_answers`
+    text: dict, # text -> its number
+    negatives, # {query id: node ids}, or None
+): # scipy sparse bool (rows, texts)
+    "The same without negatives that somebody named, even if they repeat words of an answer."
+    if not negatives: return answers
+    answers = answers.tolil()
+    for row, pair in enumerate(pairs):
+        wrong = negatives.get(pair.query_id, ())
+        both = zip(getattr(pair, 'negatives', ()), getattr(pair, 'negative_ids', ()))
+        named = [text[t] for t, i in both if i in wrong]
+        if named: answers[row, named] = False
+    return answers.tocsr()
+
 # %% ../nbs/4_tuning/31_loss.ipynb #ac2d4291
 def known_answers(
     pairs, # n `_TrainingPair`s or `_MinedPair`s: a whole training set
     corpus: dict[str, str], # {node id: text}
     max_shared: float = 0.1, # share of a text's runs of five words that may stand in a node that answers
     choices=None, # for each pair further texts of its node that may become its positive
+    negatives=None, # {query id: ids of nodes that somebody named as no answer}
 ) -> _KnownAnswers:
     "What is known of a training set's texts: all parts and copies of a judged node answer its questions."
     rows = [(pair.positive, *getattr(pair, 'negatives', ())) for pair in pairs]
@@ -123,7 +141,7 @@ def known_answers(
     cut = chain(*map(_cut_from, pairs, choices or [()]*len(pairs)))
     part_of = _part_of(cut, text, node)
     stands_in = _stands_in(list(text), [corpus[node_id] for node_id in node], max_shared)
-    answers = answered_by @ (part_of + stands_in).T
+    answers = _but_own(answered_by @ (part_of + stands_in).T, pairs, text, negatives)
     number = _numbered(pair.query_id for pair in pairs)
     question = np.array([number[pair.query_id] for pair in pairs])
     columns = np.array([[text[t] for t in row] for row in rows])

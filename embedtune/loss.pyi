@@ -45,7 +45,11 @@ def _warn_if_little_is_left(known: _KnownAnswers, most: float=0.8):
     """Say so where hardly any text is left as a negative."""
     ...
 
-def known_answers(pairs, corpus: dict[str, str], max_shared: float=0.1, choices=None) -> _KnownAnswers:
+def _but_own(answers, pairs, text: dict, negatives):
+    """The same without negatives that somebody named, even if they repeat words of an answer."""
+    ...
+
+def known_answers(pairs, corpus: dict[str, str], max_shared: float=0.1, choices=None, negatives=None) -> _KnownAnswers:
     """What is known of a training set's texts: all parts and copies of a judged node answer its questions."""
     ...
 

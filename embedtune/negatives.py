@@ -9,6 +9,7 @@ __all__ = ['mine_hard_negatives']
 import io, random, warnings
 from collections import defaultdict
 from contextlib import nullcontext, redirect_stderr
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -323,3 +324,28 @@ def _training_columns(
     columns = dict(anchor=[pair.query for pair in pairs], positive=[pair.positive for pair in pairs])
     negatives = zip(*(getattr(pair, 'negatives', []) for pair in pairs), strict=True)
     return columns | {f'negative_{i}': list(texts) for i, texts in enumerate(negatives, 1)}
+
+# %% ../nbs/4_tuning/30_negatives.ipynb #c81882d5
+_MOST_OWN = 5 # negatives of one question; every row of a training set has equally many
+
+def _add_own_negatives(
+    pairs: list, # `_TrainingPair`s or `_MinedPair`s of the dataset
+    model: EmbeddingModel, # not asked if `by_words`
+    dataset: EmbeddingQAFinetuneDataset, # perhaps with `negative_docs`
+    search: Search = Search(), # its first size is that of the windows
+    by_words: bool = False, # windows are chosen by words they share with the question
+) -> list: # `_MinedPair`s; the pairs as they are if there are none
+    "The pairs with the dataset's own negatives, before those that were mined."
+    wrong = {query_id: ids[:_MOST_OWN] for query_id, ids in (dataset.negative_docs or {}).items() if ids}
+    if not wrong: return pairs
+    asked = {query_id: dataset.queries[query_id] for query_id in wrong}
+    against = replace(dataset, queries=asked, relevant_docs=wrong, negative_docs=None)
+    own = defaultdict(list)
+    nearest, _ = _near_windows(model, against, search, margin=0, by_words=by_words)
+    for near in nearest: own[near.query_id].append(near)
+    def added(pair):
+        texts = [near.positive for near in own[pair.query_id]]
+        ids = [near.node_id for near in own[pair.query_id]]
+        mined = [(t, i) for t, i in zip(*pair[4:6]) if i not in ids] if isinstance(pair, _MinedPair) else []
+        return _MinedPair(*pair[:4], texts + [t for t, _ in mined], ids + [i for _, i in mined], [])
+    return [added(pair) for pair in pairs]

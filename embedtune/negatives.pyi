@@ -117,3 +117,8 @@ def _fill_negatives(pairs: list[_MinedPair], num_negatives: int, seed: int=42) -
 def _training_columns(pairs) -> dict[str, list[str]]:
     """The texts as columns for a trainer: anchor, positive, and negative_1, negative_2, … if there are any."""
     ...
+_MOST_OWN: int
+
+def _add_own_negatives(pairs: list, model: EmbeddingModel, dataset: EmbeddingQAFinetuneDataset, search: Search=..., by_words: bool=False) -> list:
+    """The pairs with the dataset's own negatives, before those that were mined."""
+    ...

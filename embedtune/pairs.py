@@ -278,7 +278,7 @@ def _journal_path(
     output_path,  # of a dataset, e.g. train_dataset.json
 ) -> Path:        # e.g. train_dataset.answers.jsonl
     "Where the answers are kept from which a dataset is made."
-    return Path(output_path).with_suffix('.answers.jsonl')
+    return Path(output_path).expanduser().with_suffix('.answers.jsonl')
 
 # %% ../nbs/3_questions/27_pairs.ipynb #6438b498
 def plan_pairs(
@@ -311,7 +311,7 @@ def _check_same_corpus(
     nodes,        # that will be asked about
 ):
     "Raise `EmbedtuneError` if the dataset at `output_path` holds nodes that are not among these."
-    if not Path(output_path).exists(): return
+    if not Path(output_path).expanduser().exists(): return
     texts = {node.id: node.text for node in nodes}
     earlier = EmbeddingQAFinetuneDataset.from_json(output_path).corpus
     if other := sum(texts.get(i) != text for i, text in earlier.items()):
@@ -423,7 +423,8 @@ def generate_qa_embedding_pairs(
             dataset = _collect_questions(found, nodes, retriever or None, max_questions, filters, move)
             bar.total = bar.n  # done, though nodes gave fewer than were asked for: a notebook paints a bar red that ends early
     if dataset is None:
-        raise LLMError(f'{model.name} asked nothing worth keeping about {_counted(len(tasks), "node")}: try '
-            'another model or prompt')
+        fix = 'add documents, for these are few' if len(tasks) < 20 else 'try another model or prompt'
+        raise LLMError(f'{model.name} asked nothing worth keeping about '
+            f'{_counted(len(tasks), "node")}: {fix}')
     if output_path: dataset.save_json(output_path)
     return dataset

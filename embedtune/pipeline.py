@@ -6,7 +6,7 @@
 __all__ = ['run']
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #6244ac3b
-import json, os
+import json, os, warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +16,8 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import _check_number, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
+from .core import EmbedtuneError, _check_number, _counted, _read_json, _sha256_of, _versions
+from .core import _write_json, _write_text
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import first_available, sample_documents, ten_k, _recorded_answers
@@ -24,10 +25,12 @@ from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
 from .finetune import plot_loss
+from .guard import _LEAST
 from .ladders import _file_name, _source_key, Ladder, ladder
 from .llm import llm_from_spec
 from .nodes import split_nodes
 from .pairs import generate_qa_embedding_pairs, _journal_path, _usual_retriever
+from .questions import _word_count
 from .report import _usual_verdicts, _without_credentials, write_report
 from .search import _RETRIEVER
 from .structure import structure_queries, _with_structure
@@ -114,7 +117,7 @@ class _Run:
     trust_remote_code: bool = False # run code that the model brings, which can do anything
     bf16: bool | None = None # compute in 16 bits; None: if that is faster here
     def __post_init__(self):
-        self.out = Path(self.out)
+        self.out = Path(self.out).expanduser()
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
         if isinstance(self.llm, str): llm_from_spec(self.llm)
@@ -237,6 +240,23 @@ def _two_sides(
             'leave it out of one side')
     return train, val
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #0fc96cfc
+_FEW_WORDS = 2*_LEAST*190 # of documents that make so many nodes of 256 tokens
+
+def _tell_if_short(
+    name, # 'train' or 'val'
+    paths, # list of files
+    large=50_000, # bytes from which on files are not looked into
+):
+    "Warn of documents that are too short to learn from, or to see a gain on."
+    if sum(path.stat().st_size for path in paths) > large: return
+    with warnings.catch_warnings(action='ignore'): documents = load_documents(paths, show_progress=False)
+    words = sum(_word_count(document.text) for document in documents)
+    if words >= _FEW_WORDS: return
+    warnings.warn(f'{name}: {_counted(words, "word")} are few. A gain can be seen from questions on '
+        f'{2*_LEAST} nodes on, some {_FEW_WORDS:,} words a side; with fewer the tuned model stays the base: '
+        'add documents', stacklevel=3)
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #918d7a42
 _USUAL = ('BM25', 'base', 'base + BM25', 'finetuned', 'finetuned + BM25') # methods of a run
 
@@ -298,6 +318,7 @@ def run(
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = _Run(out, **settings)
+    for name, paths in (('train', train), ('val', val)): _tell_if_short(name, paths)
     train, val = job.side('train', train), job.side('val', val)
     sides = train, job.apart(train, val)
     job.compare_sides(*sides)

@@ -85,6 +85,11 @@ _MANIFEST_KEYS: Any
 def _two_sides(train=None, val=None):
     """The documents of both sides; with neither given, the two 10-Ks where they can be had, else the bundled sample."""
     ...
+_FEW_WORDS: Any
+
+def _tell_if_short(name, paths, large=50000):
+    """Warn of documents that are too short to learn from, or to see a gain on."""
+    ...
 _USUAL: Any
 
 def _records(evaluations) -> list[dict]:

@@ -6,9 +6,10 @@
 __all__ = ['read_queries', 'from_queries', 'weak_labels', 'report_questions', 'wording_overlap', 'gap']
 
 # %% ../nbs/3_questions/28_queries.ipynb #76211748
-import csv, hashlib, io, json, re, warnings
+import csv, hashlib, io, json, numbers, re, warnings
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .dataset import DatasetError, EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _counted, _md_cell, _parse_json
+from .core import EmbedtuneError, _check_whole, _counted, _md_cell, _parse_json
 from .duplicates import _plain_words, _text_shingles
 from .documents import Document, _load_document
 from .samples import _data_file, _project_root, _sample_files
@@ -30,10 +31,11 @@ class _Query:
     "A question that somebody asked, and what is known of its answer."
     text: str                                          # the question, in one line
     node_ids: list[str] = field(default_factory=list)  # of nodes that answer it
-    passage: str = ''                                  # text that answers it, or a part of one
+    passages: list[str] = field(default_factory=list)  # texts that answer it, or parts of such
     pages: list[int] = field(default_factory=list)     # from 1
     document: str = ''                                 # whose pages: a document's id, or its file name
     place: str = ''                                    # file and line, for messages
+    negatives: list[str] = field(default_factory=list) # texts that only seem to answer it
 
 # %% ../nbs/3_questions/28_queries.ipynb #2c397096
 def _page_numbers(
@@ -51,31 +53,85 @@ def _page_numbers(
         pages += range(first, last + 1)
     return list(dict.fromkeys(pages))
 
+# %% ../nbs/3_questions/28_queries.ipynb #a2a1ba00
+def _is_empty(
+    value,  # of a cell
+) -> bool:
+    "Whether a cell holds nothing: no text, no entry, or one of pandas' signs for that."
+    if isinstance(value, str): return not value.strip()
+    return len(value) == 0 if hasattr(value, '__len__') else str(value) in ('None', 'nan', 'NaT', '<NA>')
+
+def _cells(
+    row: dict,  # column -> value
+) -> dict:
+    "The cells of a row that hold something, by the name of their column in lower case; arrays as lists."
+    return {str(name).strip().lower(): value.tolist() if hasattr(value, 'tolist') else value
+        for name, value in row.items() if not _is_empty(value)}
+
+# %% ../nbs/3_questions/28_queries.ipynb #d04cc8f5
+def _id_texts(
+    value,  # an id, several in a text with commas or semicolons, or a list of ids
+) -> list[str]:
+    "Ids as texts: 12 and 12.0 are '12'."
+    if isinstance(value, str): value = re.split('[,;]', value)
+    values = value if isinstance(value, (list, tuple)) else [value]
+    whole = [int(v) if isinstance(v, numbers.Real) and v == int(v) else v for v in values]
+    return [str(v).strip() for v in whole if not _is_empty(v)]
+
+# %% ../nbs/3_questions/28_queries.ipynb #e6f0621e
+def _texts_under(
+    cells: dict,   # as of `_cells`
+    names: str,    # pattern of the columns' names
+    place: str,    # for the message
+) -> list[str]:    # each once
+    "The texts in some columns, single ones and lists; `DatasetError` naming the place of what is no text."
+    found = []
+    for name, value in cells.items():
+        if not re.fullmatch(names, name): continue
+        for text in value if isinstance(value, list) else [value]:
+            if not isinstance(text, str):
+                raise DatasetError(f'{place}: expected a text under {name}, got {type(text).__name__}')
+            _check_whole(text, f'{place}, {name}', DatasetError)
+            if text.strip(): found.append(text)
+    return list(dict.fromkeys(found))
+
+# %% ../nbs/3_questions/28_queries.ipynb #6cc2bc68
+_QUESTION, _PASSAGE, _NEGATIVE = 'query|question|anchor', 'passage|pos(itive)?s?', r'neg(ative)?s?(_\d+)?'
+
+def _not_read(
+    cells: dict,  # as of `_cells`
+) -> str:
+    "Where no column tells the answer, the columns there are, to be put behind the place; else ''."
+    if any(re.fullmatch(f'{_PASSAGE}|node_ids?|pages?', name) for name in cells): return ''
+    others = [name for name in cells if not re.fullmatch(_QUESTION, name)]
+    return f' (with {", ".join(others)})' if others else ''
+
 # %% ../nbs/3_questions/28_queries.ipynb #289565dd
 def _query_of(
-    row,         # a question, or a dict with query (or question), and perhaps node_id, passage, pages and document
+    row,         # a question, or a dict with query, perhaps node_id, passage, pos, neg, pages, document
     place: str,  # where it stands, for the message
 ) -> _Query:
     "One row as a `_Query`; `DatasetError` naming the place if there is no question in it. Other columns are ignored."
+    if isinstance(row, DatasetError): raise row
     if not isinstance(row, (str, dict)):
         raise DatasetError(f'{place}: expected a question or an object with one, got {type(row).__name__}')
-    row = (
-        {'query': row} if isinstance(row, str)
-        else {str(name).strip().lower(): value for name, value in row.items() if value not in (None, '', [])})
-    def one_of(*names): return next((row[name] for name in names if name in row), '')
-    text, ids, pages = one_of('query', 'question'), one_of('node_id', 'node_ids'), one_of('page', 'pages')
+    cells = _cells({'query': row} if isinstance(row, str) else row)
+    def one_of(*names): return next((cells[name] for name in names if name in cells), '')
+    text = one_of(*_QUESTION.split('|'))
     if not isinstance(text, str) or not text.strip():
-        raise DatasetError(f'{place}: expected a text under query or question, got {text!r}')
-    ids = ids if isinstance(ids, list) else re.split('[,;]', str(ids))
-    return _Query(' '.join(text.split()), [str(i).strip() for i in ids if str(i).strip()], str(one_of('passage')),
-                 _page_numbers(pages, place) if pages != '' else [], str(one_of('document')).strip(), place)
+        raise DatasetError(f'{place}: expected a text under query, question or anchor, got {text!r}')
+    _check_whole(text, place, DatasetError)
+    ids, pages = _id_texts(one_of('node_id', 'node_ids')), one_of('page', 'pages')
+    numbers = _page_numbers(pages, place) if pages != '' else []
+    return _Query(' '.join(text.split()), ids, _texts_under(cells, _PASSAGE, place), numbers,
+        str(one_of('document')).strip(), place + _not_read(cells), _texts_under(cells, _NEGATIVE, place))
 
 # %% ../nbs/3_questions/28_queries.ipynb #0ba98a29
 def _csv_rows(
     text: str,  # of a table whose first line names the columns
     name: str,  # of the file, for messages
-):              # yields place, row
-    "The rows of a table; `DatasetError` naming the line that cannot be read."
+):              # yields place, row; a `DatasetError` in place of a row that has too many fields
+    "The rows of a table; `DatasetError` naming the line from which nothing can be read."
     header = text.lstrip().partition('\n')[0]
     reader = csv.DictReader(io.StringIO(text, newline=''), delimiter=max(',;\t|', key=header.count),
         strict=True)
@@ -84,15 +140,17 @@ def _csv_rows(
         except StopIteration: return
         except csv.Error as e: raise DatasetError(f'{name}, line {reader.line_num + 1}: {e}') from None
         if None in row:
-            raise DatasetError(f'{name}, line {reader.line_num}: {len(row[None])} more fields than the first '
+            row = DatasetError(f'{name}, line {reader.line_num}: {len(row[None])} more fields than the first '
                 'line has; quote texts that hold the separator')
+            yield '', row
+            continue
         yield f'{name}, line {reader.line_num - sum(str(value).count(chr(10)) for value in row.values())}', row
 
 # %% ../nbs/3_questions/28_queries.ipynb #781d2d6b
 def _file_rows(
     path: Path,  # .csv or .tsv; .jsonl; .json with a list; .txt with a question a line
-):               # yields place, row
-    "The rows of a file; `DatasetError` naming file and line."
+):               # yields place, row; a `DatasetError` in place of a row that cannot be read
+    "The rows of a file; `DatasetError` if it cannot be read."
     try: text = path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as e:
         raise DatasetError(f'{path}: it is not UTF-8 text (byte {e.start}); save it as UTF-8') from None
@@ -104,25 +162,69 @@ def _file_rows(
     elif kind == '.jsonl':
         for n, line in lines:
             try: yield f'{path.name}, line {n}', json.loads(line)
-            except ValueError as e: raise DatasetError(f'{path.name}, line {n} is not JSON: {e}') from None
+            except ValueError as e: yield '', DatasetError(f'{path.name}, line {n} is not JSON: {e}')
     elif kind == '.json':
         if not isinstance(rows := _parse_json(path, DatasetError), list):
             raise DatasetError(f'{path} must hold a list of questions, got {type(rows).__name__}')
         yield from ((f'{path.name}, entry {n}', row) for n, row in enumerate(rows, 1))
     else: raise DatasetError(f'{path}: expected .csv, .tsv, .jsonl, .json or .txt, got {kind or "no suffix"}')
 
+# %% ../nbs/3_questions/28_queries.ipynb #a31d900e
+def _table_rows(
+    table,  # of pandas, polars, `datasets` or pyarrow; a dict of columns; any iterable of rows
+) -> list:  # rows
+    "The rows of a table in memory; `DatasetError` if it has none."
+    if hasattr(table, 'columns') and hasattr(table, 'to_dict'): return table.to_dict('records')
+    way = next((way for way in ('to_dicts', 'to_pylist', 'to_list') if hasattr(table, way)), None)
+    if way: return getattr(table, way)()
+    if not isinstance(table, dict): return list(table)
+    if all(isinstance(column, (list, tuple)) for column in table.values()):
+        return [dict(zip(table, row)) for row in zip(*table.values())]
+    raise DatasetError(f'expected rows, got a {type(table).__name__} of {", ".join(map(str, table))}; pass a '
+        'list of rows, or one of its parts')
+
 # %% ../nbs/3_questions/28_queries.ipynb #852a93a0
-def read_queries(
-    path_or_rows,  # a file of `_file_rows`, or a list of questions or dicts
-) -> list[_Query]:  # in order
-    "The questions of a file or a list; `DatasetError` naming the place of the first that cannot be read, or if there is none."
+def _read_rows(
+    path_or_rows,  # as for `read_queries`
+) -> tuple[list[_Query], list[str]]:  # the questions, and a line for each row without one
+    "The questions of a file or a table, and what is wrong with other rows; blank ones are passed over."
     named = isinstance(path_or_rows, (str, Path))
     rows = (
-        _file_rows(Path(path_or_rows)) if named
-        else ((f'row {n}', row) for n, row in enumerate(path_or_rows, 1)))
-    queries = [row if isinstance(row, _Query) else _query_of(row, place) for place, row in rows]
+        _file_rows(Path(path_or_rows).expanduser()) if named
+        else ((f'row {n}', row) for n, row in enumerate(_table_rows(path_or_rows), 1)))
+    queries, bad = [], []
+    for place, row in rows:
+        if isinstance(row, dict) and not _cells(row): continue
+        try: queries.append(row if isinstance(row, _Query) else _query_of(row, place))
+        except DatasetError as e: bad.append(str(e))
     if not queries:
-        raise DatasetError(f'expected questions, got none{f" in {path_or_rows}" if named else ""}')
+        found = f'; {bad[0]}' if bad else f' in {path_or_rows}'*named
+        raise DatasetError(f'expected questions, got none{found}')
+    return queries, bad
+
+# %% ../nbs/3_questions/28_queries.ipynb #076be97a
+class _QueryWarning(UserWarning):
+    "Some queries were left out."
+
+def _tell_left_out(
+    lines: list[str],  # what is wrong, a line for each
+    strict: bool,      # raise the first instead
+    what: str = 'row', # what was left out
+):
+    "Warn of what was left out, with the number and the first three; or raise `DatasetError`."
+    if not lines: return
+    if strict: raise DatasetError(lines[0])
+    warnings.warn(f'{_counted(len(lines), what)} left out, such as {"; ".join(lines[:3])}', _QueryWarning,
+        stacklevel=3)
+
+# %% ../nbs/3_questions/28_queries.ipynb #ffbaa67b
+def read_queries(
+    path_or_rows,  # a file of `_file_rows`, a table of `_table_rows`, or a list of questions or dicts
+    strict: bool = False,  # raise at the first row that cannot be read, instead of warning
+) -> list[_Query]:  # in order
+    "The questions of a file or a table; a `_QueryWarning` counts rows without one."
+    queries, bad = _read_rows(path_or_rows)
+    _tell_left_out(bad, strict)
     return queries
 
 # %% ../nbs/3_questions/28_queries.ipynb #99912328
@@ -138,6 +240,8 @@ class _NodeFinder:
         self.nodes = {node.id: node for node in nodes if node.text.strip()}
         if not self.nodes: raise DatasetError('expected nodes with text, got none: were the documents read?')
         self.words = {i: f" {' '.join(_plain_words(node.text))} " for i, node in self.nodes.items()}
+        self.same = {}  # words of a whole text: the nodes that hold no more
+        for i, words in self.words.items(): self.same.setdefault(words, []).append(i)
         self.sizes, self.holders = {}, {}  # of a node: its number of runs; of a run: the nodes that have it
         for i, node in self.nodes.items():
             runs = _text_shingles(node.text)
@@ -154,6 +258,7 @@ def by_passage(
 ) -> list[str]:     # ids in the order of the nodes
     "The nodes that hold a passage, or most of it; `DatasetError` if there are none, or too many."
     whole, runs = f" {' '.join(_plain_words(passage))} ", _text_shingles(passage)
+    if whole in self.same: return self.same[whole][:most]
     shared = Counter(i for run in runs for i in self.holders.get(run, ()))
     def holding(share, least): return [i for i in self.nodes if shared[i] >= max(share*len(runs), least)
             or shared[i] >= max(.9*self.sizes[i], 10)]
@@ -201,16 +306,13 @@ def find(
 ) -> list[str]:    # [] if nothing is known of its answer
     "The nodes that answer a query; `DatasetError` naming its place if what is said about them leads nowhere."
     try:
-        missing = next((i for i in query.node_ids if i not in self.nodes), None)
+        ids = [i if i in self.nodes else i.removesuffix('.0') for i in query.node_ids]  # 3.0 is 3
+        missing = next((i for i in ids if i not in self.nodes), None)
         if missing is not None: raise DatasetError(f'its node "{missing}" is not among the nodes')
-        if query.node_ids: return list(dict.fromkeys(query.node_ids))
-        if query.passage.strip(): return self.by_passage(query.passage)
+        if ids: return list(dict.fromkeys(ids))
+        if query.passages: return list(dict.fromkeys(chain(*map(self.by_passage, query.passages))))
         return self.by_pages(query.pages, query.document) if query.pages else []
     except DatasetError as e: raise DatasetError(f'{query.place}, "{query.text[:40]}": {e}') from None
-
-# %% ../nbs/3_questions/28_queries.ipynb #293007a7
-class _QueryWarning(UserWarning):
-    "Some queries were left out."
 
 # %% ../nbs/3_questions/28_queries.ipynb #8c061745
 def _query_id(
@@ -231,8 +333,8 @@ def _tie_queries(
         try:
             found = finder.find(query)
             if not found:
-                raise DatasetError(f'{query.place}, "{query.text[:40]}": no node, passage or page is named; '
-                    'weak_labels may find one')
+                raise DatasetError(f'{query.place}, "{query.text[:40]}": no node_id, passage, pos or page is '
+                    'named; weak_labels may find one')
         except DatasetError as e:
             if strict: raise
             lost.append(str(e))
@@ -241,25 +343,55 @@ def _tie_queries(
             judged[_query_id(query.text)] = text, list(dict.fromkeys(known + found))
     return judged, lost
 
+# %% ../nbs/3_questions/28_queries.ipynb #9fd8dc2b
+def _tie_negatives(
+    queries: list[_Query],  # those with `negatives`, and others
+    judged: dict,           # as of `_tie_queries`
+    finder: _NodeFinder,    # over the nodes
+) -> tuple[dict, list[str]]:  # query id -> node ids; a line for each text left out
+    "The nodes that only seem to answer each query."
+    tied, lost = {}, []
+    for query in queries:
+        query_id = _query_id(query.text)
+        for text in query.negatives if query_id in judged else ():
+            try: found = [i for i in finder.by_passage(text) if i not in judged[query_id][1]]
+            except DatasetError: found = []
+            if found: tied[query_id] = list(dict.fromkeys(tied.get(query_id, []) + found))
+            else: lost.append(f'{query.place}, "{text[:40]}": in no node, or in one that answers')
+    return tied, lost
+
+# %% ../nbs/3_questions/28_queries.ipynb #65e3741e
+def _nodes_of(
+    queries: list[_Query],  # with `passages` and `negatives`
+) -> dict[str, str]:        # node id -> text
+    "A corpus made of the texts that stand beside the questions; `DatasetError` if there are none."
+    texts = dict.fromkeys(text for query in queries for text in (*query.passages, *query.negatives))
+    if not texts:
+        raise DatasetError('without nodes, the questions need texts that answer them: a column passage, '
+            'pos or positive')
+    return {_query_id(text): text for text in texts}
+
 # %% ../nbs/3_questions/28_queries.ipynb #aabb723a
 def from_queries(
-    path_or_rows,          # a .csv, .jsonl, .json or .txt file, or a list of questions or dicts: see `_query_of`
-    nodes,                 # of `split_nodes`, or a corpus {id: text}
+    path_or_rows,          # a file, a DataFrame, a Dataset, or a list of questions or dicts: see `_query_of`
+    nodes=None,            # of `split_nodes`, or a corpus {id: text}; None: the texts in the rows themselves
     strict: bool = False,  # raise at the first query that must be left out, instead of warning
     written_by: str | None = 'people',  # who wrote them: people, model or structure; None: unknown
 ) -> EmbeddingQAFinetuneDataset:  # all nodes, and the queries whose answer was found
     "The dataset of queries that people wrote, or whoever is said to; a `_QueryWarning` counts those left out, `DatasetError` if none is left."
-    finder = _NodeFinder(nodes)
-    judged, lost = _tie_queries(read_queries(path_or_rows), finder, strict)
+    queries, bad = _read_rows(path_or_rows)
+    if strict: _tell_left_out(bad, strict)
+    finder = _NodeFinder(_nodes_of(queries) if nodes is None else nodes)
+    judged, lost = _tie_queries(queries, finder, strict)
     if not judged:
         raise DatasetError(f'none of the questions ({len(lost)}) can be tied to a node, such as {lost[0]}')
-    if lost:
-        warnings.warn(f'{_counted(len(lost), "row")} left out, such as {"; ".join(lost[:3])}', _QueryWarning,
-            stacklevel=2)
+    negatives, missing = _tie_negatives(queries, judged, finder)
+    _tell_left_out(bad + lost, strict)
+    _tell_left_out(missing, strict, 'negative')
     doc_ids = {i: node.doc_id for i, node in finder.nodes.items() if getattr(node, 'doc_id', None)}
     return EmbeddingQAFinetuneDataset({q: text for q, (text, _) in judged.items()}, {i: node.text for i, node in finder.nodes.items()},
                                       {q: ids for q, (_, ids) in judged.items()}, doc_ids=doc_ids or None,
-        written_by=written_by)
+        written_by=written_by, negative_docs=negatives or None)
 
 # %% ../nbs/3_questions/28_queries.ipynb #2e3939c4
 def _lead_share(
@@ -338,7 +470,7 @@ def _page_dataset(
     "Questions and the pages that answer them; `DatasetError` naming the question whose page is not there."
     corpus = {f'p{n}': text for n, text in enumerate(document.pages, 1) if text.strip()}
     queries, judged = {}, {}
-    for n, query in enumerate(read_queries(questions), 1):
+    for n, query in enumerate(read_queries(questions, strict=True), 1):
         missing = next((page for page in query.pages if f'p{page}' not in corpus), None)
         if not query.pages: raise DatasetError(f'question {n} ("{query.text[:40]}") names no page')
         if missing is not None:

@@ -14,13 +14,37 @@ class _Query:
     """A question that somebody asked, and what is known of its answer."""
     text: str
     node_ids: list[str] = field(default_factory=list)
-    passage: str = ''
+    passages: list[str] = field(default_factory=list)
     pages: list[int] = field(default_factory=list)
     document: str = ''
     place: str = ''
+    negatives: list[str] = field(default_factory=list)
 
 def _page_numbers(value, place: str) -> list[int]:
     """The pages that are meant; `DatasetError` if they are not numbers from 1 on."""
+    ...
+
+def _is_empty(value) -> bool:
+    """Whether a cell holds nothing: no text, no entry, or one of pandas' signs for that."""
+    ...
+
+def _cells(row: dict) -> dict:
+    """The cells of a row that hold something, by the name of their column in lower case; arrays as lists."""
+    ...
+
+def _id_texts(value) -> list[str]:
+    """Ids as texts: 12 and 12.0 are '12'."""
+    ...
+
+def _texts_under(cells: dict, names: str, place: str) -> list[str]:
+    """The texts in some columns, single ones and lists; `DatasetError` naming the place of what is no text."""
+    ...
+_QUESTION: Any
+_PASSAGE: Any
+_NEGATIVE: Any
+
+def _not_read(cells: dict) -> str:
+    """Where no column tells the answer, the columns there are, to be put behind the place; else ''."""
     ...
 
 def _query_of(row, place: str) -> _Query:
@@ -28,21 +52,37 @@ def _query_of(row, place: str) -> _Query:
     ...
 
 def _csv_rows(text: str, name: str):
-    """The rows of a table; `DatasetError` naming the line that cannot be read."""
+    """The rows of a table; `DatasetError` naming the line from which nothing can be read."""
     ...
 
 def _file_rows(path: Path):
-    """The rows of a file; `DatasetError` naming file and line."""
+    """The rows of a file; `DatasetError` if it cannot be read."""
     ...
 
-def read_queries(path_or_rows) -> list[_Query]:
-    """The questions of a file or a list; `DatasetError` naming the place of the first that cannot be read, or if there is none."""
+def _table_rows(table) -> list:
+    """The rows of a table in memory; `DatasetError` if it has none."""
+    ...
+
+def _read_rows(path_or_rows) -> tuple[list[_Query], list[str]]:
+    """The questions of a file or a table, and what is wrong with other rows; blank ones are passed over."""
+    ...
+
+class _QueryWarning(UserWarning):
+    """Some queries were left out."""
+
+def _tell_left_out(lines: list[str], strict: bool, what: str='row'):
+    """Warn of what was left out, with the number and the first three; or raise `DatasetError`."""
+    ...
+
+def read_queries(path_or_rows, strict: bool=False) -> list[_Query]:
+    """The questions of a file or a table; a `_QueryWarning` counts rows without one."""
     ...
 
 class _NodeFinder:
     """Finds the nodes that a passage or a page belongs to."""
     nodes: Any
     words: Any
+    same: Any
     sizes: Any
     holders: Any
 
@@ -68,9 +108,6 @@ class _NodeFinder:
         """The nodes that answer a query; `DatasetError` naming its place if what is said about them leads nowhere."""
         ...
 
-class _QueryWarning(UserWarning):
-    """Some queries were left out."""
-
 def _query_id(text: str) -> str:
     """An id made from a question's words: the same in every run, whatever the case and the punctuation."""
     ...
@@ -79,7 +116,15 @@ def _tie_queries(queries: list[_Query], finder: _NodeFinder, strict: bool) -> tu
     """The queries with the nodes that answer them, equal questions merged."""
     ...
 
-def from_queries(path_or_rows, nodes, strict: bool=False, written_by: str | None='people') -> EmbeddingQAFinetuneDataset:
+def _tie_negatives(queries: list[_Query], judged: dict, finder: _NodeFinder) -> tuple[dict, list[str]]:
+    """The nodes that only seem to answer each query."""
+    ...
+
+def _nodes_of(queries: list[_Query]) -> dict[str, str]:
+    """A corpus made of the texts that stand beside the questions; `DatasetError` if there are none."""
+    ...
+
+def from_queries(path_or_rows, nodes=None, strict: bool=False, written_by: str | None='people') -> EmbeddingQAFinetuneDataset:
     """The dataset of queries that people wrote, or whoever is said to; a `_QueryWarning` counts those left out, `DatasetError` if none is left."""
     ...
 

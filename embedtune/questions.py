@@ -9,7 +9,7 @@ __all__ = ['STYLES', 'Style']
 import json, re
 from typing import NamedTuple
 
-from .core import EmbedtuneError, _counted
+from .core import EmbedtuneError, _SOLID, _counted
 
 # %% ../nbs/3_questions/22_questions.ipynb #e22cb4e0
 class Style(NamedTuple):
@@ -170,8 +170,6 @@ def _json_texts(
     return [str(x.get('question', next(iter(x.values()), '')) if isinstance(x, dict) else x) for x in found]
 
 # %% ../nbs/3_questions/22_questions.ipynb #e76d04cf
-_SOLID = '\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff'  # Thai, Lao, Burmese, Khmer, kana, Chinese
-
 def _word_count(
     text: str,  # in any script
 ) -> int:

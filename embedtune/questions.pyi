@@ -55,7 +55,6 @@ def _clean_line(line: str) -> str:
 def _json_texts(answer: str) -> list[str] | None:
     """The texts in a JSON list, of strings or objects, or in an object that holds such a list; of JSON that is cut off, the finished ones."""
     ...
-_SOLID: str
 
 def _word_count(text: str) -> int:
     """The words between spaces; of a script written without spaces, two characters count as a word."""

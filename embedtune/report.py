@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError, _counted, _parse_json, _sha256_of, _write_text
+from .engine import MANIFEST
 from .evaluation import _KEPT, _REPORTED, Evaluation, _listed, plot_hit_rate
 from .ladders import Ladder, _file_name
 from .verdicts import by_writer, Verdict, _plot_ranks, verdict
@@ -326,9 +327,11 @@ def _counts(
     dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
     evaluations: list[Evaluation],  # a method each
 ) -> str:
-    "How many questions, nodes and methods the page is about."
+    "How many questions, nodes and methods the page is about, and how many questions were trained on."
     sizes = dict(question=len(dataset.queries), node=len(dataset.corpus), method=len(evaluations))
-    return ' · '.join(_counted(n, noun) for noun, n in sizes.items())
+    trained = max((e.trained_on or 0 for e in evaluations), default=0)
+    told = [_counted(n, noun) for noun, n in sizes.items()]
+    return ' · '.join(told + [f'trained on {_counted(trained, "question")}']*bool(trained))
 
 # %% ../nbs/7_deciding/61_report.ipynb #81d4f88d
 def _question_values(
@@ -444,9 +447,12 @@ def _run_settings(
     folder: Path,  # of the run
     run: dict,  # see `_read_run`
 ) -> dict:
-    "The recommendation, settings, versions, and hashes of documents and files."
+    "The recommendation, settings, versions, what the guard said, and hashes of documents and files."
     documents = {side: made.get('documents', []) for side, made in run['sides'].items()}
     about = {name: run[name] for name in ('recommendation', 'settings', 'versions', 'finished') if name in run}
+    made = folder/'model'/MANIFEST
+    guard = _parse_json(made).get('guard') if made.is_file() else None
+    if guard: about['guard'] = guard # whether the training questions were enough to see a gain
     hashes = {'sha256 of documents': documents, 'sha256 of files': _file_hashes(folder, run.get('files', {}))}
     return about | hashes
 
@@ -496,7 +502,7 @@ def write_report(
     verdicts=None,  # as of `_report_page`; None: `_usual_verdicts`
 ) -> Path:
     "The page of a run, written to a file; `EmbedtuneError` if the folder holds no finished run."
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     run = _read_run(folder)
     dataset = EmbeddingQAFinetuneDataset.from_json(folder/'val_dataset.json')
     evaluations = _run_evaluations(folder, run)

@@ -119,7 +119,7 @@ def _page_template():
     ...
 
 def _counts(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation]) -> str:
-    """How many questions, nodes and methods the page is about."""
+    """How many questions, nodes and methods the page is about, and how many questions were trained on."""
     ...
 
 def _question_values(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation], verdicts) -> dict:
@@ -155,7 +155,7 @@ def _file_hashes(folder: Path, written: dict[str, str]) -> dict[str, str]:
     ...
 
 def _run_settings(folder: Path, run: dict) -> dict:
-    """The recommendation, settings, versions, and hashes of documents and files."""
+    """The recommendation, settings, versions, what the guard said, and hashes of documents and files."""
     ...
 _PLOTS: dict
 

@@ -6,16 +6,17 @@
 __all__ = ['Hits', 'Retriever', 'DenseRetriever', 'BM25Retriever', 'zscores', 'HybridRetriever', 'Search']
 
 # %% ../nbs/2_search/12_retrieval.ipynb #9e588ff0
-import copy, math, re
+import copy, math, re, unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from fastcore.basics import patch, store_attr
 
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _SOLID
 from .embedding import _prompt_of, EmbeddingModel, encode
 from .nodes import _Window, token_lengths, windows
 
@@ -338,21 +339,114 @@ class _MeanRetriever(_ByVectors):
         return (np.mean(rows, axis=0) for rows in zip(*every))
     def search(self, queries, k): return _best_hits(self.node_scores(_check_search(queries, k)), self.ids, k)
 
+# %% ../nbs/2_search/12_retrieval.ipynb #de83a9a7
+def _search_words(
+    text: str, # in any script
+) -> list[str]: # lower case
+    "The words that BM25 counts: of two letters or more; of a run without spaces its pairs of neighbors."
+    runs = re.findall(rf'[{_SOLID}]+|[^\W{_SOLID}]{{2,}}', unicodedata.normalize('NFKC', text).lower())
+    def pairs(run): return list(map(''.join, zip(run, run[1:]))) or [run]
+    return [word for run in runs for word in (pairs(run) if re.match(f'[{_SOLID}]', run) else [run])]
+
+# %% ../nbs/2_search/12_retrieval.ipynb #72c03096
+_STOPS = ('english', 'german', 'dutch', 'french', 'spanish', 'portuguese', 'italian', 'russian', 'swedish',
+          'norwegian', 'danish', 'turkish', 'korean') # whose stop words bm25s has
+
+def _stop_words(
+    language: str, # its English name
+) -> frozenset[str]:
+    "The stop words of a language; none where bm25s has no list."
+    from bm25s import stopwords
+    key = 'STOPWORDS_EN' if language == 'english' else f'STOPWORDS_{language.upper()}'
+    return frozenset(getattr(stopwords, key, ()))
+
+# %% ../nbs/2_search/12_retrieval.ipynb #fb967225
+_BY_SCRIPT = dict(japanese='\u3040-\u30ff', chinese='\u3400-\u9fff', thai='\u0e00-\u0e7f',
+                  lao='\u0e80-\u0eff', burmese='\u1000-\u109f', khmer='\u1780-\u17ff')
+
+def _unspaced_language(
+    words: list[str], # of a corpus
+) -> str: # '' where most words are of another script
+    "The language of a corpus in a script without spaces."
+    solid = ''.join(word for word in words if re.match(f'[{_SOLID}]', word))
+    if len(solid) < len(words): return '' # of two characters each, less than half
+    shares = {language: len(re.findall(f'[{script}]', solid)) for language, script in _BY_SCRIPT.items()}
+    return 'japanese' if shares['japanese'] > .05*len(solid) else max(shares, key=shares.get)
+
+# %% ../nbs/2_search/12_retrieval.ipynb #babd3cc1
+def _language_of(
+    texts: list[str], # of a corpus
+    most: int = 20_000, # words that are looked at
+) -> str:
+    "The language whose stop words are most of the words; English unless another has clearly more."
+    step = max(1, len(texts)//200)
+    words = [word for text in texts[::step] for word in _search_words(text[:2000])][:most]
+    if unspaced := _unspaced_language(words): return unspaced
+    stops = {language: _stop_words(language) for language in _STOPS}
+    counts = {language: sum(word in known for word in words) for language, known in stops.items()}
+    best = max(counts, key=counts.get)
+    clear = counts[best] > 1.2*counts['english'] and counts[best] > .05*len(words)
+    return best if clear else 'english'
+
+# %% ../nbs/2_search/12_retrieval.ipynb #7e9560c7
+_CODES = dict(
+    en='english', de='german', nl='dutch', fr='french', es='spanish', pt='portuguese', it='italian',
+    ru='russian', sv='swedish', no='norwegian', da='danish', tr='turkish', ko='korean', zh='chinese',
+    ja='japanese', th='thai', fi='finnish', hu='hungarian', el='greek', ar='arabic', hi='hindi')
+_UNSTEMMED = ('chinese', 'japanese', 'korean', 'thai', 'lao', 'khmer', 'burmese') # without a stemmer
+
+def _named_language(
+    language: str, # as it was given: its English name or a code of two letters
+) -> str:
+    "The English name of a language."
+    return _CODES.get(str(language).lower(), str(language).lower())
+
+# %% ../nbs/2_search/12_retrieval.ipynb #e703e219
+def _stemmer_of(
+    language: str, # its English name
+): # function of a list of words; None: words stay whole
+    "The Snowball stemmer of a language other than English; None where there is none."
+    if language in ('english', *_UNSTEMMED): return None
+    import Stemmer
+    try: return Stemmer.Stemmer(language).stemWords
+    except KeyError:
+        known = ', '.join(sorted({*Stemmer.algorithms(), *_UNSTEMMED} - {'porter'}))
+        raise EmbedtuneError(f"language: expected 'auto' or one of {known}, got {language!r}") from None
+
 # %% ../nbs/2_search/12_retrieval.ipynb #e45286fc
 class BM25Retriever:
-    "Search by words: BM25 with the defaults of bm25s (Lucene's variant, k1 1.5, b 0.75, English stop words)."
+    "Search by words: BM25 as bm25s has it (Lucene's variant, k1 1.5, b 0.75), in the corpus's language."
     def __init__(
         self,
         corpus: dict[str, str], # {node id: text}
         name: str = 'BM25', # what tables call it
+        language: str = 'auto', # whose stop words and endings: 'german', 'de', …; 'auto': found in the corpus
     ):
         import bm25s
         self.corpus, self.name = _check_corpus(corpus), name
         self.ids, self.engine = list(self.corpus), bm25s.BM25()
-        words = bm25s.tokenize(list(self.corpus.values()), show_progress=False)
-        self.vocabulary = words.vocab
-        if self.vocabulary: self.engine.index(words, show_progress=False)
+        texts = list(self.corpus.values())
+        self.language = _language_of(texts) if language == 'auto' else _named_language(language)
+        self.stops = _stop_words(self.language)
+        words = self.words_of(texts)
+        self.vocabulary = {word: i for i, word in enumerate(dict.fromkeys(chain(*words)))}
+        numbered = [[self.vocabulary[word] for word in each] for each in words]
+        if self.vocabulary: self.engine.index((numbered, self.vocabulary), show_progress=False)
     def __repr__(self): return f'BM25Retriever({self.name!r}, {len(self.ids)} nodes)'
+
+# %% ../nbs/2_search/12_retrieval.ipynb #575b33a6
+@patch
+def words_of(
+    self: BM25Retriever,
+    texts: list[str], # n nodes or queries
+) -> list[list[str]]: # n lists
+    "The words of each text that count in its language: no stop words, and stems where words have endings."
+    kept = [[word for word in _search_words(text) if word not in self.stops] for text in texts]
+    stem = _stemmer_of(self.language) # a new one each time: threads may not share it
+    if stem is None: return kept
+    different = list(set(chain(*kept)))
+    stems = dict(zip(different, stem(different)))
+    return [[stems[word] for word in words] for words in kept]
 
 # %% ../nbs/2_search/12_retrieval.ipynb #d9580e1e
 @patch
@@ -361,8 +455,7 @@ def node_scores(
     queries: list[str], # n texts
 ): # yields n arrays, float32 (nodes,)
     "For each query the score of every node; 0 for all of them if the corpus has none of its words."
-    import bm25s
-    for words in bm25s.tokenize(queries, return_ids=False, show_progress=False) if queries else []:
+    for words in self.words_of(queries):
         known = [word for word in words if word in self.vocabulary]
         yield self.engine.get_scores(known) if known else np.zeros(len(self.ids), np.float32)
 

@@ -182,18 +182,52 @@ class _MeanRetriever(_ByVectors):
     def search(self, queries, k):
         ...
 
+def _search_words(text: str) -> list[str]:
+    """The words that BM25 counts: of two letters or more; of a run without spaces its pairs of neighbors."""
+    ...
+_STOPS: Any
+
+def _stop_words(language: str) -> frozenset[str]:
+    """The stop words of a language; none where bm25s has no list."""
+    ...
+_BY_SCRIPT: Any
+
+def _unspaced_language(words: list[str]) -> str:
+    """The language of a corpus in a script without spaces."""
+    ...
+
+def _language_of(texts: list[str], most: int=20000) -> str:
+    """The language whose stop words are most of the words; English unless another has clearly more."""
+    ...
+_CODES: Any
+_UNSTEMMED: Any
+
+def _named_language(language: str) -> str:
+    """The English name of a language."""
+    ...
+
+def _stemmer_of(language: str):
+    """The Snowball stemmer of a language other than English; None where there is none."""
+    ...
+
 class BM25Retriever:
-    """Search by words: BM25 with the defaults of bm25s (Lucene's variant, k1 1.5, b 0.75, English stop words)."""
+    """Search by words: BM25 as bm25s has it (Lucene's variant, k1 1.5, b 0.75), in the corpus's language."""
+    language: Any
+    stops: Any
     vocabulary: Any
     corpus: Any
     name: Any
     ids: Any
     engine: Any
 
-    def __init__(self, corpus: dict[str, str], name: str='BM25'):
+    def __init__(self, corpus: dict[str, str], name: str='BM25', language: str='auto'):
         ...
 
     def __repr__(self):
+        ...
+
+    def words_of(self, texts: list[str]) -> list[list[str]]:
+        """The words of each text that count in its language: no stop words, and stems where words have endings."""
         ...
 
     def node_scores(self, queries: list[str]):

@@ -7,7 +7,7 @@ __all__ = ['DataUnavailable', 'ten_k', 'published_qa', 'arxiv_abstracts', 'sampl
            'first_available']
 
 # %% ../nbs/1_texts/01_samples.ipynb #b1507e9e
-import hashlib, importlib.util, os, shutil, subprocess, sys, tempfile, urllib.request, zipfile
+import hashlib, importlib.util, json, os, shutil, subprocess, sys, tempfile, urllib.request, zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -128,6 +128,14 @@ def sample_qa() -> tuple[Path, Path]:
 def sample_answers() -> Path:
     "What that model answered, recorded for `ReplayLLM`."
     return _sample_files('answers.jsonl')[0]
+
+# %% ../nbs/1_texts/01_samples.ipynb #8f3b4490
+def _leaflet(
+    language: str,  # de, fr, ja or zh
+) -> tuple[Path, list[dict]]:
+    "The bundled leaflet in a language, and its questions: {'question': …, 'passage': …}."
+    document, questions = _sample_files(f'ferry_{language}.md', 'ferry_questions.json')
+    return document, json.loads(questions.read_text(encoding='utf-8'))[language]
 
 # %% ../nbs/1_texts/01_samples.ipynb #8a5e84c6
 def _recorded_answers(

@@ -57,6 +57,10 @@ def sample_answers() -> Path:
     """What that model answered, recorded for `ReplayLLM`."""
     ...
 
+def _leaflet(language: str) -> tuple[Path, list[dict]]:
+    """The bundled leaflet in a language, and its questions: {'question': …, 'passage': …}."""
+    ...
+
 def _recorded_answers(names) -> list[Path]:
     """What that model answered about the bundled documents and, in a checkout, about the two 10-Ks."""
     ...
