@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/3_questions/19_servers.ipynb #ff0bc34a
+# %% ../nbs/3_questions/19_servers.ipynb #acd1eb4b
 import ipaddress, json, re
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from .core import EmbedtuneError
 
-# %% ../nbs/3_questions/19_servers.ipynb #ba8216f0
-_THOUGHT_ENDS = re.compile(r'</think(?:ing)?>|</thought>|</reasoning>|\[/THINK\]|◁/think▷|<\|channel\|>final<\|message\|>|\bassistant ?final(?=\W|[A-Z])|(?<=[.?!])assistantfinal', re.I)
+# %% ../nbs/3_questions/19_servers.ipynb #e226c771
+_THOUGHT_ENDS = re.compile(r'</think(?:ing)?>|</thought>|</reasoning>|\[/THINK\]|◁/think▷|'
+    r'<\|channel\|>final<\|message\|>|\bassistant ?final(?=\W|[A-Z])|(?<=[.?!])assistantfinal', re.I)
 _THOUGHT_BEGINS = re.compile(r'<think(?:ing)?>|<thought>|<reasoning>|\[THINK\]|◁think▷|<\|channel\|>(?:analysis|commentary)|\Aanalysis(?=[A-Z])|'
     r'\A\W*(?:Thinking|Thought) Process:', re.I)
 _FINAL_STEP = re.compile(r'^[\W\d]*Final\b[^\n?]*:\W*$', re.I | re.M)  # of a thought without marks
@@ -27,14 +28,14 @@ def _without_thoughts(
     parts = _FINAL_STEP.split(rest) if 'rocess' in begin[0] else []
     return parts[-1].strip() if len(parts) > 1 else rest[:begin.start()].strip()
 
-# %% ../nbs/3_questions/19_servers.ipynb #f4a0e68d
+# %% ../nbs/3_questions/19_servers.ipynb #67849ab6
 def _whole_characters(
     text: str,  # perhaps with halves of surrogate pairs
 ) -> str:
     "A text that can be written as UTF-8: pairs joined, lone halves replaced."
     return text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
 
-# %% ../nbs/3_questions/19_servers.ipynb #076f0394
+# %% ../nbs/3_questions/19_servers.ipynb #676f2514
 def _plain_content(
     content,  # of a message: a text, a list of parts, None
 ) -> str:     # None if it is none of these
@@ -44,7 +45,7 @@ def _plain_content(
     texts = [part.get('text') if isinstance(part, dict) else part for part in content]
     return ''.join(text for text in texts if isinstance(text, str))
 
-# %% ../nbs/3_questions/19_servers.ipynb #fce64b37
+# %% ../nbs/3_questions/19_servers.ipynb #6826e8f3
 def _answer_of(
     choice,  # of a reply of the `openai` client
 ) -> str:    # '' if there is none
@@ -57,7 +58,7 @@ def _answer_of(
     except (TypeError, ValueError): return ''
     return _whole_characters(thoughts).strip() if isinstance(found, (dict, list)) else ''
 
-# %% ../nbs/3_questions/19_servers.ipynb #031b72c9
+# %% ../nbs/3_questions/19_servers.ipynb #d4bfba3e
 def _why_empty(
     choice,            # of a reply of the `openai` client, without a text
     tokens: int = 0,   # that it took
@@ -75,7 +76,7 @@ def _why_empty(
         return f'thought and did not answer (finish_reason {finish}): {think_less}'
     return f'answered nothing (finish_reason {finish}): try again, or another model'
 
-# %% ../nbs/3_questions/19_servers.ipynb #5cff617e
+# %% ../nbs/3_questions/19_servers.ipynb #67488ae8
 def _used_tokens(
     usage,          # of a reply: its counts by name; None: the server does not tell
     name: str,      # 'prompt_tokens' or 'completion_tokens'
@@ -86,14 +87,21 @@ def _used_tokens(
     except (TypeError, ValueError, OverflowError): return estimate
     return count if count >= 0 else estimate
 
-# %% ../nbs/3_questions/19_servers.ipynb #3bb9d827
+# %% ../nbs/3_questions/19_servers.ipynb #d1d513c9
+def _as_json(
+    error,  # what a server answered, perhaps a text
+):
+    "A text as the object or list that it holds; anything else as it is."
+    try: found = json.loads(error)
+    except (TypeError, ValueError, RecursionError): return error
+    return found if isinstance(found, (dict, list)) else error
+
 def _words_of(
     error,  # what a server answered: a text, a dict, a list
 ) -> str:   # one line, '' if it says nothing
     "The server's own words."
-    if isinstance(error, str):
-        try: return _words_of(json.loads(error)) if error.lstrip()[:1] in '{[' and error.strip() else ' '.join(re.sub('<[^<>]+>', ' ', error).split())
-        except ValueError: return ' '.join(error.split())
+    error = _as_json(error)
+    if isinstance(error, str): return ' '.join(re.sub('<[^<>]+>', ' ', error).split())
     if isinstance(error, list): return '; '.join(filter(None, map(_words_of, error)))
     if not isinstance(error, dict): return ''
     loc = error.get('loc')
@@ -102,7 +110,7 @@ def _words_of(
     said = [where, *(_words_of(error[key]) for key in keys if key in error)]
     return ': '.join(dict.fromkeys(filter(None, said)))
 
-# %% ../nbs/3_questions/19_servers.ipynb #26ed92fb
+# %% ../nbs/3_questions/19_servers.ipynb #8e086695
 _ALSO_CALLED = dict(response_format=r'response[_ ]format|json_schema|structured[_ ]outputs?|grammar|guided_json',
     n=r"['\"`]n['\"`]|body\.n|n ?> ?1", reasoning_effort='reasoning_effort|reasoning[. ]effort')
 _OTHER_REASONS = re.compile(r'invalid schema|context[_ ](?:length|window|size)|maximum context|too (?:long|many tokens)', re.I)
@@ -113,7 +121,7 @@ def _refused_setting(
     settings: dict,  # what it was sent
 ) -> str:            # None: it has other reasons
     "The setting that a server refuses."
-    said = _words_of(error)
+    error, said = _as_json(error), _words_of(error)
     if status not in (400, 404, 422, 500, 501) or _OTHER_REASONS.search(said): return None
     inner = error.get('error') if isinstance(error, dict) else None
     for body in (error, inner):
@@ -123,7 +131,7 @@ def _refused_setting(
     found = {match.start(): name for name, match in named.items() if match}
     return found[min(found)] if found else None
 
-# %% ../nbs/3_questions/19_servers.ipynb #45200d64
+# %% ../nbs/3_questions/19_servers.ipynb #94b4c98e
 _SPENT = re.compile(r'insufficient[_ ](?:quota|credit|balance|funds)|exceeded your current quota|billing|no credit|out of credit|credits? (?:left|remaining|balance)', re.I)
 
 def _holds_for_all(
@@ -135,7 +143,7 @@ def _holds_for_all(
     if status == 403: return not re.search('moderat|flagged|content', body, re.I)
     return status == 429 and bool(_SPENT.search(body)) and not re.search('per ?(?:minute|second|day)|retry', body, re.I)
 
-# %% ../nbs/3_questions/19_servers.ipynb #f7b492af
+# %% ../nbs/3_questions/19_servers.ipynb #9ade5560
 def _is_local(
     base_url: str,  # of a server
 ) -> bool:
@@ -145,7 +153,7 @@ def _is_local(
     try: return host == 'localhost' or ipaddress.ip_address(host).is_loopback
     except ValueError: return False
 
-# %% ../nbs/3_questions/19_servers.ipynb #9960648a
+# %% ../nbs/3_questions/19_servers.ipynb #cfb381f2
 def _secrets(
     base_url: str,  # of a server
     key: str = '',  # its key
@@ -159,7 +167,7 @@ def _secrets(
     hidden = {secret for secret in raw if len(secret) > 3 and secret.lower() not in ('none', 'empty', 'not-needed')}
     return sorted((s for s in hidden if f'api-version={s}' not in parts.query), key=len, reverse=True)
 
-# %% ../nbs/3_questions/19_servers.ipynb #9f9267d3
+# %% ../nbs/3_questions/19_servers.ipynb #2afd6ddc
 def _masked(
     said,                # anything with a text
     secrets: list[str],  # as of `_secrets`
@@ -169,7 +177,7 @@ def _masked(
     for secret in secrets: said = said.replace(secret, '***')
     return said
 
-# %% ../nbs/3_questions/19_servers.ipynb #96ee994d
+# %% ../nbs/3_questions/19_servers.ipynb #d3b55a3c
 def _require_safe_key(
     base_url: str,    # of a server
     key: str,         # that would be sent
@@ -181,7 +189,7 @@ def _require_safe_key(
     raise EmbedtuneError(f'the key would go in clear to {urlsplit(base_url).hostname}: use https://, pass '
         'api_key="none" if it wants no key, or say allow_http=True')
 
-# %% ../nbs/3_questions/19_servers.ipynb #70ee36e8
+# %% ../nbs/3_questions/19_servers.ipynb #36eb7e94
 def _client_options(
     base_url: str,  # as the user gave it
     key: str = '',  # '': the server wants none
@@ -192,5 +200,6 @@ def _client_options(
     path = re.sub(r'/(?:chat/completions|completions|embeddings)/?$', '', parts.path.rstrip('/'))
     azure = {'api-key': key} if key and ('/openai/' in parts.path or 'api-version=' in parts.query) else {}
     http = openai.DefaultHttpxClient(trust_env=False) if _is_local(base_url) else openai.DefaultHttpxClient()
-    return dict(base_url=urlunsplit(parts._replace(path=path, query='')), api_key=key or 'none', default_headers=azure,
+    address = urlunsplit(parts._replace(path=path, query=''))
+    return dict(base_url=address, api_key=key or 'none', default_headers=azure,
         default_query=dict(parse_qsl(parts.query)), http_client=http)
