@@ -155,7 +155,7 @@ def ask(self: ReplayLLM,
     self.record(dict(key=key, answer=answer))
     return answer
 
-# %% ../nbs/3_questions/21_journal.ipynb #e51e99ff
+# %% ../nbs/3_questions/21_journal.ipynb #53c6fb87
 def _work(
     todo: queue.SimpleQueue,  # of (function, item, future), None at the end
     stop: threading.Event,    # that ends the job
@@ -174,7 +174,7 @@ def _work(
                 stop.set()
             future.set_exception(error)
 
-# %% ../nbs/3_questions/21_journal.ipynb #59353eb3
+# %% ../nbs/3_questions/21_journal.ipynb #2eb535c6
 def _in_order(
     function,          # of one item
     items,             # what to call it with

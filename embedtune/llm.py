@@ -30,7 +30,7 @@ class LLMError(EmbedtuneError):
 class BudgetReached(LLMError):
     "The next request could pass the limit that was set, so it was not sent."
 
-# %% ../nbs/3_questions/20_llm.ipynb #ac31148c
+# %% ../nbs/3_questions/20_llm.ipynb #64c30f73
 class _NoAnswers(LLMError):
     "A server that would say the same to every request: a wrong key, no such model, a quota used up."
 
@@ -204,7 +204,7 @@ def done(self: _Throttle,
     "Count a request as back: after 408, 429 or 503 half as many may be under way and all wait as told; successes slowly raise it again."
     with self._changed:
         now = self.clock()
-        if status == 408: self.late += self.in_flight == 1
+        if status == 408 and started >= self.cut: self.late += self.limit < 2  # it went alone
         if status in (408, 429, 503):
             if started >= self.cut:
                 self.limit, self.cut = max(1., min(self.limit, self.in_flight) / 2), now
@@ -295,7 +295,7 @@ def _check_answer(
             request=response.request)
     return response
 
-# %% ../nbs/3_questions/20_llm.ipynb #0a402265
+# %% ../nbs/3_questions/20_llm.ipynb #ad2f4498
 _STOP = ContextVar('stop', default=None)  # set, in the threads of a job, to the event that ends it
 
 @patch
@@ -321,7 +321,7 @@ def deliver(self: ChatLLM,
         raise
     finally:
         self.throttle.done(started, status, wait)
-        if status == 408 and self.throttle.late > 3:
+        if status == 408 and self.throttle.late > 4:
             raise _NoAnswers(f'{self.name} took more than {self._options["timeout"]:g} s for a single answer, again and '
                 'again: raise timeout, lower max_tokens, or use a faster model')
 
@@ -380,7 +380,8 @@ def explain(self: ChatLLM,
     "An error in one line, without the key: who did not answer, what was said, what to do."
     import httpx2, openai
     hints = {openai.AuthenticationError: 'check the API key', openai.PermissionDeniedError: 'this key may not use the model',
-             openai.NotFoundError: 'check the model name, and how the base URL ends: often /v1, of Azure ?api-version=…',
+             openai.NotFoundError: 'check the model name, and how the base URL ends: often /v1'
+                 + ', of Azure ?api-version=…' * ('/openai/' in self.base_url),
              openai.RateLimitError: 'wait, use fewer workers, or check the quota',
              openai.InternalServerError: 'try again later', openai.APITimeoutError: 'raise timeout',
              openai.APIConnectionError: 'is the server running, and the base URL right?',
@@ -405,7 +406,7 @@ def accepted(self: ChatLLM,
         settings['max_completion_tokens'] = settings.pop('max_tokens')
     return {k: v for k, v in settings.items() if k not in self._refused}
 
-# %% ../nbs/3_questions/20_llm.ipynb #89f4f2a8
+# %% ../nbs/3_questions/20_llm.ipynb #42e4340c
 @patch
 def do_without(self: ChatLLM,
     setting: str,  # that the server refuses
