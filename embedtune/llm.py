@@ -30,7 +30,7 @@ class LLMError(EmbedtuneError):
 class BudgetReached(LLMError):
     "The next request could pass the limit that was set, so it was not sent."
 
-# %% ../nbs/3_questions/20_llm.ipynb #64c30f73
+# %% ../nbs/3_questions/20_llm.ipynb #b3beed00
 class _NoAnswers(LLMError):
     "A server that would say the same to every request: a wrong key, no such model, a quota used up."
 
@@ -142,6 +142,16 @@ def settle(self: Usage,
         self.input_tokens = self.input_tokens + input_tokens
         self.output_tokens = self.output_tokens + output_tokens
         if self.price is not None: self.usd += discount * self.cost(input_tokens, output_tokens)
+
+# %% ../nbs/3_questions/20_llm.ipynb #3dcb5186
+@patch
+def add(self: Usage,
+    other: Usage,  # of another client
+):
+    "Count what another client has taken, so that the limits hold for both."
+    with self._lock:
+        self.requests += other.requests
+        if self.usd is not None: self.usd += other.usd or 0
 
 # %% ../nbs/3_questions/20_llm.ipynb #1a537c9b
 class _Throttle:
@@ -295,7 +305,7 @@ def _check_answer(
             request=response.request)
     return response
 
-# %% ../nbs/3_questions/20_llm.ipynb #ad2f4498
+# %% ../nbs/3_questions/20_llm.ipynb #312b2f3f
 _STOP = ContextVar('stop', default=None)  # set, in the threads of a job, to the event that ends it
 
 @patch
@@ -406,7 +416,7 @@ def accepted(self: ChatLLM,
         settings['max_completion_tokens'] = settings.pop('max_tokens')
     return {k: v for k, v in settings.items() if k not in self._refused}
 
-# %% ../nbs/3_questions/20_llm.ipynb #42e4340c
+# %% ../nbs/3_questions/20_llm.ipynb #91120554
 @patch
 def do_without(self: ChatLLM,
     setting: str,  # that the server refuses
@@ -501,6 +511,8 @@ def _start_server(
     return server
 
 # %% ../nbs/3_questions/20_llm.ipynb #6ffacddd
+_LOCAL_MODEL, _LOCAL_SETTINGS = 'SmolLM2-135M-Instruct', dict(unit='sentence', temperature=.3, max_tokens=48)
+
 @contextmanager
 def local_llm(
     slots: int = 12,      # answers written at the same time; a request may want four (n=4)
@@ -512,8 +524,8 @@ def local_llm(
     key = secrets.token_hex(16)
     running = [_start_server(_bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
     atexit.register(running.clear)
-    settings = dict(unit='sentence', temperature=.3, max_tokens=48, concurrency=max(1, slots // 4)) | options
-    try: yield ChatLLM('SmolLM2-135M-Instruct', f'{running[0].listening_address}/v1', key, **settings)
+    settings = _LOCAL_SETTINGS | dict(concurrency=max(1, slots // 4)) | options
+    try: yield ChatLLM(_LOCAL_MODEL, f'{running[0].listening_address}/v1', key, **settings)
     finally:
         running.clear()
         atexit.unregister(running.clear)
@@ -531,3 +543,14 @@ def llm_from_spec(
         raise LLMError(f'expected "local", "MODEL" or "BASE_URL MODEL", got '
             f'{_masked(repr(spec), _secrets(parts[0]) if parts else [])}')
     return nullcontext(ChatLLM(parts[-1], parts[0] if len(parts) == 2 else None, **options))
+
+# %% ../nbs/3_questions/20_llm.ipynb #164f1950
+def _planning_llm(
+    spec: str = 'local',  # as for `llm_from_spec`
+    **options,            # as for `llm_from_spec`
+) -> ChatLLM:             # that nobody should ask
+    "The model of a plan: of the local one no server is started."
+    if spec.split() == ['local']:
+        given = {name: value for name, value in options.items() if value is not None}
+        return ChatLLM(_LOCAL_MODEL, 'http://localhost/v1', 'none', **_LOCAL_SETTINGS | given)
+    with llm_from_spec(spec, **options) as llm: return llm

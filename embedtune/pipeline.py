@@ -7,8 +7,8 @@ __all__ = ['run']
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #6244ac3b
 import json, os
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -20,14 +20,14 @@ from .core import _check_number, _read_json, _sha256_of, _versions, _write_json,
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import first_available, sample_documents, ten_k, _recorded_answers
-from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
+from .embedding import CachedEmbedding, DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
 from .finetune import plot_loss
 from .ladders import _file_name, _source_key, Ladder, ladder
-from .llm import llm_from_spec
+from .llm import llm_from_spec, _planning_llm
 from .nodes import split_nodes
-from .pairs import generate_qa_embedding_pairs, _journal_path, _usual_retriever
+from .pairs import generate_qa_embedding_pairs, plan_pairs, _journal_path, _usual_retriever
 from .report import _usual_verdicts, _without_credentials, write_report
 from .search import _RETRIEVER
 from .structure import structure_queries, _with_structure
@@ -48,6 +48,19 @@ def _filled(
     except EmbedtuneError: return dataset
     filled.report = getattr(dataset, 'report', None)
     return filled
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #0b8d8b38
+def _announce(
+    plan, # of `plan_pairs`
+    llm, # who will be asked
+):
+    "Say what asking may take, and where nothing limits it, that nothing does."
+    usage = llm.usage
+    limits = [f'{name}={value:g}' for name, value in (('max_usd', usage.max_usd), ('max_requests', usage.max_requests))
+        if value is not None]
+    free = usage.price == (0, 0)
+    held = f'; it stops before {" and ".join(limits)}' if limits else '' if free else '; no limit is set: max_usd and max_requests set one'
+    print(f'questions: {plan}{held}')
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c3328372
 def _prepare(
@@ -75,6 +88,10 @@ def _prepare(
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         words, retriever = client.unit == 'node', False
         if searched and corpus: retriever = _usual_retriever(base, corpus, words, show_progress)
+        if show_progress and hasattr(client, 'base_url'):
+            wanted = None, questions_per_node, out, questions
+            kinds = {name: value for name, value in settings.items() if name != 'filters'}
+            _announce(plan_pairs(nodes, client, *wanted, seed=seed, **kinds), client)
         asked = generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node,
             max_questions=questions, retriever=retriever, output_path=out, seed=seed,
             show_progress=show_progress, **settings)
@@ -96,9 +113,29 @@ def _save_plots(
         figure.savefig(out/name, dpi=110, bbox_inches='tight')
         plt.close(figure)
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #6abf3b0b
+@dataclass(kw_only=True)
+class _Asking:
+    "How a language model is asked, and what that may cost; None: as usual."
+    max_usd: float | None = None # stop before more than this is spent
+    max_requests: int | None = None # stop before more than this is sent
+    price: list[float] | None = None # dollars for a million tokens of prompt and of answer, where they are not known
+    concurrency: int | None = None # requests at a time, at most
+    timeout: float | None = None # seconds to wait for an answer
+    max_tokens: int | None = None # length of an answer; a model that thinks needs more
+    reasoning_effort: str | None = None # for models that think first: none, low, …
+    allow_http: bool = False # send the key in clear to a host that is not this machine
+    def check(self):
+        "Raise `EmbedtuneError` where a number makes no sense."
+        whole, least = ('max_requests', 'concurrency', 'max_tokens'), dict(max_usd=0, max_requests=0, concurrency=1, timeout=.001, max_tokens=1)
+        given = {name: n for name, n in least.items() if getattr(self, name) is not None}
+        for name, n in given.items(): _check_number(name, getattr(self, name), n, whole=name in whole)
+    @property
+    def asking(self): return {each.name: getattr(self, each.name) for each in fields(_Asking)}
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #2bdeb415
 @dataclass
-class _Run:
+class _Run(_Asking):
     "The settings of a whole run; see `run` for their meaning."
     out: Path # folder for everything that comes out
     llm: object = 'local' # who asks the questions: see `llm_from_spec`, or a client with `chat`
@@ -117,7 +154,9 @@ class _Run:
         self.out = Path(self.out)
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
-        if isinstance(self.llm, str): llm_from_spec(self.llm)
+        self.check()
+        self.usage = None # of both sides together
+        if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
         self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
@@ -130,6 +169,30 @@ _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_onl
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
 _MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
     'by_writer', 'steps') # of run.json; `steps` in old ones
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #f9eb42ba
+@patch
+@contextmanager
+def client(self: _Run):
+    "The model that asks; both sides share one budget."
+    if not isinstance(self.llm, str): made = nullcontext(self.llm)
+    else: made = llm_from_spec(self.llm, **self.asking)
+    with made as llm:
+        if self.usage and isinstance(self.llm, str): llm.usage = self.usage
+        self.usage = getattr(llm, 'usage', None)
+        yield llm
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #e8404af9
+@patch
+def plan(self: _Run,
+    name, # 'train' or 'val'
+    paths, # list of files
+):
+    "What the questions of a side may take, at most; nothing is sent."
+    llm = _planning_llm(self.llm, **self.asking) if isinstance(self.llm, str) else self.llm
+    tokenizer = load_model(self.model, bare=True, trust_remote_code=self.trust_remote_code).tokenizer
+    nodes = split_nodes(load_documents(paths, show_progress=self.show_progress), tokenizer)
+    return plan_pairs(nodes, llm, output_path=self.out/f'{name}_dataset.json', max_questions=self.questions, seed=self.seed)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dae3546f
 @patch
@@ -183,7 +246,7 @@ def side(self: _Run,
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
     self.recall(_journal_path(file), paths)
     fill = 0 if self.llm_only else self.questions or _FILLED
-    dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed, fill=fill,
+    with self.client() as llm: dataset = _prepare(paths, file, llm, self.model, self.questions, seed=self.seed, fill=fill,
         show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
     self.sides[name] = made_of
     self.describe(name, dataset)
@@ -291,14 +354,17 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`, and those of `ChatLLM`, such as `max_usd`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = _Run(out, **settings)
+    limits = dict(max_usd=job.max_usd, max_requests=job.max_requests, allow_http=job.allow_http)
+    api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
     train, val = job.side('train', train), job.side('val', val)
     sides = train, job.apart(train, val)
     job.compare_sides(*sides)
-    return job.finish(job.climb(*sides, OpenAIEmbedding(openai_embeddings) if openai_embeddings else None))
+    if api and job.usage: api.usage.add(job.usage)  # the limits hold for all together
+    return job.finish(job.climb(*sides, api))
