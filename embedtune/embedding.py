@@ -418,8 +418,8 @@ class OpenAIEmbedding:
         price: float = None, # dollars for a million tokens; None: what is known of the model
         max_usd: float = None, # dollars, at most
         max_requests: int = None, # requests, at most
-        prompts: dict = None, # what stands before a text of each role, such as {'query': 'query: ', 'document': 'passage: '}
-        extra_body: dict = None, # further settings of a request, or of each role, such as {'query': {'input_type': 'query'}, …}
+        prompts: dict = None, # role -> what stands before a text, such as {'query': 'query: '}
+        extra_body: dict = None, # further settings, or role -> settings, such as {'query': {'input_type': 'query'}}
         allow_http: bool = False, # send the key in clear to a host that is not this machine
     ):
         from embedtune.llm import Usage, price_of
@@ -441,14 +441,15 @@ class OpenAIEmbedding:
 # %% ../nbs/2_search/10_embedding.ipynb #2e88e13c
 @patch
 def connect(self: OpenAIEmbedding):
-    "The `openai` client, made for the first request; `EmbedtuneError` if OpenAI is meant and there is no key, or a key would go in clear."
+    "The `openai` client, made for the first request; `EmbedtuneError` if a key is missing, or would go in clear."
     import openai
     from embedtune.servers import _client_options, _require_safe_key
     if not self._key and self.host == 'api.openai.com':
         raise EmbedtuneError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or give the '
                              'base_url of another server')
     _require_safe_key(self.base_url, self._key, self.allow_http)
-    if self._client is None: self._client = openai.OpenAI(**_client_options(self.base_url, self._key), **self._options)
+    if self._client is None:
+        self._client = openai.OpenAI(**_client_options(self.base_url, self._key), **self._options)
     return self._client
 
 # %% ../nbs/2_search/10_embedding.ipynb #205f5b83
@@ -465,7 +466,8 @@ def explain(
     status, said = getattr(error, 'status_code', None), ' '.join(str(error).split()) or type(error).__name__
     if status: said = f'Error code: {status} - {_words_of(error.response.text)}'.rstrip(' -')
     hint = hints.get(status, 'check the model name and the settings')
-    return EmbedtuneError(f'{self.name} gave no vectors: {_masked(said, _secrets(self.base_url, self._key))[:200]} ({hint})')
+    said = _masked(said, _secrets(self.base_url, self._key))[:200]
+    return EmbedtuneError(f'{self.name} gave no vectors: {said} ({hint})')
 
 # %% ../nbs/2_search/10_embedding.ipynb #b5a4ccc0
 @patch
@@ -474,7 +476,7 @@ def _vectors_in(
     reply, # of the `openai` client
     n: int, # texts that were sent
 ) -> list: # n vectors, in the order of the texts
-    "The vectors of a reply; `EmbedtuneError` if it is none. Where a number is left out, as some servers do with 0, it is the one that is missing."
+    "The vectors of a reply; `EmbedtuneError` if it is none. A number left out (some servers omit 0) is the missing one."
     try:
         given = [getattr(item, 'index', None) for item in reply.data]
         free = iter(sorted(set(range(n)) - set(given)))
@@ -487,9 +489,9 @@ def _vectors_in(
                              f'{len(given)} numbered {sorted(found, key=str)[:5]}')
     return [found[i] for i in range(n)]
 
-# %% ../nbs/2_search/10_embedding.ipynb #511880a9
+# %% ../nbs/2_search/10_embedding.ipynb #5b4c1d02
 _TOO_MANY = re.compile(r'batch|too (?:large|many|long)|larger than|at most|maximum|exceed|limit', re.I)
-_ROLE_NAMES = dict(query=dict(input_type='query'), document=dict(input_type='passage')) # as NVIDIA's servers want them
+_ROLE_NAMES = dict(query=dict(input_type='query'), document=dict(input_type='passage')) # NVIDIA's servers want them
 
 @patch
 def _learn_from(
@@ -507,22 +509,24 @@ def _learn_from(
     self._most = min(self._most, n // 2)
     return True
 
-# %% ../nbs/2_search/10_embedding.ipynb #6b475a6e
+# %% ../nbs/2_search/10_embedding.ipynb #4dc27417
 @patch
 def request(
     self: OpenAIEmbedding,
     texts: list[str], # n texts, few enough for one request
     role: str = 'document', # 'query' or 'document'
 ) -> list: # n vectors, in the order of `texts`
-    "The vectors of one request, or of two where a server takes fewer texts; `EmbedtuneError` if it refuses or answers something else, or the budget does not allow it."
+    "The vectors of one request, or of several where a server takes fewer texts; `EmbedtuneError` if it refuses."
     import openai
     from embedtune.llm import _estimate_tokens
     from embedtune.servers import _used_tokens, _whole_characters
     sent = [_whole_characters(_prompt_of(self, role) + text) or ' ' for text in texts]
     tokens = _estimate_tokens([dict(content=text) for text in sent])
     held, used = self.usage.reserve(tokens), 0
-    body = self.extra_body.get(role, {}) if self.extra_body.keys() <= {'query', 'document'} else self.extra_body
-    options = dict(encoding_format='float') | ({} if self.dimensions is None else dict(dimensions=self.dimensions))
+    by_role = self.extra_body.keys() <= {'query', 'document'}
+    body = self.extra_body.get(role, {}) if by_role else self.extra_body
+    options = dict(encoding_format='float')
+    if self.dimensions is not None: options['dimensions'] = self.dimensions
     try:
         reply = self.connect().embeddings.create(model=self.model, input=sent, extra_body=body, **options)
         used = _used_tokens(getattr(reply, 'usage', None), 'prompt_tokens', tokens) or tokens

@@ -44,8 +44,8 @@ def _append_jsonl(
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, 'ab+', buffering=0) as f:
         torn = f.tell() and f.seek(-1, os.SEEK_END) >= 0 and f.read(1) != b'\n'
-        f.write(b'\n' * bool(torn) + b''.join(json.dumps(r, ensure_ascii=False).encode('utf-8', 'replace') + b'\n'
-            for r in records))
+        lines = [json.dumps(r, ensure_ascii=False).encode('utf-8', 'replace') + b'\n' for r in records]
+        f.write(b'\n' * bool(torn) + b''.join(lines))
 
 # %% ../nbs/3_questions/21_journal.ipynb #44035570
 def _request_key(
@@ -89,7 +89,8 @@ def _learn(self: ReplayLLM,
     "Take in what some lines say: answers, and errors."
     for r in records:
         if 'key' not in r: continue
-        if str(r.get('answer', '')).strip(): self.answers[r['key']] = r['answer']  # an empty one of old is asked again
+        answer = str(r.get('answer', ''))  # an empty one of old is asked again
+        if answer.strip(): self.answers[r['key']] = answer
         elif 'error' in r: self._errors[r['key']] = r['error']
 
 # %% ../nbs/3_questions/21_journal.ipynb #241e01ac
@@ -155,12 +156,12 @@ def ask(self: ReplayLLM,
     self.record(dict(key=key, answer=answer))
     return answer
 
-# %% ../nbs/3_questions/21_journal.ipynb #53c6fb87
+# %% ../nbs/3_questions/21_journal.ipynb #e374057f
 def _work(
     todo: queue.SimpleQueue,  # of (function, item, future), None at the end
     stop: threading.Event,    # that ends the job
 ):
-    "Call the functions that come, one after the other; what sends requests asks `_STOP` whether it still may."
+    "Call the functions that come, one after the other; `_STOP` says whether they still may send."
     _STOP.set(stop)
     while job := todo.get():
         function, item, future = job
@@ -174,7 +175,7 @@ def _work(
                 stop.set()
             future.set_exception(error)
 
-# %% ../nbs/3_questions/21_journal.ipynb #2eb535c6
+# %% ../nbs/3_questions/21_journal.ipynb #7321ca04
 def _in_order(
     function,          # of one item
     items,             # what to call it with

@@ -30,7 +30,7 @@ class LLMError(EmbedtuneError):
 class BudgetReached(LLMError):
     "The next request could pass the limit that was set, so it was not sent."
 
-# %% ../nbs/3_questions/20_llm.ipynb #b3beed00
+# %% ../nbs/3_questions/20_llm.ipynb #d55594a0
 class _NoAnswers(LLMError):
     "A server that would say the same to every request: a wrong key, no such model, a quota used up."
 
@@ -143,7 +143,7 @@ def settle(self: Usage,
         self.output_tokens = self.output_tokens + output_tokens
         if self.price is not None: self.usd += discount * self.cost(input_tokens, output_tokens)
 
-# %% ../nbs/3_questions/20_llm.ipynb #3dcb5186
+# %% ../nbs/3_questions/20_llm.ipynb #984da379
 @patch
 def add(self: Usage,
     other: Usage,  # of another client
@@ -167,7 +167,8 @@ class _Throttle:
         self.concurrency, self.limit, self.in_flight = concurrency, float(concurrency), 0
         self.rpm, self.tpm, self.clock, self.sleep = rpm, tpm, clock, sleep
         self.sent = deque()      # (time, tokens) of the last minute
-        self.most, self.late = float(concurrency), 0  # what time-outs leave of the limit, how many came in a row to a lone request
+        self.most = float(concurrency)  # what time-outs leave of the limit
+        self.late = 0                   # time-outs of lone requests in a row
         self.resume = self.cut = float('-inf')  # when requests may go again, when the limit was last halved
         self._changed = threading.Condition()
 
@@ -211,7 +212,7 @@ def done(self: _Throttle,
     status: int = None,  # of HTTP, such as 200 or 429; 408: none came in time; None: none came at all
     wait: float = 0,     # seconds that the server wants to be left alone
 ):
-    "Count a request as back: after 408, 429 or 503 half as many may be under way and all wait as told; successes slowly raise it again."
+    "Count a request as back: after 408, 429 or 503 half as many go and all wait as told; successes raise it slowly."
     with self._changed:
         now = self.clock()
         if status == 408 and started >= self.cut: self.late += self.limit < 2  # it went alone
@@ -291,7 +292,7 @@ def _check_answer(
     response,  # `httpx2.Response` with a status under 400
     settings: dict = {},  # that were sent
 ):             # the same; one without choices, asked for a form, as the refusal that it is
-    "The response; `httpx2.DecodingError`, which is asked again, unless it holds an answer in the OpenAI protocol."
+    "The response; `httpx2.DecodingError`, which is asked again, unless it is one of the OpenAI protocol."
     import httpx2
     try:
         body = response.json()
@@ -305,7 +306,7 @@ def _check_answer(
             request=response.request)
     return response
 
-# %% ../nbs/3_questions/20_llm.ipynb #312b2f3f
+# %% ../nbs/3_questions/20_llm.ipynb #fb7cecac
 _STOP = ContextVar('stop', default=None)  # set, in the threads of a job, to the event that ends it
 
 @patch
@@ -314,7 +315,7 @@ def deliver(self: ChatLLM,
     tokens: int,  # of the request
     held: float,  # dollars put aside for it
 ):                # `httpx2.Response`
-    "Send a request when the throttle allows it, unless its job has ended; `_NoAnswers` where none comes in time."
+    "Send a request when the throttle allows it, unless its job has ended; `_NoAnswers` if none is in time."
     import httpx2
     status, wait, started = None, 0, self.throttle.start(tokens)
     try:
@@ -332,8 +333,8 @@ def deliver(self: ChatLLM,
     finally:
         self.throttle.done(started, status, wait)
         if status == 408 and self.throttle.late > 4:
-            raise _NoAnswers(f'{self.name} took more than {self._options["timeout"]:g} s for a single answer, again and '
-                'again: raise timeout, lower max_tokens, or use a faster model')
+            raise _NoAnswers(f'{self.name} took more than {self._options["timeout"]:g} s for a single answer, '
+                'again and again: raise timeout, lower max_tokens, or use a faster model')
 
 # %% ../nbs/3_questions/20_llm.ipynb #35f8d0cd
 @patch
@@ -360,7 +361,7 @@ def attempt(self: ChatLLM,
 # %% ../nbs/3_questions/20_llm.ipynb #8349f37a
 @patch
 def connect(self: ChatLLM):
-    "The `openai` client, made once; `EmbedtuneError` if OpenAI is to be asked without a key, or a key would go in clear."
+    "The `openai` client, made once; `EmbedtuneError` if a key is missing, or would go in clear."
     import openai
     if not self._key and urlsplit(self.base_url).hostname == 'api.openai.com':
         raise LLMError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or name another server, '
@@ -400,7 +401,8 @@ def explain(self: ChatLLM,
     hint = next((hint for kind, hint in hints.items() if isinstance(error, kind)),
         'check the model name, the key and the settings')
     response, said = getattr(error, 'response', None), error
-    if response is not None: said = f'Error code: {response.status_code} - {_words_of(response.text)}'.rstrip(' -')
+    if response is not None:
+        said = f'Error code: {response.status_code} - {_words_of(response.text)}'.rstrip(' -')
     hopeless = response is not None and _holds_for_all(response.status_code, response.text)
     told = f'{self.name} did not answer: {self.hide_key(said)[:200]} ({hint})'
     return (_NoAnswers if hopeless else LLMError)(told)
@@ -416,7 +418,7 @@ def accepted(self: ChatLLM,
         settings['max_completion_tokens'] = settings.pop('max_tokens')
     return {k: v for k, v in settings.items() if k not in self._refused}
 
-# %% ../nbs/3_questions/20_llm.ipynb #91120554
+# %% ../nbs/3_questions/20_llm.ipynb #17ab11e0
 @patch
 def do_without(self: ChatLLM,
     setting: str,  # that the server refuses
@@ -427,7 +429,8 @@ def do_without(self: ChatLLM,
         if setting in self._refused: return
         self._refused.add(setting)
     instead = 'with max_completion_tokens' if setting == 'max_tokens' else 'without it'
-    warnings.warn(f'{self.name} refuses {setting}, so it is asked {instead}: {self.hide_key(said)[:120]}', stacklevel=3)
+    said = self.hide_key(said)[:120]
+    warnings.warn(f'{self.name} refuses {setting}, so it is asked {instead}: {said}', stacklevel=3)
 
 # %% ../nbs/3_questions/20_llm.ipynb #85f7081a
 def _longest_answer(
@@ -445,7 +448,7 @@ def receive(self: ChatLLM,
     worst: float = 0.,      # dollars put aside for it
     discount: float = 1.,   # 0.5: at half the price
 ) -> str:
-    "The text of a reply, several choices one below the other, its tokens counted; `LLMError` if there is none."
+    "The text of a reply, its choices one below the other, its tokens counted; `LLMError` if there is none."
     text = '\n'.join(filter(None, map(_answer_of, reply.choices)))
     written = sum(len(_plain_content(choice.message.content) or '') for choice in reply.choices)
     tokens = (_used_tokens(reply.usage, 'prompt_tokens', input_tokens),
@@ -463,7 +466,8 @@ def chat(self: ChatLLM,
     "The model's answer; `LLMError` when the last retry has failed, `BudgetReached` when nothing may be sent any more."
     import openai
     settings = self.accepted(overrides)
-    self._thread.tokens, self._thread.settings = (_estimate_tokens(messages), _longest_answer(settings)), settings
+    self._thread.settings = settings
+    self._thread.tokens = _estimate_tokens(messages), _longest_answer(settings)
     try: reply = self.connect().chat.completions.create(model=self.model, messages=messages, **settings)
     except (openai.OpenAIError, UnicodeError) as e:
         response = getattr(e, 'response', None)
@@ -544,7 +548,7 @@ def llm_from_spec(
             f'{_masked(repr(spec), _secrets(parts[0]) if parts else [])}')
     return nullcontext(ChatLLM(parts[-1], parts[0] if len(parts) == 2 else None, **options))
 
-# %% ../nbs/3_questions/20_llm.ipynb #164f1950
+# %% ../nbs/3_questions/20_llm.ipynb #cbf47409
 def _planning_llm(
     spec: str = 'local',  # as for `llm_from_spec`
     **options,            # as for `llm_from_spec`

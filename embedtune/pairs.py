@@ -131,7 +131,8 @@ def _tell_failures(
     "Say once for each kind of failure which nodes it met besides the first."
     for said, (first, *more) in failures.items():
         shown = ', '.join(more[:5]) + ', …'*(len(more) > 5)
-        if more: warnings.warn(f'no questions about {_counted(len(more), "more node")} ({shown}), as about {first}: {said}', stacklevel=3)
+        told = f'no questions about {_counted(len(more), "more node")} ({shown}), as about {first}: {said}'
+        if more: warnings.warn(told, stacklevel=3)
 
 def _ask_all(
     ask,                # task -> its questions
@@ -152,7 +153,7 @@ def _ask_all(
                 failed += 1
                 known = failures.setdefault(str(error), [])
                 known.append(task.nodes[0].id)
-                if known[1:] == []: warnings.warn(f'no questions about node {known[0]}: {error}', stacklevel=2)
+                if len(known) == 1: warnings.warn(f'no questions about node {known[0]}: {error}', stacklevel=2)
                 if failed == done and done in (len(tasks), 3 * workers): raise error
     _tell_failures(failures)
 
@@ -278,7 +279,7 @@ def _planned(
     max_questions: int = None,  # None: all tasks
     mode: str = 'live',         # or 'batch', where all is asked at once
 ) -> list:
-    "The tasks that a number of questions may take, and no more: if every second is dropped, in a batch one in four; of a small model all."
+    "The tasks that a number of questions may take: if every second is dropped, in a batch one in four."
     if not max_questions or llm.unit == 'sentence': return tasks
     return tasks[:math.ceil(max_questions / n / (.75 if mode == 'batch' else .5))]
 
@@ -313,7 +314,7 @@ def plan_pairs(
     mode: str = 'live',                   # 'batch': half the price
     seed: int = 42,                       # of the order in which nodes are asked about
 ) -> _Plan:
-    "Calls, tokens and money of a run, before anything is sent; no more is sent, what has to be sent again aside."
+    "Calls, tokens and money of a run, at most, before anything is sent; what is sent again is not counted."
     tasks = _make_tasks(nodes, style or _usual_style(llm, qa_generate_prompt_tmpl), seed)
     tasks = _planned(llm, tasks, num_questions_per_chunk, max_questions, mode)
     requests = _requests_for(llm, tasks, num_questions_per_chunk, qa_generate_prompt_tmpl, examples)
@@ -372,7 +373,7 @@ def _progress_bar(
     tasks: int,           # at most
     show_progress: bool,  # False: an invisible one
 ):                        # a tqdm bar, and a function that moves it, back too
-    "A bar of questions, or where all that come are wanted of nodes, with the time that is left, tokens and money."
+    "A bar of questions, or of nodes where all are wanted, with the time that is left, tokens and money."
     from tqdm.auto import tqdm
     total, unit = (tasks, 'node') if need.questions is None else (need.questions, 'question')
     bar = tqdm(total=total, desc='questions', unit=unit, disable=not show_progress)
@@ -414,7 +415,7 @@ def _answering(
         if mode == 'batch': yield _ask_in_batch(model, output_path, requests(model), show_progress)
         else: yield ReplayLLM(_journal_path(output_path), model) if output_path else model
 
-# %% ../nbs/3_questions/27_pairs.ipynb #2f626857
+# %% ../nbs/3_questions/27_pairs.ipynb #a1164879
 def _ask_and_keep(
     model,                       # anything with chat and unit
     nodes,                       # all
@@ -428,12 +429,13 @@ def _ask_and_keep(
 ) -> EmbeddingQAFinetuneDataset: # None if nothing came
     "Ask about the tasks until enough is kept."
     n, template, examples = how
-    ask = lambda task: _ask_node(model, [_shown(node, model) for node in task.nodes], n, task.style, template, examples)
+    shown = lambda task: [_shown(node, model) for node in task.nodes]
+    ask = lambda task: _ask_node(model, shown(task), n, task.style, template, examples)
     bar, move = _progress_bar(model, need, len(tasks), show_progress)
     answers = _ask_all(ask, tasks, workers or getattr(model, 'concurrency', 8), need.room)
     with bar, closing(answers) as found:
         dataset = _collect_questions(found, nodes, retriever, need, filters, move)
-        bar.total = bar.n  # done, though nodes gave fewer than were asked for: a notebook paints a bar red that ends early
+        bar.total = bar.n  # done, even if nodes gave fewer: a notebook paints a bar red that ends early
     return dataset
 
 # %% ../nbs/3_questions/27_pairs.ipynb #aa98abbb
@@ -461,13 +463,16 @@ def generate_qa_embedding_pairs(
     with _answering(llm, output_path, mode, lambda model: _requests_for(model, planned(model), *how),
             show_progress) as model:
         if retriever is None: retriever = _default_retriever(nodes, show_progress, words=model.unit == 'node')
-        dataset = _ask_and_keep(model, nodes, planned(model), how, _Need(max_questions, how[0]), retriever or None,
-            None if filters is None else _usual_filters(model) | filters, workers, show_progress)
+        if filters is not None: filters = _usual_filters(model) | filters
+        need = _Need(max_questions, num_questions_per_chunk)
+        dataset = _ask_and_keep(model, nodes, planned(model), how, need, retriever or None, filters, workers,
+            show_progress)
     if dataset is None:
         raise LLMError(f'{model.name} asked nothing worth keeping about {_counted(len(tasks), "node")}: try '
             'another model or prompt')
-    if max_questions and len(dataset.queries) < max_questions and len(planned(model)) < len(tasks):
-        warnings.warn(f'{len(dataset.queries)} of {_counted(max_questions, "question")} were kept of the planned '
-            f'{_counted(len(planned(model)), "call")}; the journal keeps them, so ask for more', stacklevel=2)
+    most, kept = len(planned(model)), len(dataset.queries)
+    if max_questions and kept < max_questions and most < len(tasks):
+        warnings.warn(f'{kept} of {_counted(max_questions, "question")} were kept of the planned '
+            f'{_counted(most, "call")}; the journal keeps them, so ask for more', stacklevel=2)
     if output_path: dataset.save_json(output_path)
     return dataset

@@ -49,17 +49,18 @@ def _filled(
     filled.report = getattr(dataset, 'report', None)
     return filled
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #0b8d8b38
+# %% ../nbs/7_deciding/62_pipeline.ipynb #c159ddbb
 def _announce(
     plan, # of `plan_pairs`
     llm, # who will be asked
 ):
     "Say what asking may take, and where nothing limits it, that nothing does."
     usage = llm.usage
-    limits = [f'{name}={value:g}' for name, value in (('max_usd', usage.max_usd), ('max_requests', usage.max_requests))
-        if value is not None]
+    given = dict(max_usd=usage.max_usd, max_requests=usage.max_requests)
+    limits = [f'{name}={value:g}' for name, value in given.items() if value is not None]
     free = usage.price == (0, 0)
-    held = f'; it stops before {" and ".join(limits)}' if limits else '' if free else '; no limit is set: max_usd and max_requests set one'
+    held = '' if free else '; no limit is set: max_usd and max_requests set one'
+    if limits: held = f'; it stops before {" and ".join(limits)}'
     print(f'questions: {plan}{held}')
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c3328372
@@ -113,13 +114,13 @@ def _save_plots(
         figure.savefig(out/name, dpi=110, bbox_inches='tight')
         plt.close(figure)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #6abf3b0b
+# %% ../nbs/7_deciding/62_pipeline.ipynb #00e4b7b5
 @dataclass(kw_only=True)
 class _Asking:
     "How a language model is asked, and what that may cost; None: as usual."
     max_usd: float | None = None # stop before more than this is spent
     max_requests: int | None = None # stop before more than this is sent
-    price: list[float] | None = None # dollars for a million tokens of prompt and of answer, where they are not known
+    price: list[float] | None = None # dollars for a million tokens of prompt and of answer, if unknown
     concurrency: int | None = None # requests at a time, at most
     timeout: float | None = None # seconds to wait for an answer
     max_tokens: int | None = None # length of an answer; a model that thinks needs more
@@ -127,7 +128,8 @@ class _Asking:
     allow_http: bool = False # send the key in clear to a host that is not this machine
     def check(self):
         "Raise `EmbedtuneError` where a number makes no sense."
-        whole, least = ('max_requests', 'concurrency', 'max_tokens'), dict(max_usd=0, max_requests=0, concurrency=1, timeout=.001, max_tokens=1)
+        whole = 'max_requests', 'concurrency', 'max_tokens'
+        least = dict(max_usd=0, max_requests=0, concurrency=1, timeout=.001, max_tokens=1)
         given = {name: n for name, n in least.items() if getattr(self, name) is not None}
         for name, n in given.items(): _check_number(name, getattr(self, name), n, whole=name in whole)
     @property
@@ -170,7 +172,7 @@ _FILLED = 200 # questions of a side to reach with titles and headings, where no 
 _MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
     'by_writer', 'steps') # of run.json; `steps` in old ones
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #f9eb42ba
+# %% ../nbs/7_deciding/62_pipeline.ipynb #d6265a9b
 @patch
 @contextmanager
 def client(self: _Run):
@@ -182,7 +184,7 @@ def client(self: _Run):
         self.usage = getattr(llm, 'usage', None)
         yield llm
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #e8404af9
+# %% ../nbs/7_deciding/62_pipeline.ipynb #52f9b44d
 @patch
 def plan(self: _Run,
     name, # 'train' or 'val'
@@ -192,7 +194,8 @@ def plan(self: _Run,
     llm = _planning_llm(self.llm, **self.asking) if isinstance(self.llm, str) else self.llm
     tokenizer = load_model(self.model, bare=True, trust_remote_code=self.trust_remote_code).tokenizer
     nodes = split_nodes(load_documents(paths, show_progress=self.show_progress), tokenizer)
-    return plan_pairs(nodes, llm, output_path=self.out/f'{name}_dataset.json', max_questions=self.questions, seed=self.seed)
+    file = self.out/f'{name}_dataset.json'
+    return plan_pairs(nodes, llm, output_path=file, max_questions=self.questions, seed=self.seed)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dae3546f
 @patch
@@ -246,8 +249,9 @@ def side(self: _Run,
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
     self.recall(_journal_path(file), paths)
     fill = 0 if self.llm_only else self.questions or _FILLED
-    with self.client() as llm: dataset = _prepare(paths, file, llm, self.model, self.questions, seed=self.seed, fill=fill,
-        show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
+    with self.client() as llm:
+        dataset = _prepare(paths, file, llm, self.model, self.questions, seed=self.seed, fill=fill,
+            show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
     self.sides[name] = made_of
     self.describe(name, dataset)
     self.save()
@@ -368,3 +372,18 @@ def run(
     job.compare_sides(*sides)
     if api and job.usage: api.usage.add(job.usage)  # the limits hold for all together
     return job.finish(job.climb(*sides, api))
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #f373578d
+def _plan_run(
+    train=None, val=None, # as for `run`
+    out='runs/tutorial', # as for `run`
+    openai_embeddings=None, # as for `run`
+    **settings, # as for `run`
+): # yields a line for each part that costs something
+    "What `run` may take, at most; nothing is sent."
+    job = _Run(out, **settings)
+    for name, paths in zip(('train', 'val'), _two_sides(train, val)): yield f'{name}: {job.plan(name, paths)}'
+    if openai_embeddings:
+        nodes = split_nodes(load_documents(paths, show_progress=False), load_model(job.model, bare=True).tokenizer)
+        taken = CachedEmbedding(OpenAIEmbedding(openai_embeddings)).plan([node.text for node in nodes])
+        yield f'{openai_embeddings}: {taken}, and the questions'

@@ -146,15 +146,18 @@ def _json_format(
 _QUESTION_SCHEMA = _json_format('questions', dict(questions=dict(type='array', items=dict(type='string'))))
 
 # %% ../nbs/3_questions/22_questions.ipynb #3e456c1f
-_LABEL = (r'(?:question|query|q|frage|pregunta|domanda|pergunta|vraag|fråga|spørgsmål|kysymys|pytanie|вопрос|问题|問題|質問|질문)'
+_LABEL = (r'(?:question|query|q|frage|pregunta|domanda|pergunta|vraag|fråga|spørgsmål|kysymys|pytanie|вопрос|'
+    r'问题|問題|質問|질문)'
     r'\s*(?:n\s*[°ºo]\.?|nr\.?|#)?\s*\d*\s*[:：.)]')
-_NUMBER = r'\(?\d+\s*(?:[]:：)、．）]|\.(?!\d))|\d+\ufe0f?\u20e3|\(?[a-h]\)|(?:I{1,3}|IV|VI{0,3}|IX)[.)](?=\s)'
-_TAIL = re.compile(r'(?<=[?？؟])["”’»*_]*\s*(?:\([^?？؟]*\)|\[[^?？؟]*\]|(?:[-–—:→|]|answer\b)[^?？؟]*|[.。…]+)$', re.I)
+_NUMBER = (r'\(?\d+\s*(?:[]:：)、．）]|\.(?!\d))|\d+\ufe0f?\u20e3|\(?[a-h]\)|'
+    r'(?:I{1,3}|IV|VI{0,3}|IX)[.)](?=\s)')
+_TAIL = re.compile(r'(?<=[?？؟])["”’»*_]*\s*(?:'
+    r'\([^?？؟]*\)|\[[^?？؟]*\]|(?:[-–—:→|]|answer\b)[^?？؟]*|[.。…]+)$', re.I)
 
 def _clean_line(
     line: str,  # of an answer
 ) -> str:
-    "A line without its number, bullet, label, quotes, emphasis or marks of direction, and without what follows the question."
+    "A line without number, bullet, label, quotes, emphasis, marks of direction, or what follows the question."
     line = re.sub('[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]', '', line).strip()  # left-to-right, right-to-left and their like are not seen
     line = re.sub(rf'^[^\w(¿]*(?:{_LABEL}|{_NUMBER})?[^\w(¿]*', '', line, flags=re.I)
     return _TAIL.sub('', re.sub(r'\s+\.$', '', line)).rstrip('*_`"”’»」』\', ').strip()
@@ -174,9 +177,10 @@ def _texts_in(
     if inner: return _texts_in(next((value for value in inner if isinstance(value, list)), inner[0]))
     texts = {key.strip().lower(): value for key, value in found.items() if isinstance(value, str)}
     named = [texts[key] for key in _QUESTION_KEYS if key in texts]
-    return named[:1] or [text for text in texts.values() if text.rstrip().endswith(_END_MARKS)] or [*texts.values()]
+    asked = [text for text in texts.values() if text.rstrip().endswith(_END_MARKS)]
+    return named[:1] or asked or [*texts.values()]
 
-# %% ../nbs/3_questions/22_questions.ipynb #6e877dbe
+# %% ../nbs/3_questions/22_questions.ipynb #36ff9dc9
 def _json_texts(
     answer: str,         # of a model, perhaps with words or fences around JSON
 ) -> list[str] | None:   # None if there is no JSON in it
@@ -220,15 +224,16 @@ _OFFER = re.compile(r'\b(?:would|do) you (?:like|want|need)\b.*\b(?:questions?|q
 def _plain_lines(
     text: str,  # of an answer
 ) -> list[str]:
-    "The lines of a text; tags begin one, a number after a question does, and of a table's rows the question is left."
+    "The lines of a text; a tag begins one, a number after a question too; of a table's rows the question is left."
     text = re.sub(r'(?<=[?？؟])\s+(?=\(?\d+[.)]\s)', '\n', _TAGS.sub('\n', text))
     lines = [line.strip() for line in text.splitlines() if not line.lstrip().startswith('```')]
     heads = [i for i, line in enumerate(lines[1:]) if '|' in line and _RULE.fullmatch(line)]
-    lines = [line for i, line in enumerate(lines) if i not in heads and not _RULE.fullmatch(line) and not _OFFER.search(line)]
-    rows = [[cell.strip() for cell in line.strip('|').split('|')] if line.startswith('|') else [line] for line in lines]
+    said = [line for i, line in enumerate(lines) if i not in heads and not _RULE.fullmatch(line)]
+    rows = [line.strip('|').split('|') if line.startswith('|') else [line] for line in said if not _OFFER.search(line)]
+    rows = [[cell.strip() for cell in row] for row in rows]
     return [next((cell for cell in row if cell.endswith(_END_MARKS)), max(row, key=len)) for row in rows]
 
-# %% ../nbs/3_questions/22_questions.ipynb #1560202f
+# %% ../nbs/3_questions/22_questions.ipynb #27b41a1d
 def _parse_questions(
     answer: str,    # of a model that was asked for a list
     n: int = None,  # how many, at most

@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/3_questions/19_servers.ipynb #acd1eb4b
+# %% ../nbs/3_questions/19_servers.ipynb #88b76e1b
 import ipaddress, json, re
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from .core import EmbedtuneError
 
-# %% ../nbs/3_questions/19_servers.ipynb #e226c771
+# %% ../nbs/3_questions/19_servers.ipynb #980d40a3
 _THOUGHT_ENDS = re.compile(r'</think(?:ing)?>|</thought>|</reasoning>|\[/THINK\]|◁/think▷|'
     r'<\|channel\|>final<\|message\|>|\bassistant ?final(?=\W|[A-Z])|(?<=[.?!])assistantfinal', re.I)
-_THOUGHT_BEGINS = re.compile(r'<think(?:ing)?>|<thought>|<reasoning>|\[THINK\]|◁think▷|<\|channel\|>(?:analysis|commentary)|\Aanalysis(?=[A-Z])|'
+_THOUGHT_BEGINS = re.compile(r'<think(?:ing)?>|<thought>|<reasoning>|\[THINK\]|◁think▷|'
+    r'<\|channel\|>(?:analysis|commentary)|\Aanalysis(?=[A-Z])|'
     r'\A\W*(?:Thinking|Thought) Process:', re.I)
 _FINAL_STEP = re.compile(r'^[\W\d]*Final\b[^\n?]*:\W*$', re.I | re.M)  # of a thought without marks
 
@@ -28,14 +29,14 @@ def _without_thoughts(
     parts = _FINAL_STEP.split(rest) if 'rocess' in begin[0] else []
     return parts[-1].strip() if len(parts) > 1 else rest[:begin.start()].strip()
 
-# %% ../nbs/3_questions/19_servers.ipynb #67849ab6
+# %% ../nbs/3_questions/19_servers.ipynb #d4578e62
 def _whole_characters(
     text: str,  # perhaps with halves of surrogate pairs
 ) -> str:
     "A text that can be written as UTF-8: pairs joined, lone halves replaced."
     return text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
 
-# %% ../nbs/3_questions/19_servers.ipynb #676f2514
+# %% ../nbs/3_questions/19_servers.ipynb #1401ad14
 def _plain_content(
     content,  # of a message: a text, a list of parts, None
 ) -> str:     # None if it is none of these
@@ -45,7 +46,7 @@ def _plain_content(
     texts = [part.get('text') if isinstance(part, dict) else part for part in content]
     return ''.join(text for text in texts if isinstance(text, str))
 
-# %% ../nbs/3_questions/19_servers.ipynb #6826e8f3
+# %% ../nbs/3_questions/19_servers.ipynb #2cb327bd
 def _answer_of(
     choice,  # of a reply of the `openai` client
 ) -> str:    # '' if there is none
@@ -58,7 +59,7 @@ def _answer_of(
     except (TypeError, ValueError): return ''
     return _whole_characters(thoughts).strip() if isinstance(found, (dict, list)) else ''
 
-# %% ../nbs/3_questions/19_servers.ipynb #d4bfba3e
+# %% ../nbs/3_questions/19_servers.ipynb #8fc1904a
 def _why_empty(
     choice,            # of a reply of the `openai` client, without a text
     tokens: int = 0,   # that it took
@@ -68,15 +69,17 @@ def _why_empty(
     told = lambda name: str(getattr(message, name, None) or '').strip()
     think_less = 'raise max_tokens, or let it think less: reasoning_effort="none"'
     if finish == 'length': return f'spent its {tokens} tokens before the answer began: {think_less}'
-    if finish == 'content_filter': return 'answered nothing: its content filter stopped it (finish_reason content_filter)'
+    if finish == 'content_filter':
+        return f'answered nothing: its content filter stopped it (finish_reason {finish})'
     if told('refusal'): return f'refused: {" ".join(told("refusal").split())[:120]} (finish_reason {finish})'
     if told('tool_calls') or told('function_call'):
-        return f'called a tool in place of answering (finish_reason {finish}): use a model or a template without tools'
+        return (f'called a tool in place of answering (finish_reason {finish}): use a model or a template '
+            'without tools')
     if told('reasoning_content') or told('reasoning') or told('content'):
         return f'thought and did not answer (finish_reason {finish}): {think_less}'
     return f'answered nothing (finish_reason {finish}): try again, or another model'
 
-# %% ../nbs/3_questions/19_servers.ipynb #67488ae8
+# %% ../nbs/3_questions/19_servers.ipynb #2d7101dd
 def _used_tokens(
     usage,          # of a reply: its counts by name; None: the server does not tell
     name: str,      # 'prompt_tokens' or 'completion_tokens'
@@ -87,7 +90,7 @@ def _used_tokens(
     except (TypeError, ValueError, OverflowError): return estimate
     return count if count >= 0 else estimate
 
-# %% ../nbs/3_questions/19_servers.ipynb #d1d513c9
+# %% ../nbs/3_questions/19_servers.ipynb #b38717a6
 def _as_json(
     error,  # what a server answered, perhaps a text
 ):
@@ -110,10 +113,12 @@ def _words_of(
     said = [where, *(_words_of(error[key]) for key in keys if key in error)]
     return ': '.join(dict.fromkeys(filter(None, said)))
 
-# %% ../nbs/3_questions/19_servers.ipynb #8e086695
-_ALSO_CALLED = dict(response_format=r'response[_ ]format|json_schema|structured[_ ]outputs?|grammar|guided_json',
+# %% ../nbs/3_questions/19_servers.ipynb #1161eb33
+_ALSO_CALLED = dict(
+    response_format=r'response[_ ]format|json_schema|structured[_ ]outputs?|grammar|guided_json',
     n=r"['\"`]n['\"`]|body\.n|n ?> ?1", reasoning_effort='reasoning_effort|reasoning[. ]effort')
-_OTHER_REASONS = re.compile(r'invalid schema|context[_ ](?:length|window|size)|maximum context|too (?:long|many tokens)', re.I)
+_OTHER_REASONS = re.compile(
+    r'invalid schema|context[_ ](?:length|window|size)|maximum context|too (?:long|many tokens)', re.I)
 
 def _refused_setting(
     status: int,     # of HTTP
@@ -127,12 +132,15 @@ def _refused_setting(
     for body in (error, inner):
         param = str(body.get('param')).split('.')[0] if isinstance(body, dict) else ''
         if param in settings: return param
-    named = {name: re.search(rf'(?<!\w)(?:{_ALSO_CALLED.get(name, name)})(?!\w)', said, re.I) for name in settings}
+    called = {name: rf'(?<!\w)(?:{_ALSO_CALLED.get(name, name)})(?!\w)' for name in settings}
+    named = {name: re.search(pattern, said, re.I) for name, pattern in called.items()}
     found = {match.start(): name for name, match in named.items() if match}
     return found[min(found)] if found else None
 
-# %% ../nbs/3_questions/19_servers.ipynb #94b4c98e
-_SPENT = re.compile(r'insufficient[_ ](?:quota|credit|balance|funds)|exceeded your current quota|billing|no credit|out of credit|credits? (?:left|remaining|balance)', re.I)
+# %% ../nbs/3_questions/19_servers.ipynb #9383cfff
+_SPENT = re.compile(r'insufficient[_ ](?:quota|credit|balance|funds)|exceeded your current quota|billing|'
+    r'no credit|out of credit|credits? (?:left|remaining|balance)', re.I)
+_FOR_NOW = re.compile('per ?(?:minute|second|day)|retry', re.I)
 
 def _holds_for_all(
     status: int,  # of HTTP
@@ -141,9 +149,9 @@ def _holds_for_all(
     "Whether a refusal would meet every other request, too."
     if status in (401, 402, 404, 405): return True
     if status == 403: return not re.search('moderat|flagged|content', body, re.I)
-    return status == 429 and bool(_SPENT.search(body)) and not re.search('per ?(?:minute|second|day)|retry', body, re.I)
+    return status == 429 and bool(_SPENT.search(body)) and not _FOR_NOW.search(body)
 
-# %% ../nbs/3_questions/19_servers.ipynb #9ade5560
+# %% ../nbs/3_questions/19_servers.ipynb #4885da97
 def _is_local(
     base_url: str,  # of a server
 ) -> bool:
@@ -153,7 +161,7 @@ def _is_local(
     try: return host == 'localhost' or ipaddress.ip_address(host).is_loopback
     except ValueError: return False
 
-# %% ../nbs/3_questions/19_servers.ipynb #cfb381f2
+# %% ../nbs/3_questions/19_servers.ipynb #9caa9101
 def _secrets(
     base_url: str,  # of a server
     key: str = '',  # its key
@@ -163,11 +171,13 @@ def _secrets(
     except ValueError: parts = urlsplit('')
     values = [value for name, value in parse_qsl(parts.query) if name != 'api-version']
     login = [parts.password or parts.username or '']
-    raw = [key, *login, *map(unquote, login), *values, *(pair.partition('=')[2] for pair in parts.query.split('&'))]
-    hidden = {secret for secret in raw if len(secret) > 3 and secret.lower() not in ('none', 'empty', 'not-needed')}
+    as_given = [pair.partition('=')[2] for pair in parts.query.split('&')]
+    raw = [key, *login, *map(unquote, login), *values, *as_given]
+    no_key = 'none', 'empty', 'not-needed'
+    hidden = {secret for secret in raw if len(secret) > 3 and secret.lower() not in no_key}
     return sorted((s for s in hidden if f'api-version={s}' not in parts.query), key=len, reverse=True)
 
-# %% ../nbs/3_questions/19_servers.ipynb #2afd6ddc
+# %% ../nbs/3_questions/19_servers.ipynb #a634229e
 def _masked(
     said,                # anything with a text
     secrets: list[str],  # as of `_secrets`
@@ -177,7 +187,7 @@ def _masked(
     for secret in secrets: said = said.replace(secret, '***')
     return said
 
-# %% ../nbs/3_questions/19_servers.ipynb #d3b55a3c
+# %% ../nbs/3_questions/19_servers.ipynb #fba357fe
 def _require_safe_key(
     base_url: str,    # of a server
     key: str,         # that would be sent
@@ -189,7 +199,7 @@ def _require_safe_key(
     raise EmbedtuneError(f'the key would go in clear to {urlsplit(base_url).hostname}: use https://, pass '
         'api_key="none" if it wants no key, or say allow_http=True')
 
-# %% ../nbs/3_questions/19_servers.ipynb #36eb7e94
+# %% ../nbs/3_questions/19_servers.ipynb #a02c048c
 def _client_options(
     base_url: str,  # as the user gave it
     key: str = '',  # '': the server wants none
