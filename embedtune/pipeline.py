@@ -49,7 +49,7 @@ def _filled(
     filled.report = getattr(dataset, 'report', None)
     return filled
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #c159ddbb
+# %% ../nbs/7_deciding/62_pipeline.ipynb #a7b16d04
 def _announce(
     plan, # of `plan_pairs`
     llm, # who will be asked
@@ -69,8 +69,8 @@ def _prepare(
     out, # where the dataset is written (JSON); the journal of the LLM's answers lies beside it
     llm='local', # who asks: see `llm_from_spec`, or a client with `chat`
     model=DEFAULT_MODEL, # its tokenizer measures the nodes
-    questions=None, # how many questions at most; None: all that are good
-    questions_per_node=2, # that the LLM is asked for
+    questions: int = None, # how many questions at most; None: all that are good
+    questions_per_node: int = 2, # that the LLM is asked for
     chunk_size=256, # tokens of a node at most
     seed=42, # of the choice among nodes and questions
     show_progress=True, # bars while documents are read and questions asked
@@ -114,7 +114,7 @@ def _save_plots(
         figure.savefig(out/name, dpi=110, bbox_inches='tight')
         plt.close(figure)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #00e4b7b5
+# %% ../nbs/7_deciding/62_pipeline.ipynb #6f0e4197
 @dataclass(kw_only=True)
 class _Asking:
     "How a language model is asked, and what that may cost; None: as usual."
@@ -172,7 +172,7 @@ _FILLED = 200 # questions of a side to reach with titles and headings, where no 
 _MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
     'by_writer', 'steps') # of run.json; `steps` in old ones
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #d6265a9b
+# %% ../nbs/7_deciding/62_pipeline.ipynb #3e94b2bf
 @patch
 @contextmanager
 def client(self: _Run):
@@ -184,7 +184,7 @@ def client(self: _Run):
         self.usage = getattr(llm, 'usage', None)
         yield llm
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #52f9b44d
+# %% ../nbs/7_deciding/62_pipeline.ipynb #5c2fdfb8
 @patch
 def plan(self: _Run,
     name, # 'train' or 'val'
@@ -373,7 +373,7 @@ def run(
     if api and job.usage: api.usage.add(job.usage)  # the limits hold for all together
     return job.finish(job.climb(*sides, api))
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #f373578d
+# %% ../nbs/7_deciding/62_pipeline.ipynb #84544039
 def _plan_run(
     train=None, val=None, # as for `run`
     out='runs/tutorial', # as for `run`
