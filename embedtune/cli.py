@@ -275,7 +275,7 @@ def _candidates(
     if api: found[api.model] = lambda: CachedEmbedding(api)
     return found
 
-# %% ../nbs/7_deciding/63_cli.ipynb #bf9d9452
+# %% ../nbs/7_deciding/63_cli.ipynb #8d866c52
 def _plan_embedding(
     api, # an `OpenAIEmbedding`, or None
     *datasets, # whose nodes and questions are to be embedded
