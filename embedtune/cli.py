@@ -275,7 +275,7 @@ def _candidates(
     if api: found[api.model] = lambda: CachedEmbedding(api)
     return found
 
-# %% ../nbs/7_deciding/63_cli.ipynb #8d866c52
+# %% ../nbs/7_deciding/63_cli.ipynb #122c5c98
 def _plan_embedding(
     api, # an `OpenAIEmbedding`, or None
     *datasets, # whose nodes and questions are to be embedded
@@ -468,6 +468,14 @@ def _warn_in_a_line(
     "Print a warning to standard error, without the line of code that `warnings` would add."
     print(f'embedtune: warning: {message}', file=sys.stderr)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #6f373b9d
+def _leave(
+    code: int, # exit code
+):
+    "End the process at once: no thread that still waits for a server, and no library, holds it up."
+    for stream in (sys.stdout, sys.stderr): stream.flush()
+    os._exit(code)
+
 # %% ../nbs/7_deciding/63_cli.ipynb #f066365a
 def main(
     argv=None, # list of words; None: those of the process
@@ -493,4 +501,5 @@ def main(
         return 2
     except KeyboardInterrupt:
         print('\nembedtune: interrupted; the same command goes on where it was', file=sys.stderr)
+        if argv is None: _leave(130)
         return 130

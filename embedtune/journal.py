@@ -156,7 +156,7 @@ def ask(self: ReplayLLM,
     self.record(dict(key=key, answer=answer))
     return answer
 
-# %% ../nbs/3_questions/21_journal.ipynb #e374057f
+# %% ../nbs/3_questions/21_journal.ipynb #72277934
 def _work(
     todo: queue.SimpleQueue,  # of (function, item, future), None at the end
     stop: threading.Event,    # that ends the job
@@ -175,7 +175,7 @@ def _work(
                 stop.set()
             future.set_exception(error)
 
-# %% ../nbs/3_questions/21_journal.ipynb #7321ca04
+# %% ../nbs/3_questions/21_journal.ipynb #e31fd21a
 def _in_order(
     function,          # of one item
     items,             # what to call it with
@@ -202,7 +202,7 @@ def _in_order(
         stop.set()
         for _, future in waiting: future.cancel()
         for _ in range(workers): todo.put(None)
-        wait([future for _, future in waiting if not future.done()], timeout=3)
+        wait([future for _, future in waiting if not future.done()], timeout=2)
 
 # %% ../nbs/3_questions/21_journal.ipynb #2a006718
 def _batch_line(
