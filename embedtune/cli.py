@@ -6,7 +6,7 @@
 __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
-import argparse, json, os, sys, warnings
+import argparse, json, os, signal, sys, warnings
 from functools import partial
 from importlib import import_module
 from inspect import Parameter
@@ -65,7 +65,7 @@ def _add_parameter(
     parser.add_argument('--' + name.replace('_', '-'), default=given.default, help=told, **kind, **word)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #91634d5e
-_RUN = _As('embedtune.pipeline:_Run')
+_RUN, _LLM = _As('embedtune.pipeline:_Run'), _As('embedtune.pipeline:_Asking')
 
 def _run_command(
     train: list[str] = None, # documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
@@ -75,15 +75,21 @@ def _run_command(
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     questions=_RUN, epochs=_RUN, batch_size=_RUN, seed=_RUN, allow_leakage=_RUN, llm_only=_RUN,
     ask_anew=_RUN, bf16=_RUN, trust_remote_code=_RUN,
+    max_usd=_LLM, max_requests=_LLM, price=_LLM, concurrency=_LLM, timeout=_LLM, max_tokens=_LLM,
+        reasoning_effort=_LLM, allow_http=_LLM,
+    plan: bool = False, # say what it would take, and send nothing
     out: Path = Path('runs/tutorial'), # folder for everything that comes out
 ):
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
-    from embedtune.pipeline import run
+    from embedtune.pipeline import run, _plan_run
     from embedtune.verdicts import by_writer
     settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
         seed=seed, allow_leakage=allow_leakage, llm_only=llm_only, ask_anew=ask_anew,
-        trust_remote_code=trust_remote_code, bf16=bf16)
+        trust_remote_code=trust_remote_code, bf16=bf16, max_usd=max_usd, max_requests=max_requests, price=price,
+        concurrency=concurrency, timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort,
+        allow_http=allow_http)
+    if plan: return print(*_plan_run(train, val, out, openai_embeddings, **settings), sep='\n')
     evaluations = run(train, val, out, openai_embeddings, **settings)
     for part in by_writer(evaluations).values() or [evaluations]:
         table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
@@ -141,25 +147,28 @@ def _pairs_command(
     model=_ASKED, questions=_ASKED, questions_per_node=_ASKED,
     style: list[str] = None, # short, keyword, exam, multi, kinds; several take turns; without it all kinds, of a small LLM short
     examples: Path = None, # file with questions of your users, one a line, as models of tone and length
-    max_usd: float = None, # stop before more than this is spent
-    max_requests: int = None, # stop before more than this is sent
+    max_usd=_LLM, max_requests=_LLM, price=_LLM, concurrency=_LLM, timeout=_LLM, max_tokens=_LLM,
+        reasoning_effort=_LLM, allow_http=_LLM,
     batch: bool = False, # OpenAI's Batch API: half the price, within a day
     plan: bool = False, # say what it would take, and send nothing
     chunk_size=_ASKED, seed=_ASKED, trust_remote_code=_RUN,
     out: Path = Path('dataset.json'), # where the questions go
 ):
     "Let a language model ask questions about documents."
-    from embedtune.llm import llm_from_spec
+    from embedtune.llm import llm_from_spec, _planning_llm
     from embedtune.pairs import plan_pairs
-    from embedtune.pipeline import _prepare
+    from embedtune.pipeline import _Asking, _prepare
     lines = examples.read_text(encoding='utf-8-sig').splitlines() if examples else []
     settings = dict(style=style, examples=[line for line in lines if line.strip()], mode='batch' if batch
         else 'live')
-    with llm_from_spec(llm, max_usd=max_usd, max_requests=max_requests) as client:
-        if plan:
-            nodes = _nodes_of(documents, model, chunk_size, trust_remote_code=trust_remote_code)
-            return print(plan_pairs(nodes, client, None, questions_per_node, out, questions, seed=seed,
-                **settings))
+    asking = _Asking(max_usd=max_usd, max_requests=max_requests, price=price, concurrency=concurrency,
+        timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort, allow_http=allow_http)
+    asking.check()
+    if plan:
+        nodes = _nodes_of(documents, model, chunk_size, trust_remote_code=trust_remote_code)
+        return print(plan_pairs(nodes, _planning_llm(llm, **asking.asking), None, questions_per_node, out,
+            questions, seed=seed, **settings))
+    with llm_from_spec(llm, **asking.asking) as client:
         dataset = _prepare(documents, out, client, model, questions, questions_per_node, chunk_size, seed,
             trust_remote_code=trust_remote_code, **settings)
     print(f'{len(dataset.queries)} questions on {len(dataset.corpus)} nodes: {out}')
@@ -221,8 +230,7 @@ def _adapter_command(
     dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model in place of --model; needs OPENAI_API_KEY
-    max_usd: float = None, # stop before more than this is spent
-    max_requests: int = None, # stop before more than this is sent
+    max_usd=_LLM, max_requests=_LLM, allow_http=_LLM,
     plan: bool = False, # say what would be embedded, and send nothing
     kind: Literal['linear', 'low-rank', 'scale', 'two-layer'] = 'low-rank', # of the adapter
     seed=_RUN, trust_remote_code=_RUN,
@@ -234,7 +242,7 @@ def _adapter_command(
     from embedtune.precision import load_model
     from embedtune.layers import LinearLayer, LowRank, Scale, TwoLayerNN
     kinds = {'linear': LinearLayer, 'low-rank': LowRank, 'scale': Scale, 'two-layer': TwoLayerNN}
-    limits = dict(max_usd=max_usd, max_requests=max_requests)
+    limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
     train = _read('adapter', dataset=dataset)
     if openai_embeddings: base = OpenAIEmbedding(openai_embeddings, **limits)
     else: base = load_model(model, trust_remote_code=trust_remote_code)
@@ -250,11 +258,11 @@ def _adapter_command(
 def _candidates(
     models: list[str], # ids or folders
     corpus: dict[str, str], # {node id: text}
-    openai_embeddings: str | None, # an OpenAI embedding model
+    api, # an `OpenAIEmbedding`, or None
     **loading, # for `load_model`: bf16, device, trust_remote_code
 ) -> dict: # name -> function that makes a retriever or a model
     "What is compared: BM25, each model, and a tuned one also as it is shipped."
-    from embedtune.embedding import CachedEmbedding, OpenAIEmbedding
+    from embedtune.embedding import CachedEmbedding
     from embedtune.precision import load_model
     from embedtune.retrieval import BM25Retriever
     from embedtune.search import _RETRIEVER, load_retriever
@@ -264,9 +272,21 @@ def _candidates(
     for model in models: found[model] = partial(load, model)
     shipped = [model for model in models if (Path(model)/_RETRIEVER).is_file()]
     for model in shipped: found[f'{model} as shipped'] = partial(ship, model)
-    if openai_embeddings:
-        found[openai_embeddings] = lambda: CachedEmbedding(OpenAIEmbedding(openai_embeddings))
+    if api: found[api.model] = lambda: CachedEmbedding(api)
     return found
+
+# %% ../nbs/7_deciding/63_cli.ipynb #122c5c98
+def _plan_embedding(
+    api, # an `OpenAIEmbedding`, or None
+    *datasets, # whose nodes and questions are to be embedded
+) -> str:
+    "What comparing with an API would take, as far as no cache holds it."
+    from embedtune.embedding import CachedEmbedding
+    if not api: return 'nothing would be sent: no API is named'
+    cached = CachedEmbedding(api)
+    nodes = [text for dataset in datasets for text in dataset.corpus.values()]
+    asked = [text for dataset in datasets for text in dataset.queries.values()]
+    return f'{api.name}: {cached.plan(nodes) + cached.plan(asked, "query")}'
 
 # %% ../nbs/7_deciding/63_cli.ipynb #552dd657
 _LOADED = _As('embedtune.precision:load_model')
@@ -278,17 +298,22 @@ def _evaluate_command(
     openai_embeddings: str = None, # an OpenAI embedding model; needs OPENAI_API_KEY
     save: Path = None, # folder to keep the rank of every answer in, for `embedtune compare`
     allow_leakage: bool = False, # go on even if the questions or answers are trained on
+    max_usd=_LLM, max_requests=_LLM, allow_http=_LLM,
+    plan: bool = False, # say what --openai-embeddings would take, and send nothing
     bf16=_LOADED, device=_LOADED, trust_remote_code=_RUN,
 ):
     "Compare BM25 and models on the questions of a dataset."
-    from embedtune.embedding import DEFAULT_MODEL
+    from embedtune.embedding import DEFAULT_MODEL, OpenAIEmbedding
     from embedtune.evaluation import compare, evaluate, to_markdown
     from embedtune.ladders import _file_name
     from embedtune.leakage import require_no_leakage
     asked = _read('evaluate', dataset=dataset)
     if train_dataset: require_no_leakage(_read('evaluate', train_dataset=train_dataset), asked, allow_leakage)
     loading = dict(bf16=bf16, device=device, trust_remote_code=trust_remote_code)
-    found = _candidates(models or [DEFAULT_MODEL], asked.corpus, openai_embeddings, **loading)
+    limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
+    api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
+    if plan: return print(_plan_embedding(api, asked))
+    found = _candidates(models or [DEFAULT_MODEL], asked.corpus, api, **loading)
     evaluations = [evaluate(make(), asked, name=name, show_progress=True) for name, make in found.items()]
     print(to_markdown(compare(evaluations).drop(columns='seconds')))
     if not save: return
@@ -328,8 +353,8 @@ def _ladder_command(
     methods: list[str] = None, # some of the methods; without any, all that apply
     models: list[str] = None, # further bases, each a row as it is
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    max_usd: float = None, # stop before more than this is spent
-    max_requests: int = None, # stop before more than this is sent
+    max_usd=_LLM, max_requests=_LLM, allow_http=_LLM,
+    plan: bool = False, # say what --openai-embeddings would take, and send nothing
     saturation: bool = False, # say as well whether more questions or more documents would help
     json: Path = None, # write the result as JSON as well
     reranker: str = None, # id or folder of a cross-encoder to tune as well; it takes long
@@ -344,8 +369,9 @@ def _ladder_command(
     from embedtune.report import write_ladder_report
     val = _read('ladder', val_dataset=val_dataset)
     train = _read('ladder', dataset=dataset)
-    limits = dict(max_usd=max_usd, max_requests=max_requests)
+    limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
+    if plan: return print(_plan_embedding(api, train, val))
     found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker,
         models=tuple(models or ()), seed=seed, bf16=bf16, trust_remote_code=trust_remote_code)
     _tell_ladder(found, saturation, json)
@@ -442,6 +468,14 @@ def _warn_in_a_line(
     "Print a warning to standard error, without the line of code that `warnings` would add."
     print(f'embedtune: warning: {message}', file=sys.stderr)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #6f373b9d
+def _leave(
+    code: int, # exit code
+):
+    "End the process at once: no thread that still waits for a server, and no library, holds it up."
+    for stream in (sys.stdout, sys.stderr): stream.flush()
+    os._exit(code)
+
 # %% ../nbs/7_deciding/63_cli.ipynb #f066365a
 def main(
     argv=None, # list of words; None: those of the process
@@ -450,6 +484,7 @@ def main(
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # or a busy neighbor stalls torch; must be set before torch is imported
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
     words = sys.argv[1:] if argv is None else list(argv)
+    if argv is None: signal.signal(signal.SIGTERM, signal.default_int_handler) # ends as Ctrl-C does
     try:
         args = vars(_make_parser(next((word for word in words if word in _COMMANDS), None)).parse_args(words))
     except SystemExit as end: return end.code
@@ -460,10 +495,11 @@ def main(
             return function(**args) or 0
     except (EmbedtuneError, OSError) as error:
         said = f'embedtune: error: {error}'
-        for name in ('allow_leakage', 'trust_remote_code'):
+        for name in ('allow_leakage', 'trust_remote_code', 'allow_http'):
             said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
         print(said, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print('\nembedtune: interrupted; the same command goes on where it was', file=sys.stderr)
+        if argv is None: _leave(130)
         return 130

@@ -21,8 +21,9 @@ def _add_parameter(parser, name: str, given):
     """Add one parameter of a function to its command line."""
     ...
 _RUN: Any
+_LLM: Any
 
-def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., trust_remote_code=..., out: Path=...):
+def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: Path=...):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 _LEFT: dict
@@ -37,7 +38,7 @@ def _nodes_command(documents: list[str], model=..., chunk_size=..., chunk_overla
     ...
 _ASKED: Any
 
-def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str] | None=None, examples: Path | None=None, max_usd: float | None=None, max_requests: int | None=None, batch: bool=False, plan: bool=False, chunk_size=..., seed=..., trust_remote_code=..., out: Path=...):
+def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str] | None=None, examples: Path | None=None, max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., batch: bool=False, plan: bool=False, chunk_size=..., seed=..., trust_remote_code=..., out: Path=...):
     """Let a language model ask questions about documents."""
     ...
 
@@ -50,16 +51,20 @@ def _finetune_command(dataset: Path | None=None, val_dataset: Path | None=None, 
     """Tune a model on the questions of a dataset."""
     ...
 
-def _adapter_command(dataset: Path | None=None, model=..., openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, plan: bool=False, kind: Literal['linear', 'low-rank', 'scale', 'two-layer']='low-rank', seed=..., trust_remote_code=..., out: Path=...):
+def _adapter_command(dataset: Path | None=None, model=..., openai_embeddings: str | None=None, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, kind: Literal['linear', 'low-rank', 'scale', 'two-layer']='low-rank', seed=..., trust_remote_code=..., out: Path=...):
     """Tune an adapter over a model, also one behind an API; stored vectors stay as they are."""
     ...
 
-def _candidates(models: list[str], corpus: dict[str, str], openai_embeddings: str | None, **loading) -> dict:
+def _candidates(models: list[str], corpus: dict[str, str], api, **loading) -> dict:
     """What is compared: BM25, each model, and a tuned one also as it is shipped."""
+    ...
+
+def _plan_embedding(api, *datasets) -> str:
+    """What comparing with an API would take, as far as no cache holds it."""
     ...
 _LOADED: Any
 
-def _evaluate_command(dataset: Path | None=None, train_dataset: Path | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, save: Path | None=None, allow_leakage: bool=False, bf16=..., device=..., trust_remote_code=...):
+def _evaluate_command(dataset: Path | None=None, train_dataset: Path | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, save: Path | None=None, allow_leakage: bool=False, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, bf16=..., device=..., trust_remote_code=...):
     """Compare BM25 and models on the questions of a dataset."""
     ...
 
@@ -67,7 +72,7 @@ def _compare_command(before: Path, after: Path, judged: Path | None=None, worthw
     """Say whether one evaluation is better than another, and whether that is luck."""
     ...
 
-def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, max_usd: float | None=None, max_requests: int | None=None, saturation: bool=False, json: Path | None=None, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: Path=...):
+def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, saturation: bool=False, json: Path | None=None, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: Path=...):
     """Run every method on the same questions, and recommend the cheapest within noise of the best."""
     ...
 
@@ -91,6 +96,10 @@ def _make_parser(word: str | None):
 
 def _warn_in_a_line(message, *rest, **more):
     """Print a warning to standard error, without the line of code that `warnings` would add."""
+    ...
+
+def _leave(code: int):
+    """End the process at once: no thread that still waits for a server, and no library, holds it up."""
     ...
 
 def main(argv=None):

@@ -6,7 +6,7 @@
 __all__ = ['DEFAULT_MODEL', 'EmbeddingModel', 'encode', 'fingerprint', 'OpenAIEmbedding', 'VectorCache', 'CachedEmbedding']
 
 # %% ../nbs/2_search/10_embedding.ipynb #c02ebed2
-import hashlib, itertools, json, os, re, sqlite3, sys, warnings
+import hashlib, itertools, json, math, os, re, sqlite3, sys, warnings
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -418,12 +418,18 @@ class OpenAIEmbedding:
         price: float = None, # dollars for a million tokens; None: what is known of the model
         max_usd: float = None, # dollars, at most
         max_requests: int = None, # requests, at most
+        prompts: dict = None, # role -> what stands before a text, such as {'query': 'query: '}
+        extra_body: dict = None, # further settings, or role -> settings, such as {'query': {'input_type': 'query'}}
+        allow_http: bool = False, # send the key in clear to a host that is not this machine
     ):
         from embedtune.llm import Usage, price_of
         self.model, self.dimensions, self.batch_size = model, dimensions, batch_size
         self.base_url = base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1'
         self.host = urlsplit(self.base_url).netloc.rpartition('@')[2]
         self.name, self.fingerprint = f'{model}@{self.host}', f'openai:{self.host}:{model}:{dimensions}'
+        self.prompts, self.extra_body, self.allow_http = prompts or {}, extra_body or {}, allow_http
+        if extra_body: self.fingerprint += f':{json.dumps(extra_body, sort_keys=True)}'
+        self._most = math.inf # texts a request, as far as the server has taught
         self._key, self._client = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip(), None
         self._options = dict(max_retries=max_retries, timeout=timeout)
         self.usage = Usage(price_of(model, self.base_url, None if price is None else (price, 0)), max_usd,
@@ -435,13 +441,15 @@ class OpenAIEmbedding:
 # %% ../nbs/2_search/10_embedding.ipynb #2e88e13c
 @patch
 def connect(self: OpenAIEmbedding):
-    "The `openai` client, made for the first request; `EmbedtuneError` if OpenAI is meant and there is no key."
+    "The `openai` client, made for the first request; `EmbedtuneError` if a key is missing, or would go in clear."
     import openai
+    from embedtune.servers import _client_options, _require_safe_key
     if not self._key and self.host == 'api.openai.com':
         raise EmbedtuneError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or give the '
                              'base_url of another server')
+    _require_safe_key(self.base_url, self._key, self.allow_http)
     if self._client is None:
-        self._client = openai.OpenAI(base_url=self.base_url, api_key=self._key or 'none', **self._options)
+        self._client = openai.OpenAI(**_client_options(self.base_url, self._key), **self._options)
     return self._client
 
 # %% ../nbs/2_search/10_embedding.ipynb #205f5b83
@@ -451,50 +459,91 @@ def explain(
     error: Exception, # what the client raised
 ) -> EmbedtuneError:
     "One line without the key: what the server said, and what may help."
+    from embedtune.servers import _masked, _secrets, _words_of
     hints = {401: 'check OPENAI_API_KEY', 403: 'this key may not use the model', 404: 'check the model name, and that the base URL ends as the server wants (often /v1)',
-             429: 'check the quota, or raise max_retries',
+             429: 'check the quota, or raise max_retries', 413: 'lower batch_size',
         None: 'check the base URL, and that the server is running'}
-    said = ' '.join(str(error).split()) or type(error).__name__
-    if self._key: said = said.replace(self._key, '***')
-    hint = hints.get(getattr(error, 'status_code', None), 'check the model name and the settings')
-    return EmbedtuneError(f'{self.name} gave no vectors: {said[:200]} ({hint})')
+    status, said = getattr(error, 'status_code', None), ' '.join(str(error).split()) or type(error).__name__
+    if status: said = f'Error code: {status} - {_words_of(error.response.text)}'.rstrip(' -')
+    hint = hints.get(status, 'check the model name and the settings')
+    said = _masked(said, _secrets(self.base_url, self._key))[:200]
+    return EmbedtuneError(f'{self.name} gave no vectors: {said} ({hint})')
 
 # %% ../nbs/2_search/10_embedding.ipynb #b5a4ccc0
+@patch
+def _vectors_in(
+    self: OpenAIEmbedding,
+    reply, # of the `openai` client
+    n: int, # texts that were sent
+) -> list: # n vectors, in the order of the texts
+    "The vectors of a reply; `EmbedtuneError` if it is none. A number left out (some servers omit 0) is the missing one."
+    try:
+        given = [getattr(item, 'index', None) for item in reply.data]
+        free = iter(sorted(set(range(n)) - set(given)))
+        found = {next(free, None) if i is None else i: item.embedding for i, item in zip(given, reply.data)}
+    except (AttributeError, TypeError):
+        raise EmbedtuneError(f"{self.name} answered, but not in the OpenAI protocol: check that the base URL "
+                             "is the API's (it often ends in /v1)") from None
+    if len(given) != n or set(found) != set(range(n)):
+        raise EmbedtuneError(f'{self.name}: expected {n} vectors numbered from 0, got '
+                             f'{len(given)} numbered {sorted(found, key=str)[:5]}')
+    return [found[i] for i in range(n)]
+
+# %% ../nbs/2_search/10_embedding.ipynb #5b4c1d02
+_TOO_MANY = re.compile(r'batch|too (?:large|many|long)|larger than|at most|maximum|exceed|limit', re.I)
+_ROLE_NAMES = dict(query=dict(input_type='query'), document=dict(input_type='passage')) # NVIDIA's servers want them
+
+@patch
+def _learn_from(
+    self: OpenAIEmbedding,
+    error, # `openai.APIStatusError`
+    n: int, # texts that were sent
+) -> bool: # whether to ask again
+    "What a refusal teaches: fewer texts a request, or that the server wants to know a text's role."
+    from embedtune.servers import _words_of
+    status, said = error.status_code, _words_of(error.response.text)
+    if status in (400, 422) and 'input_type' in said and not self.extra_body:
+        self.extra_body = _ROLE_NAMES
+        return True
+    if n == 1 or not (status == 413 or status in (400, 422) and _TOO_MANY.search(said)): return False
+    self._most = min(self._most, n // 2)
+    return True
+
+# %% ../nbs/2_search/10_embedding.ipynb #4dc27417
 @patch
 def request(
     self: OpenAIEmbedding,
     texts: list[str], # n texts, few enough for one request
+    role: str = 'document', # 'query' or 'document'
 ) -> list: # n vectors, in the order of `texts`
-    "The vectors of one request; `EmbedtuneError` if the server refuses or answers something else, or the budget does not allow it."
+    "The vectors of one request, or of several where a server takes fewer texts; `EmbedtuneError` if it refuses."
     import openai
     from embedtune.llm import _estimate_tokens
-    tokens = _estimate_tokens([dict(content=text) for text in texts])
+    from embedtune.servers import _used_tokens, _whole_characters
+    sent = [_whole_characters(_prompt_of(self, role) + text) or ' ' for text in texts]
+    tokens = _estimate_tokens([dict(content=text) for text in sent])
     held, used = self.usage.reserve(tokens), 0
-    options = (
-        dict(encoding_format='float') if self.dimensions is None
-        else dict(encoding_format='float', dimensions=self.dimensions))
+    by_role = self.extra_body.keys() <= {'query', 'document'}
+    body = self.extra_body.get(role, {}) if by_role else self.extra_body
+    options = dict(encoding_format='float')
+    if self.dimensions is not None: options['dimensions'] = self.dimensions
     try:
-        reply = self.connect().embeddings.create(model=self.model, input=[text or ' ' for text in texts],
-            **options)
-        used = getattr(getattr(reply, 'usage', None), 'prompt_tokens', None) or tokens
+        reply = self.connect().embeddings.create(model=self.model, input=sent, extra_body=body, **options)
+        used = _used_tokens(getattr(reply, 'usage', None), 'prompt_tokens', tokens) or tokens
     except (openai.OpenAIError, UnicodeError, json.JSONDecodeError) as error:
-        raise self.explain(error) from None
+        if not (isinstance(error, openai.APIStatusError) and self._learn_from(error, len(texts))):
+            raise self.explain(error) from None
+        most = min(len(texts), self._most)
+        return self.request(texts[:most], role) + (self.request(texts[most:], role) if texts[most:] else [])
     finally: self.usage.settle(held, used)
-    try: found = {item.index: item.embedding for item in reply.data}
-    except (AttributeError, TypeError):
-        raise EmbedtuneError(f"{self.name} answered, but not in the OpenAI protocol: check that the base URL "
-                             "is the API's (it often ends in /v1)") from None
-    if len(reply.data) != len(texts) or set(found) != set(range(len(texts))):
-        raise EmbedtuneError(f'{self.name}: expected {len(texts)} vectors numbered from 0, got '
-                             f'{len(reply.data)} numbered {sorted(found, key=str)[:5]}')
-    return [found[i] for i in range(len(texts))]
+    return self._vectors_in(reply, len(texts))
 
 # %% ../nbs/2_search/10_embedding.ipynb #6f9e875a
 @patch
 def embed(
     self: OpenAIEmbedding,
     texts: list[str], # n texts
-    role: str = 'document', # 'query' or 'document': all the same to this protocol
+    role: str = 'document', # 'query' or 'document'
     batch_size: int = None, # texts a request; None: the model's own setting
     show_progress: bool = False, # a bar over the texts
 ) -> np.ndarray: # float32 (n, d), rows of length 1
@@ -503,8 +552,10 @@ def embed(
     texts, vectors = list(texts), []
     if not texts: return np.zeros((0, 0), np.float32)
     with tqdm(total=len(texts), desc=self.model, unit='text', disable=not show_progress) as bar:
-        for batch in _batches(texts, batch_size or self.batch_size):
-            vectors += self.request(batch)
+        while len(vectors) < len(texts):
+            size = min(batch_size or self.batch_size, self._most)
+            batch = next(_batches(texts[len(vectors):len(vectors) + size], size))
+            vectors += self.request(batch, role)
             bar.update(len(batch))
     return _unit(_check_vectors(vectors, len(texts), self.name))
 

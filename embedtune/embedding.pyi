@@ -141,8 +141,11 @@ class OpenAIEmbedding:
     batch_size: Any
     name: Any
     fingerprint: Any
+    prompts: Any
+    extra_body: Any
+    allow_http: Any
 
-    def __init__(self, model: str, base_url: str | None=None, api_key: str | None=None, dimensions: int | None=None, batch_size: int=128, max_retries: int=5, timeout: float=60, price: float | None=None, max_usd: float | None=None, max_requests: int | None=None):
+    def __init__(self, model: str, base_url: str | None=None, api_key: str | None=None, dimensions: int | None=None, batch_size: int=128, max_retries: int=5, timeout: float=60, price: float | None=None, max_usd: float | None=None, max_requests: int | None=None, prompts: dict | None=None, extra_body: dict | None=None, allow_http: bool=False):
         ...
 
     def encode_query(self, texts):
@@ -155,20 +158,30 @@ class OpenAIEmbedding:
         ...
 
     def connect(self):
-        """The `openai` client, made for the first request; `EmbedtuneError` if OpenAI is meant and there is no key."""
+        """The `openai` client, made for the first request; `EmbedtuneError` if a key is missing, or would go in clear."""
         ...
 
     def explain(self, error: Exception) -> EmbedtuneError:
         """One line without the key: what the server said, and what may help."""
         ...
 
-    def request(self, texts: list[str]) -> list:
-        """The vectors of one request; `EmbedtuneError` if the server refuses or answers something else, or the budget does not allow it."""
+    def _vectors_in(self, reply, n: int) -> list:
+        """The vectors of a reply; `EmbedtuneError` if it is none. A number left out (some servers omit 0) is the missing one."""
+        ...
+
+    def _learn_from(self, error, n: int) -> bool:
+        """What a refusal teaches: fewer texts a request, or that the server wants to know a text's role."""
+        ...
+
+    def request(self, texts: list[str], role: str='document') -> list:
+        """The vectors of one request, or of several where a server takes fewer texts; `EmbedtuneError` if it refuses."""
         ...
 
     def embed(self, texts: list[str], role: str='document', batch_size: int | None=None, show_progress: bool=False) -> np.ndarray:
         """The unit vectors of `texts`, request by request."""
         ...
+_TOO_MANY: Any
+_ROLE_NAMES: Any
 
 class _PrecomputedEmbedding:
     """An `EmbeddingModel` of vectors that were computed elsewhere; each text is looked up."""

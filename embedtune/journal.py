@@ -6,14 +6,16 @@
 __all__ = ['ReplayLLM']
 
 # %% ../nbs/3_questions/21_journal.ipynb #38078e1d
-import hashlib, json, os, secrets, threading, time
-from concurrent.futures import Future
+import hashlib, json, os, queue, secrets, threading, time
+from collections import deque
+from concurrent.futures import CancelledError, Future, wait
 from itertools import islice
 from pathlib import Path
 
 from fastcore.basics import patch
 from .core import _write_json
-from .llm import BudgetReached, ChatLLM, LLMError, Usage, _estimate_tokens, _longest_answer, _refused_setting
+from .llm import BudgetReached, ChatLLM, LLMError, Usage, _NoAnswers, _STOP, _estimate_tokens, _longest_answer
+from .servers import _refused_setting, _words_of
 
 # %% ../nbs/3_questions/21_journal.ipynb #a9d4a3d3
 def _parse_jsonl(
@@ -42,8 +44,8 @@ def _append_jsonl(
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, 'ab+', buffering=0) as f:
         torn = f.tell() and f.seek(-1, os.SEEK_END) >= 0 and f.read(1) != b'\n'
-        f.write(b'\n' * bool(torn) + b''.join(json.dumps(r, ensure_ascii=False).encode() + b'\n'
-            for r in records))
+        lines = [json.dumps(r, ensure_ascii=False).encode('utf-8', 'replace') + b'\n' for r in records]
+        f.write(b'\n' * bool(torn) + b''.join(lines))
 
 # %% ../nbs/3_questions/21_journal.ipynb #44035570
 def _request_key(
@@ -87,7 +89,8 @@ def _learn(self: ReplayLLM,
     "Take in what some lines say: answers, and errors."
     for r in records:
         if 'key' not in r: continue
-        if 'answer' in r: self.answers[r['key']] = r['answer']
+        answer = str(r.get('answer', ''))  # an empty one of old is asked again
+        if answer.strip(): self.answers[r['key']] = answer
         elif 'error' in r: self._errors[r['key']] = r['error']
 
 # %% ../nbs/3_questions/21_journal.ipynb #241e01ac
@@ -152,6 +155,54 @@ def ask(self: ReplayLLM,
         raise
     self.record(dict(key=key, answer=answer))
     return answer
+
+# %% ../nbs/3_questions/21_journal.ipynb #72277934
+def _work(
+    todo: queue.SimpleQueue,  # of (function, item, future), None at the end
+    stop: threading.Event,    # that ends the job
+):
+    "Call the functions that come, one after the other; `_STOP` says whether they still may send."
+    _STOP.set(stop)
+    while job := todo.get():
+        function, item, future = job
+        if stop.is_set() or not future.set_running_or_notify_cancel():
+            future.cancel()
+            continue
+        try: future.set_result(function(item))
+        except BaseException as error:
+            if isinstance(error, (BudgetReached, _NoAnswers)) and not stop.is_set():
+                stop.cause = error  # the rest would hear the same
+                stop.set()
+            future.set_exception(error)
+
+# %% ../nbs/3_questions/21_journal.ipynb #e31fd21a
+def _in_order(
+    function,          # of one item
+    items,             # what to call it with
+    workers: int = 4,  # calls at the same time
+    room=None,         # gives how many calls may be under way, at least one; None: `2 * workers`
+):                     # yields (item, result or None, `LLMError` or None)
+    "Results of concurrent calls in the order of the items; never more than `2 * workers` calls ahead of whoever takes them."
+    items, waiting, todo, stop = iter(items), deque(), queue.SimpleQueue(), threading.Event()
+    for _ in range(workers): threading.Thread(target=_work, args=(todo, stop), daemon=True).start()
+    try:
+        while True:
+            ahead = min(2 * workers, max(1, room())) if room else 2 * workers
+            for item in islice(items, max(0, ahead - len(waiting))):
+                waiting.append((item, Future()))
+                todo.put((function, *waiting[-1]))
+            if not waiting: return
+            item, future = waiting[0]
+            try: error = future.exception()
+            except CancelledError: error = stop.cause  # of the one that ended the job
+            waiting.popleft()
+            if error and not isinstance(error, LLMError): raise error
+            yield item, None if error else future.result(), error
+    finally:
+        stop.set()
+        for _, future in waiting: future.cancel()
+        for _ in range(workers): todo.put(None)
+        wait([future for _, future in waiting if not future.done()], timeout=2)
 
 # %% ../nbs/3_questions/21_journal.ipynb #2a006718
 def _batch_line(
@@ -267,9 +318,9 @@ def _batch_record(
     except (AttributeError, LookupError, TypeError): pass  # garbled
     error = line.get('error') or body.get('error') or dict(message='answered, but not in the OpenAI protocol')
     if refused := _refused_setting(status, error, llm.accepted({})):
-        llm._refused.add(refused)  # left out next time
+        llm.do_without(refused, _words_of(error))  # left out next time
     return dict(key=line['custom_id'],
-        error=f'{llm.name} did not answer: {llm.hide_key(error.get("message"))[:200]} (in a batch)')
+        error=f'{llm.name} did not answer: {llm.hide_key(_words_of(error))[:200]} (in a batch)')
 
 # %% ../nbs/3_questions/21_journal.ipynb #264adbcf
 @patch

@@ -6,9 +6,10 @@
 __all__ = ['LLMError', 'BudgetReached', 'price_of', 'Usage', 'ChatLLM', 'local_llm', 'llm_from_spec']
 
 # %% ../nbs/3_questions/20_llm.ipynb #5d632c68
-import atexit, ipaddress, json, os, re, secrets, threading, time, unicodedata
+import atexit, os, json, math, re, secrets, threading, time, unicodedata, warnings
 from collections import deque
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,9 @@ from urllib.parse import urlsplit
 from fastcore.basics import patch
 from .core import EmbedtuneError
 from .samples import _bundled_model
+from .servers import (
+    _answer_of, _client_options, _holds_for_all, _is_local, _masked, _plain_content, _refused_setting,
+    _require_safe_key, _secrets, _used_tokens, _why_empty, _words_of)
 
 # %% ../nbs/3_questions/20_llm.ipynb #e3fe8cd2
 class LLMError(EmbedtuneError):
@@ -25,6 +29,10 @@ class LLMError(EmbedtuneError):
 # %% ../nbs/3_questions/20_llm.ipynb #79c5268c
 class BudgetReached(LLMError):
     "The next request could pass the limit that was set, so it was not sent."
+
+# %% ../nbs/3_questions/20_llm.ipynb #d55594a0
+class _NoAnswers(LLMError):
+    "A server that would say the same to every request: a wrong key, no such model, a quota used up."
 
 # %% ../nbs/3_questions/20_llm.ipynb #944b0211
 _PRICES_DATE = '2026-11'
@@ -44,15 +52,6 @@ _PRICES = {  # dollars for a million tokens: of the prompt, of the answer
     'text-embedding-ada-002': (0.10, 0.),
 }
 
-# %% ../nbs/3_questions/20_llm.ipynb #5f9c17e8
-def _is_local(
-    base_url: str,  # of a server
-) -> bool:
-    "Whether a server runs on this machine."
-    host = urlsplit(base_url).hostname or ''
-    try: return host == 'localhost' or ipaddress.ip_address(host).is_loopback
-    except ValueError: return False
-
 # %% ../nbs/3_questions/20_llm.ipynb #0ba5d731
 def price_of(
     model: str,            # e.g. 'gpt-4o-mini' or 'gpt-4o-mini-2024-07-18'
@@ -60,7 +59,10 @@ def price_of(
     price: tuple = None,   # what you know better, in the form of the result
 ) -> tuple:                # dollars for a million tokens of prompt, of answer; None if unknown
     "The price of a model: yours, nothing on this machine, else that of `_PRICES`."
-    if price is not None: return tuple(map(float, price))
+    if price is not None:
+        if len(price) != 2 or not all(0 <= float(p) < math.inf for p in price):
+            raise LLMError(f'expected a price of two numbers, of prompt and answer, got {price!r}')
+        return tuple(map(float, price))
     if base_url and _is_local(base_url): return 0., 0.
     if base_url and urlsplit(base_url).hostname != 'api.openai.com': return None
     return _PRICES.get(re.sub(r'-(\d{4}-\d\d-\d\d|\d{4})$', '', model))  # without the date of a snapshot
@@ -83,6 +85,9 @@ class Usage:
         max_usd: float = None,      # dollars, at most
         max_requests: int = None,   # attempts, at most
     ):
+        for limit, value in dict(max_usd=max_usd, max_requests=max_requests).items():
+            if value is not None and not 0 <= value < math.inf:
+                raise LLMError(f'{limit} is a number of 0 or more, not {value!r}')
         if max_usd is not None and price is None:
             raise LLMError('max_usd needs a price and the model\'s is not known: pass price=(dollars for a '
                 'million tokens of prompt, of answer)')
@@ -138,6 +143,16 @@ def settle(self: Usage,
         self.output_tokens = self.output_tokens + output_tokens
         if self.price is not None: self.usd += discount * self.cost(input_tokens, output_tokens)
 
+# %% ../nbs/3_questions/20_llm.ipynb #984da379
+@patch
+def add(self: Usage,
+    other: Usage,  # of another client
+):
+    "Count what another client has taken, so that the limits hold for both."
+    with self._lock:
+        self.requests += other.requests
+        if self.usd is not None: self.usd += other.usd or 0
+
 # %% ../nbs/3_questions/20_llm.ipynb #1a537c9b
 class _Throttle:
     "Says when a request may go; one for all threads."
@@ -152,6 +167,8 @@ class _Throttle:
         self.concurrency, self.limit, self.in_flight = concurrency, float(concurrency), 0
         self.rpm, self.tpm, self.clock, self.sleep = rpm, tpm, clock, sleep
         self.sent = deque()      # (time, tokens) of the last minute
+        self.most = float(concurrency)  # what time-outs leave of the limit
+        self.late = 0                   # time-outs of lone requests in a row
         self.resume = self.cut = float('-inf')  # when requests may go again, when the limit was last halved
         self._changed = threading.Condition()
 
@@ -192,17 +209,22 @@ def start(self: _Throttle,
 @patch
 def done(self: _Throttle,
     started: float,      # what `start` returned
-    status: int = None,  # of HTTP, such as 200 or 429; None: no answer came
+    status: int = None,  # of HTTP, such as 200 or 429; 408: none came in time; None: none came at all
     wait: float = 0,     # seconds that the server wants to be left alone
 ):
-    "Count a request as back: after 429 or 503 half as many may be under way and all wait as told; successes slowly raise it again."
+    "Count a request as back: after 408, 429 or 503 half as many go and all wait as told; successes raise it slowly."
     with self._changed:
         now = self.clock()
-        if status in (429, 503):
-            if started >= self.cut: self.limit, self.cut = max(1., min(self.limit, self.in_flight) / 2), now
+        if status == 408 and started >= self.cut: self.late += self.limit < 2  # it went alone
+        if status in (408, 429, 503):
+            if started >= self.cut:
+                self.limit, self.cut = max(1., min(self.limit, self.in_flight) / 2), now
+                if status == 408: self.most = self.limit
             if wait <= 120:
                 self.resume = max(self.resume, now + wait)  # the `openai` client gives up above two minutes
-        elif status and status < 400: self.limit = min(float(self.concurrency), self.limit + 1 / self.limit)
+        elif status and status < 400:
+            self.late, self.most = 0, min(float(self.concurrency), self.most + .02)
+            self.limit = min(self.most, self.limit + 1 / self.limit)
         self.in_flight -= 1
         self._changed.notify_all()
 
@@ -237,8 +259,9 @@ class ChatLLM:
         max_usd: float = None,     # dollars, at most
         max_requests: int = None,  # attempts, at most
         reasoning_effort: str = None,  # for models that think first: 'none', 'low', …
+        allow_http: bool = False,  # send the key in clear to a host that is not this machine
     ):
-        self.model, self.unit, self.concurrency = model, unit, concurrency
+        self.model, self.unit, self.concurrency, self.allow_http = model, unit, concurrency, allow_http
         self.base_url = base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1'
         self.settings = (
             dict(temperature=temperature, max_tokens=max_tokens)
@@ -267,14 +290,51 @@ def __repr__(self: ChatLLM) -> str:
 # %% ../nbs/3_questions/20_llm.ipynb #7a735096
 def _check_answer(
     response,  # `httpx2.Response` with a status under 400
-):
-    "Raise `httpx2.DecodingError`, which is asked again, unless a response holds an answer in the OpenAI protocol; an empty answer is one."
+    settings: dict = {},  # that were sent
+):             # the same; one without choices, asked for a form, as the refusal that it is
+    "The response; `httpx2.DecodingError`, which is asked again, unless it is one of the OpenAI protocol."
     import httpx2
-    try: content = response.json()['choices'][0]['message'].get('content')
-    except (ValueError, LookupError, TypeError, AttributeError): content = NotImplemented
-    if content is not None and not isinstance(content, str):
+    try:
+        body = response.json()
+        if not body['choices'] and 'response_format' in settings:
+            said = dict(error=dict(message='no choices, asked for response_format'))
+            return httpx2.Response(422, json=said, request=response.request)
+        content = [_plain_content(choice['message'].get('content')) for choice in body['choices']]
+    except (ValueError, LookupError, TypeError, AttributeError): content = []
+    if not content or None in content:
         raise httpx2.DecodingError(f'answered, but not in the OpenAI protocol: {response.text[:1000]}',
             request=response.request)
+    return response
+
+# %% ../nbs/3_questions/20_llm.ipynb #fb7cecac
+_STOP = ContextVar('stop', default=None)  # set, in the threads of a job, to the event that ends it
+
+@patch
+def deliver(self: ChatLLM,
+    send,         # sends a request and gives its response
+    tokens: int,  # of the request
+    held: float,  # dollars put aside for it
+):                # `httpx2.Response`
+    "Send a request when the throttle allows it, unless its job has ended; `_NoAnswers` if none is in time."
+    import httpx2
+    status, wait, started = None, 0, self.throttle.start(tokens)
+    try:
+        if (stop := _STOP.get()) and stop.is_set():
+            raise getattr(stop, 'cause', None) or BudgetReached('not sent: its job has ended')
+        response = send()
+        status, wait = response.status_code, _retry_after(response.headers)
+        return response
+    except httpx2.TimeoutException: # what it still works on has time to end
+        status, wait = 408, min(120, self._options['timeout'])
+        raise
+    except (httpx2.ConnectError, LLMError):  # nobody heard it
+        self.usage.settle(held)
+        raise
+    finally:
+        self.throttle.done(started, status, wait)
+        if status == 408 and self.throttle.late > 4:
+            raise _NoAnswers(f'{self.name} took more than {self._options["timeout"]:g} s for a single answer, '
+                'again and again: raise timeout, lower max_tokens, or use a faster model')
 
 # %% ../nbs/3_questions/20_llm.ipynb #35f8d0cd
 @patch
@@ -284,38 +344,35 @@ def attempt(self: ChatLLM,
     **kwargs,  # for `send`
 ):             # `httpx2.Response`
     "Send a request when the throttle and the budget allow it, and learn from what comes back."
-    import httpx2
     if not request.url.path.endswith('/chat/completions'): return send(request, **kwargs)
-    tokens, status, wait = getattr(self._thread, 'tokens', (0, 0)), None, 0
+    tokens, settings = getattr(self._thread, 'tokens', (0, 0)), getattr(self._thread, 'settings', {})
     held = self.usage.reserve(*tokens)
-    started = self.throttle.start(sum(n or 0 for n in tokens))
-    try:
-        response = send(request, **kwargs)
-        status, wait = response.status_code, _retry_after(response.headers)
-    except httpx2.ConnectError:  # nobody heard it
-        self.usage.settle(held)
-        raise
-    finally: self.throttle.done(started, status, wait)
-    if response.is_error: self.usage.settle(held)
-    else:
+    response = self.deliver(partial(send, request, **kwargs), sum(n or 0 for n in tokens), held)
+    if not response.is_error:
         self._thread.held = held
-        if not kwargs.get('stream'): _check_answer(response)
+        if not kwargs.get('stream'): response = _check_answer(response, settings)
+    if response.is_error:
+        self.usage.settle(held)
+        useless = _refused_setting(response.status_code, response.text, settings)
+        if useless or _holds_for_all(response.status_code, response.text):
+            response.headers['x-should-retry'] = 'false'  # the client of `openai` obeys
     return response
 
 # %% ../nbs/3_questions/20_llm.ipynb #8349f37a
 @patch
 def connect(self: ChatLLM):
-    "The `openai` client, made once; `LLMError` if OpenAI is to be asked without a key."
+    "The `openai` client, made once; `EmbedtuneError` if a key is missing, or would go in clear."
     import openai
     if not self._key and urlsplit(self.base_url).hostname == 'api.openai.com':
         raise LLMError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or name another server, '
             'or use the local LLM ("local")')
+    _require_safe_key(self.base_url, self._key, self.allow_http)
     with self._lock:
         if not self._client:
-            http = openai.DefaultHttpxClient()
+            options = _client_options(self.base_url, self._key)
+            http = options['http_client']
             http.send = partial(self.attempt, http.send)
-            self._client = openai.OpenAI(base_url=self.base_url, api_key=self._key or 'none',
-                http_client=http, **self._options)
+            self._client = openai.OpenAI(**options, **self._options)
     return self._client
 
 # %% ../nbs/3_questions/20_llm.ipynb #cfaaea59
@@ -323,11 +380,8 @@ def connect(self: ChatLLM):
 def hide_key(self: ChatLLM,
     said,  # anything with a text
 ) -> str:
-    "What was said, in one line, without the key."
-    said = ' '.join(str(said).split())
-    for secret in filter(None, (self._key, urlsplit(self.base_url).password)):
-        said = said.replace(secret, '***')
-    return said
+    "What was said, in one line, without the key and what is secret in the address."
+    return _masked(' '.join(str(said).split()), _secrets(self.base_url, self._key))
 
 # %% ../nbs/3_questions/20_llm.ipynb #1a3ec6e0
 @patch
@@ -337,30 +391,21 @@ def explain(self: ChatLLM,
     "An error in one line, without the key: who did not answer, what was said, what to do."
     import httpx2, openai
     hints = {openai.AuthenticationError: 'check the API key', openai.PermissionDeniedError: 'this key may not use the model',
-             openai.NotFoundError: 'check the model name, and how the base URL ends: often /v1',
+             openai.NotFoundError: 'check the model name, and how the base URL ends: often /v1'
+                 + ', of Azure ?api-version=…' * ('/openai/' in self.base_url),
              openai.RateLimitError: 'wait, use fewer workers, or check the quota',
-        openai.InternalServerError: 'try again later',
-             openai.APITimeoutError: 'raise timeout',
-        openai.APIConnectionError: 'is the server running, and the base URL right?',
+             openai.InternalServerError: 'try again later', openai.APITimeoutError: 'raise timeout',
+             openai.APIConnectionError: 'is the server running, and the base URL right?',
              httpx2.DecodingError: 'check the base URL: it often ends in /v1'}
     if isinstance(error.__cause__, httpx2.DecodingError): error = error.__cause__
     hint = next((hint for kind, hint in hints.items() if isinstance(error, kind)),
         'check the model name, the key and the settings')
-    return LLMError(f'{self.name} did not answer: {self.hide_key(error)[:200]} ({hint})')
-
-# %% ../nbs/3_questions/20_llm.ipynb #58dcedb3
-def _refused_setting(
-    status: int,     # of HTTP
-    error: dict,     # what the server said: message, param, code
-    settings: dict,  # what it was sent
-) -> str:            # None: it has other reasons
-    "The setting that a server refuses."
-    if status not in (400, 422) or not isinstance(error, dict): return None
-    param, said = str(error.get('param')).split('.')[0], str(error.get('message')).lower()
-    if str(error.get('code')).startswith('unsupported') and param in settings: return param
-    if 'logit_bias' in settings and 'logit_bias' in said + param: return 'logit_bias'
-    names_it = 'response_format' in said or 'json_schema' in said or param == 'response_format'
-    if 'response_format' in settings and names_it and 'invalid schema' not in said: return 'response_format'
+    response, said = getattr(error, 'response', None), error
+    if response is not None:
+        said = f'Error code: {response.status_code} - {_words_of(response.text)}'.rstrip(' -')
+    hopeless = response is not None and _holds_for_all(response.status_code, response.text)
+    told = f'{self.name} did not answer: {self.hide_key(said)[:200]} ({hint})'
+    return (_NoAnswers if hopeless else LLMError)(told)
 
 # %% ../nbs/3_questions/20_llm.ipynb #28aa5a7b
 @patch
@@ -372,6 +417,20 @@ def accepted(self: ChatLLM,
     if 'max_tokens' in self._refused and 'max_tokens' in settings:
         settings['max_completion_tokens'] = settings.pop('max_tokens')
     return {k: v for k, v in settings.items() if k not in self._refused}
+
+# %% ../nbs/3_questions/20_llm.ipynb #17ab11e0
+@patch
+def do_without(self: ChatLLM,
+    setting: str,  # that the server refuses
+    said: str,     # its words
+):
+    "Leave a setting out from now on, and say so once."
+    with self._lock:
+        if setting in self._refused: return
+        self._refused.add(setting)
+    instead = 'with max_completion_tokens' if setting == 'max_tokens' else 'without it'
+    said = self.hide_key(said)[:120]
+    warnings.warn(f'{self.name} refuses {setting}, so it is asked {instead}: {said}', stacklevel=3)
 
 # %% ../nbs/3_questions/20_llm.ipynb #85f7081a
 def _longest_answer(
@@ -389,32 +448,32 @@ def receive(self: ChatLLM,
     worst: float = 0.,      # dollars put aside for it
     discount: float = 1.,   # 0.5: at half the price
 ) -> str:
-    "The text of a reply, several choices one below the other, its tokens counted; `LLMError` if all of them went into thinking."
-    choice, used = reply.choices[0], reply.usage
-    text = '\n'.join((choice.message.content or '').strip() for choice in reply.choices)
-    count = lambda name, estimate: estimate if getattr(used, name, None) is None else getattr(used, name)
-    tokens = count('prompt_tokens', input_tokens), count('completion_tokens', -(-len(text) // 4))
+    "The text of a reply, its choices one below the other, its tokens counted; `LLMError` if there is none."
+    text = '\n'.join(filter(None, map(_answer_of, reply.choices)))
+    written = sum(len(_plain_content(choice.message.content) or '') for choice in reply.choices)
+    tokens = (_used_tokens(reply.usage, 'prompt_tokens', input_tokens),
+        _used_tokens(reply.usage, 'completion_tokens', -(-written // 4)))
     self.usage.settle(worst, *tokens, discount)
-    if not text and choice.finish_reason == 'length':
-        raise LLMError(f'{self.name} spent its {tokens[1]} tokens before the answer began: raise max_tokens, '
-            'or let it think less: reasoning_effort="none"')
-    return text
+    if not text: raise LLMError(f'{self.name} {self.hide_key(_why_empty(reply.choices[0], tokens[1]))}')
+    return _masked(text, [secret for secret in _secrets(self.base_url, self._key) if len(secret) > 7])
 
 # %% ../nbs/3_questions/20_llm.ipynb #a9c8f0d4
 @patch
 def chat(self: ChatLLM,
     messages: list[dict],  # each with 'role' ('system', 'user' or 'assistant') and 'content' (its text)
     **overrides,           # settings for this call, e.g. temperature=0.7, seed=1; None leaves one out
-) -> str:                  # stripped
+) -> str:                  # stripped, without thoughts
     "The model's answer; `LLMError` when the last retry has failed, `BudgetReached` when nothing may be sent any more."
     import openai
     settings = self.accepted(overrides)
+    self._thread.settings = settings
     self._thread.tokens = _estimate_tokens(messages), _longest_answer(settings)
     try: reply = self.connect().chat.completions.create(model=self.model, messages=messages, **settings)
     except (openai.OpenAIError, UnicodeError) as e:
-        refused = _refused_setting(getattr(e, 'status_code', None), getattr(e, 'body', None), settings)
+        response = getattr(e, 'response', None)
+        refused = response is not None and _refused_setting(response.status_code, response.text, settings)
         if not refused: raise self.explain(e) from None
-        self._refused.add(refused)
+        self.do_without(refused, _words_of(response.text))
         return self.chat(messages, **overrides)
     return self.receive(reply, self._thread.tokens[0], self._thread.held)
 
@@ -456,6 +515,8 @@ def _start_server(
     return server
 
 # %% ../nbs/3_questions/20_llm.ipynb #6ffacddd
+_LOCAL_MODEL, _LOCAL_SETTINGS = 'SmolLM2-135M-Instruct', dict(unit='sentence', temperature=.3, max_tokens=48)
+
 @contextmanager
 def local_llm(
     slots: int = 12,      # answers written at the same time; a request may want four (n=4)
@@ -467,8 +528,8 @@ def local_llm(
     key = secrets.token_hex(16)
     running = [_start_server(_bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
     atexit.register(running.clear)
-    settings = dict(unit='sentence', temperature=.3, max_tokens=48, concurrency=max(1, slots // 4)) | options
-    try: yield ChatLLM('SmolLM2-135M-Instruct', f'{running[0].listening_address}/v1', key, **settings)
+    settings = _LOCAL_SETTINGS | dict(concurrency=max(1, slots // 4)) | options
+    try: yield ChatLLM(_LOCAL_MODEL, f'{running[0].listening_address}/v1', key, **settings)
     finally:
         running.clear()
         atexit.unregister(running.clear)
@@ -476,11 +537,24 @@ def local_llm(
 # %% ../nbs/3_questions/20_llm.ipynb #7373cdb9
 def llm_from_spec(
     spec: str = 'local',  # 'local', 'MODEL' or 'BASE_URL MODEL'
-    **options,            # for `ChatLLM`: api_key, temperature, max_tokens, …
+    **options,            # for `ChatLLM`: api_key, temperature, max_tokens, …; None: as usual
 ):                        # a context manager, whose value is the model
     "The language model that a command line names; `LLMError` if it names none."
     parts = spec.split()
+    options = {name: value for name, value in options.items() if value is not None}
     if parts == ['local']: return local_llm(**options)
     if len(parts) not in (1, 2) or len(parts) == 2 and '://' not in parts[0]:
-        raise LLMError(f'expected "local", "MODEL" or "BASE_URL MODEL", got {spec!r}')
+        raise LLMError(f'expected "local", "MODEL" or "BASE_URL MODEL", got '
+            f'{_masked(repr(spec), _secrets(parts[0]) if parts else [])}')
     return nullcontext(ChatLLM(parts[-1], parts[0] if len(parts) == 2 else None, **options))
+
+# %% ../nbs/3_questions/20_llm.ipynb #cbf47409
+def _planning_llm(
+    spec: str = 'local',  # as for `llm_from_spec`
+    **options,            # as for `llm_from_spec`
+) -> ChatLLM:             # that nobody should ask
+    "The model of a plan: of the local one no server is started."
+    if spec.split() == ['local']:
+        given = {name: value for name, value in options.items() if value is not None}
+        return ChatLLM(_LOCAL_MODEL, 'http://localhost/v1', 'none', **_LOCAL_SETTINGS | given)
+    with llm_from_spec(spec, **options) as llm: return llm

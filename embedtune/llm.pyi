@@ -10,12 +10,11 @@ class LLMError(EmbedtuneError):
 
 class BudgetReached(LLMError):
     """The next request could pass the limit that was set, so it was not sent."""
+
+class _NoAnswers(LLMError):
+    """A server that would say the same to every request: a wrong key, no such model, a quota used up."""
 _PRICES_DATE: str
 _PRICES: dict
-
-def _is_local(base_url: str) -> bool:
-    """Whether a server runs on this machine."""
-    ...
 
 def price_of(model: str, base_url: str | None=None, price: tuple | None=None) -> tuple:
     """The price of a model: yours, nothing on this machine, else that of `_PRICES`."""
@@ -56,9 +55,15 @@ class Usage:
         """Replace what was put aside for a request by what it took."""
         ...
 
+    def add(self, other: Usage):
+        """Count what another client has taken, so that the limits hold for both."""
+        ...
+
 class _Throttle:
     """Says when a request may go; one for all threads."""
     sent: Any
+    most: Any
+    late: Any
     resume: Any
     cut: Any
     concurrency: Any
@@ -81,7 +86,7 @@ class _Throttle:
         ...
 
     def done(self, started: float, status: int | None=None, wait: float=0):
-        """Count a request as back: after 429 or 503 half as many may be under way and all wait as told; successes slowly raise it again."""
+        """Count a request as back: after 408, 429 or 503 half as many go and all wait as told; successes raise it slowly."""
         ...
 
 def _retry_after(headers) -> float:
@@ -95,10 +100,11 @@ class ChatLLM:
     model: Any
     unit: Any
     concurrency: Any
+    allow_http: Any
     throttle: Any
     usage: Any
 
-    def __init__(self, model: str, base_url: str | None=None, api_key: str | None=None, unit: str='node', temperature: float=0.0, max_tokens: int=256, timeout: float=60, max_retries: int=5, concurrency: int=8, rpm: int | None=None, tpm: int | None=None, price: tuple | None=None, max_usd: float | None=None, max_requests: int | None=None, reasoning_effort: str | None=None):
+    def __init__(self, model: str, base_url: str | None=None, api_key: str | None=None, unit: str='node', temperature: float=0.0, max_tokens: int=256, timeout: float=60, max_retries: int=5, concurrency: int=8, rpm: int | None=None, tpm: int | None=None, price: tuple | None=None, max_usd: float | None=None, max_requests: int | None=None, reasoning_effort: str | None=None, allow_http: bool=False):
         ...
 
     @property
@@ -110,16 +116,20 @@ class ChatLLM:
         """Its name and its unit, and no key."""
         ...
 
+    def deliver(self, send, tokens: int, held: float):
+        """Send a request when the throttle allows it, unless its job has ended; `_NoAnswers` if none is in time."""
+        ...
+
     def attempt(self, send, request, **kwargs):
         """Send a request when the throttle and the budget allow it, and learn from what comes back."""
         ...
 
     def connect(self):
-        """The `openai` client, made once; `LLMError` if OpenAI is to be asked without a key."""
+        """The `openai` client, made once; `EmbedtuneError` if a key is missing, or would go in clear."""
         ...
 
     def hide_key(self, said) -> str:
-        """What was said, in one line, without the key."""
+        """What was said, in one line, without the key and what is secret in the address."""
         ...
 
     def explain(self, error: Exception) -> LLMError:
@@ -130,8 +140,12 @@ class ChatLLM:
         """The settings that go with a request: what the server refuses is left out, and `max_tokens` given its other name."""
         ...
 
+    def do_without(self, setting: str, said: str):
+        """Leave a setting out from now on, and say so once."""
+        ...
+
     def receive(self, reply, input_tokens: int=0, worst: float=0.0, discount: float=1.0) -> str:
-        """The text of a reply, several choices one below the other, its tokens counted; `LLMError` if all of them went into thinking."""
+        """The text of a reply, its choices one below the other, its tokens counted; `LLMError` if there is none."""
         ...
 
     def chat(self, messages: list[dict], **overrides) -> str:
@@ -142,13 +156,10 @@ class ChatLLM:
         """The answer to a single prompt."""
         ...
 
-def _check_answer(response):
-    """Raise `httpx2.DecodingError`, which is asked again, unless a response holds an answer in the OpenAI protocol; an empty answer is one."""
+def _check_answer(response, settings: dict=...):
+    """The response; `httpx2.DecodingError`, which is asked again, unless it is one of the OpenAI protocol."""
     ...
-
-def _refused_setting(status: int, error: dict, settings: dict) -> str:
-    """The setting that a server refuses."""
-    ...
+_STOP: Any
 
 def _longest_answer(settings: dict) -> int:
     """How many tokens may be answered, all choices together."""
@@ -161,6 +172,8 @@ def _require_xllamacpp():
 def _start_server(weights: Path, api_key: str, slots: int=4, threads: int | None=None, context: int=768):
     """A llama.cpp server in this process, at a free port of 127.0.0.1; `LLMError` if it does not start."""
     ...
+_LOCAL_MODEL: Any
+_LOCAL_SETTINGS: Any
 
 @contextmanager
 def local_llm(slots: int=12, threads: int | None=None, **options):
@@ -169,4 +182,8 @@ def local_llm(slots: int=12, threads: int | None=None, **options):
 
 def llm_from_spec(spec: str='local', **options):
     """The language model that a command line names; `LLMError` if it names none."""
+    ...
+
+def _planning_llm(spec: str='local', **options) -> ChatLLM:
+    """The model of a plan: of the local one no server is started."""
     ...

@@ -7,8 +7,6 @@ __all__ = ['plan_pairs', 'generate_qa_embedding_pairs']
 
 # %% ../nbs/3_questions/27_pairs.ipynb #ef5cfa1c
 import hashlib, math, random, warnings, zlib
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from itertools import islice, zip_longest
@@ -17,8 +15,8 @@ from typing import NamedTuple
 from .core import EmbedtuneError, _counted
 from .dataset import EmbeddingQAFinetuneDataset
 from .precision import load_model
-from .journal import ReplayLLM, _batch_chat
-from .llm import BudgetReached, LLMError, _estimate_tokens, local_llm, _longest_answer
+from .journal import ReplayLLM, _batch_chat, _in_order
+from .llm import BudgetReached, LLMError, _NoAnswers, _estimate_tokens, local_llm, _longest_answer
 from .questions import (
     _KINDS, _QUESTION_SCHEMA, STYLES, Style, _fill, _find_style, _kinds_task, _parse_questions, _style_messages)
 from .filters import filter_questions
@@ -126,43 +124,38 @@ def _make_tasks(
     tasks = [_Task((node, following(node))[:s.passages], s) for node, s in turns]
     return [task for task in tasks if None not in task.nodes]
 
-# %% ../nbs/3_questions/27_pairs.ipynb #822f1dc8
-def _in_order(
-    function,          # of one item
-    items,             # what to call it with
-    workers: int = 4,  # calls at the same time
-):                     # yields (item, result or None, `LLMError` or None)
-    "Results of concurrent calls in the order of the items; never more than `2 * workers` calls ahead of whoever takes them."
-    items = iter(items)
-    with ThreadPoolExecutor(workers) as pool:
-        begin = lambda n: [(item, pool.submit(function, item)) for item in islice(items, n)]
-        waiting = deque(begin(2 * workers))
-        while waiting:
-            item, future = waiting.popleft()
-            error = future.exception()
-            if error and not isinstance(error, LLMError): raise error
-            yield item, None if error else future.result(), error
-            waiting.extend(begin(1))
-
 # %% ../nbs/3_questions/27_pairs.ipynb #74df9700
+def _tell_failures(
+    failures: dict,  # what was said -> ids of the nodes
+):
+    "Say once for each kind of failure which nodes it met besides the first."
+    for said, (first, *more) in failures.items():
+        shown = ', '.join(more[:5]) + ', …'*(len(more) > 5)
+        told = f'no questions about {_counted(len(more), "more node")} ({shown}), as about {first}: {said}'
+        if more: warnings.warn(told, stacklevel=3)
+
 def _ask_all(
     ask,                # task -> its questions
     tasks: list[_Task],  # as of `_make_tasks`
     workers: int = 8,   # tasks at the same time
+    room=None,          # how many tasks may be under way, at most; None: twice the workers
 ):                      # yields (task, its questions)
     "What comes of all tasks, in their order, until the budget is spent; `LLMError` if nothing but failures comes."
-    failed = 0
-    with closing(_in_order(ask, tasks, workers)) as results:
+    failures, failed = {}, 0
+    with closing(_in_order(ask, tasks, workers, room)) as results:
         for done, (task, found, error) in enumerate(results, 1):
-            if isinstance(error, BudgetReached):
-                if done == 1: raise error
+            if isinstance(error, (BudgetReached, _NoAnswers)):
+                if failed == done - 1: raise error
                 warnings.warn(f'stopped after {_counted(done - 1, "node")}: {error}', stacklevel=2)
-                return
+                break
             if error is None: yield task, found
             else:
                 failed += 1
-                warnings.warn(f'no questions about node {task.nodes[0].id}: {error}', stacklevel=2)
+                known = failures.setdefault(str(error), [])
+                known.append(task.nodes[0].id)
+                if len(known) == 1: warnings.warn(f'no questions about node {known[0]}: {error}', stacklevel=2)
                 if failed == done and done in (len(tasks), 3 * workers): raise error
+    _tell_failures(failures)
 
 # %% ../nbs/3_questions/27_pairs.ipynb #2bb853a4
 def _choose(
@@ -221,28 +214,47 @@ def _first_questions(
     return first
 
 # %% ../nbs/3_questions/27_pairs.ipynb #eddd45b5
+class _Need:
+    "How many questions are still missing, and so how many tasks may be under way."
+    def __init__(self,
+        questions: int = None,  # wanted; None: all that come
+        each: int = 2,          # that a task is expected to give, as long as none has
+    ): self.questions, self.each, self.tasks, self.found, self.dropped = questions, each, 0, 0, 0
+    @property
+    def kept(self): return self.found - self.dropped
+    @property
+    def missing(self): return math.inf if self.questions is None else self.questions - self.kept
+    def room(self):
+        if self.questions is None: return math.inf
+        rate = max(self.kept / self.tasks, self.each / 10) if self.tasks else self.each
+        return math.ceil(self.missing / rate)
+
 def _collect_questions(
     found,                      # yields (task, its questions), as `_ask_all` does
     nodes,                      # all
     retriever = None,           # for `_choose` and the filters
-    max_questions: int = None,  # stop when so many are kept
+    need: _Need = None,         # stop when it misses nothing; None: take all
     filters: dict = {},         # for `filter_questions`; None: no filter
-    report_progress = lambda n: None,  # called with the number of questions that are not dropped, as they come
+    report_progress = lambda need: None,  # called after each answer
 ) -> EmbeddingQAFinetuneDataset:  # None if nothing came
     "The questions that are kept of what comes."
-    tasks, dropped, kept, most = {}, 0, None, max_questions or math.inf # question -> its task
+    need, asked, some, kept = need or _Need(), {}, [], None # asked: question -> its task
     def sift():
-        asked = _pairs_dataset(nodes, {question: task.nodes for question, task in tasks.items()})
-        return _sift(asked, retriever, filters, {question: task.style for question, task in tasks.items()})
-    while some := list(islice(found, 16)):
-        for question, task in _choose(some, retriever): tasks.setdefault(question, task)
-        if len(tasks) - dropped >= most:
-            kept = sift()
-            dropped = len(tasks) - len(kept.queries)
-        report_progress(len(tasks) - dropped)
-        if len(tasks) - dropped >= most: break
-    else: kept = sift() if tasks else None
-    return kept and _first_questions(kept, max_questions)
+        for part in (some[i:i + 16] for i in range(0, len(some), 16)):
+            for question, task in _choose(part, retriever): asked.setdefault(question, task)
+        some.clear()
+        whole = _pairs_dataset(nodes, {question: task.nodes for question, task in asked.items()})
+        left = _sift(whole, retriever, filters, {question: task.style for question, task in asked.items()})
+        need.dropped = need.found - len(left.queries)
+        return left
+    for task, lists in found:
+        some.append((task, lists))
+        need.tasks, need.found = need.tasks + 1, need.found + len(lists)
+        if need.missing <= 0: kept = sift()
+        report_progress(need)
+        if need.missing <= 0: break
+    else: kept = sift() if need.found else None
+    return kept and _first_questions(kept, need.questions)
 
 # %% ../nbs/3_questions/27_pairs.ipynb #1270432d
 class _Plan(NamedTuple):
@@ -260,16 +272,25 @@ class _Plan(NamedTuple):
     def _repr_markdown_(self): return f'**Plan:** {self}'.replace('$', '\\$')
 
 # %% ../nbs/3_questions/27_pairs.ipynb #d38571a0
+def _planned(
+    llm,                        # anything with a `unit`
+    tasks: list,                # as of `_make_tasks`
+    n: int,                     # questions about a node
+    max_questions: int = None,  # None: all tasks
+    mode: str = 'live',         # or 'batch', where all is asked at once
+) -> list:
+    "The tasks that a number of questions may take: if every second is dropped, in a batch one in four."
+    if not max_questions or llm.unit == 'sentence': return tasks
+    return tasks[:math.ceil(max_questions / n / (.75 if mode == 'batch' else .5))]
+
 def _requests_for(
     llm,                        # anything with a `unit`
-    tasks: list[_Task],          # as of `_make_tasks`
+    tasks: list[_Task],          # as of `_planned`
     n: int,                     # questions about a node
     template: str,              # as for `_requests_about`
     examples: list,             # as for `_requests_about`
-    max_questions: int = None,  # None: all tasks; else as many as would do, if one question in four is dropped
 ) -> list[_Request]:
-    "The calls that a number of questions takes."
-    if max_questions: tasks = tasks[:math.ceil(max_questions / n / .75)]
+    "The calls that some tasks take."
     return [request for task in tasks for request in _requests_about(llm, [_shown(node, llm)
         for node in task.nodes], n, task.style, template, examples)]
 
@@ -287,16 +308,16 @@ def plan_pairs(
     qa_generate_prompt_tmpl: str = None,  # a prompt of one's own
     num_questions_per_chunk: int = 2,     # questions about a node
     output_path = None,                   # what its journal holds is not asked again
-    max_questions: int = None,            # as many nodes as these would take, if one question in four is dropped
+    max_questions: int = None,            # as many nodes as these may take
     style = None,                         # a style, or a list of styles that take turns; None: `_usual_style`
     examples = (),                        # real questions, as models of tone and length
     mode: str = 'live',                   # 'batch': half the price
     seed: int = 42,                       # of the order in which nodes are asked about
 ) -> _Plan:
-    "Calls, tokens and money of a run, before anything is sent; a model that is shown sentences may need fewer."
+    "Calls, tokens and money of a run, at most, before anything is sent; what is sent again is not counted."
     tasks = _make_tasks(nodes, style or _usual_style(llm, qa_generate_prompt_tmpl), seed)
-    requests = _requests_for(llm, tasks, num_questions_per_chunk, qa_generate_prompt_tmpl, examples,
-        max_questions)
+    tasks = _planned(llm, tasks, num_questions_per_chunk, max_questions, mode)
+    requests = _requests_for(llm, tasks, num_questions_per_chunk, qa_generate_prompt_tmpl, examples)
     journal = ReplayLLM(_journal_path(output_path), llm) if output_path else None
     new = [r for r in requests if not (journal and journal.key(r.messages, **r.settings) in journal.answers)]
     tokens = sum(_estimate_tokens(r.messages) for r in new), sum(_longest_answer(llm.settings | r.settings)
@@ -348,15 +369,18 @@ def _default_retriever(
 # %% ../nbs/3_questions/27_pairs.ipynb #a94ef2b2
 def _progress_bar(
     llm,                  # with `usage`
-    max_questions: int,   # None: unknown
+    need: _Need,          # what is wanted
+    tasks: int,           # at most
     show_progress: bool,  # False: an invisible one
-):                        # a tqdm bar, and a function of the number of questions so far that moves it, back too
-    "A bar of questions, with questions a second, tokens and money."
+):                        # a tqdm bar, and a function that moves it, back too
+    "A bar of questions, or of nodes where all are wanted, with the time that is left, tokens and money."
     from tqdm.auto import tqdm
-    bar = tqdm(total=max_questions, desc='questions', unit='question', disable=not show_progress)
-    def move(n):
-        bar.n = min(n, max_questions or n)
-        bar.set_postfix_str(str(getattr(llm, 'usage', '')))
+    total, unit = (tasks, 'node') if need.questions is None else (need.questions, 'question')
+    bar = tqdm(total=total, desc='questions', unit=unit, disable=not show_progress)
+    def move(need):
+        bar.n = need.tasks if need.questions is None else min(need.kept, total)
+        came = f'{need.kept:,} questions, ' if need.questions is None else ''
+        bar.set_postfix_str(f'{came}{getattr(llm, "usage", "")}')
     return bar, move
 
 # %% ../nbs/3_questions/27_pairs.ipynb #b8cd51c2
@@ -391,6 +415,29 @@ def _answering(
         if mode == 'batch': yield _ask_in_batch(model, output_path, requests(model), show_progress)
         else: yield ReplayLLM(_journal_path(output_path), model) if output_path else model
 
+# %% ../nbs/3_questions/27_pairs.ipynb #a1164879
+def _ask_and_keep(
+    model,                       # anything with chat and unit
+    nodes,                       # all
+    tasks: list[_Task],          # those to ask about
+    how: tuple,                  # questions about a node, a prompt of one's own, real questions
+    need: _Need,                 # what is wanted
+    retriever,                   # None: no filter that searches
+    filters: dict,               # None: no filter
+    workers: int = None,         # tasks at the same time; None: as many as the model answers
+    show_progress: bool = True,  # a bar
+) -> EmbeddingQAFinetuneDataset: # None if nothing came
+    "Ask about the tasks until enough is kept."
+    n, template, examples = how
+    shown = lambda task: [_shown(node, model) for node in task.nodes]
+    ask = lambda task: _ask_node(model, shown(task), n, task.style, template, examples)
+    bar, move = _progress_bar(model, need, len(tasks), show_progress)
+    answers = _ask_all(ask, tasks, workers or getattr(model, 'concurrency', 8), need.room)
+    with bar, closing(answers) as found:
+        dataset = _collect_questions(found, nodes, retriever, need, filters, move)
+        bar.total = bar.n  # done, even if nodes gave fewer: a notebook paints a bar red that ends early
+    return dataset
+
 # %% ../nbs/3_questions/27_pairs.ipynb #aa98abbb
 def generate_qa_embedding_pairs(
     nodes,                                # of `split_nodes`, or anything with id and text
@@ -409,22 +456,24 @@ def generate_qa_embedding_pairs(
     show_progress: bool = True,           # a bar of questions, with tokens and money
 ) -> EmbeddingQAFinetuneDataset:          # with all nodes in its corpus; its `report` says what was dropped
     "Questions of a model about the nodes; `EmbedtuneError` without nodes, `LLMError` without questions."
-    how = qa_generate_prompt_tmpl, examples
+    how = num_questions_per_chunk, qa_generate_prompt_tmpl, examples
     tasks = _make_tasks(nodes, style or _usual_style(llm, qa_generate_prompt_tmpl), seed)
     if output_path: _check_same_corpus(output_path, nodes)
-    with _answering(llm, output_path, mode, lambda model: _requests_for(model, tasks, num_questions_per_chunk,
-            *how, max_questions), show_progress) as model:
-        ask = lambda task: _ask_node(model, [_shown(node, model) for node in task.nodes],
-            num_questions_per_chunk, task.style, *how)
+    planned = lambda model: _planned(model, tasks, how[0], max_questions, mode)
+    with _answering(llm, output_path, mode, lambda model: _requests_for(model, planned(model), *how),
+            show_progress) as model:
         if retriever is None: retriever = _default_retriever(nodes, show_progress, words=model.unit == 'node')
         if filters is not None: filters = _usual_filters(model) | filters
-        bar, move = _progress_bar(model, max_questions, show_progress)
-        with bar, closing(_ask_all(ask, tasks, workers or getattr(model, 'concurrency', 8))) as found:
-            dataset = _collect_questions(found, nodes, retriever or None, max_questions, filters, move)
-            bar.total = bar.n  # done, though nodes gave fewer than were asked for: a notebook paints a bar red that ends early
+        need = _Need(max_questions, num_questions_per_chunk)
+        dataset = _ask_and_keep(model, nodes, planned(model), how, need, retriever or None, filters, workers,
+            show_progress)
     if dataset is None:
         fix = 'add documents, for these are few' if len(tasks) < 20 else 'try another model or prompt'
         raise LLMError(f'{model.name} asked nothing worth keeping about '
             f'{_counted(len(tasks), "node")}: {fix}')
+    most, kept = len(planned(model)), len(dataset.queries)
+    if max_questions and kept < max_questions and most < len(tasks):
+        warnings.warn(f'{kept} of {_counted(max_questions, "question")} were kept of the planned '
+            f'{_counted(most, "call")}; the journal keeps them, so ask for more', stacklevel=2)
     if output_path: dataset.save_json(output_path)
     return dataset

@@ -47,11 +47,11 @@ def _make_tasks(nodes, style='short', seed: int=42) -> list[_Task]:
     """The nodes in the order of asking, each with its style; `EmbedtuneError` if there is none."""
     ...
 
-def _in_order(function, items, workers: int=4):
-    """Results of concurrent calls in the order of the items; never more than `2 * workers` calls ahead of whoever takes them."""
+def _tell_failures(failures: dict):
+    """Say once for each kind of failure which nodes it met besides the first."""
     ...
 
-def _ask_all(ask, tasks: list[_Task], workers: int=8):
+def _ask_all(ask, tasks: list[_Task], workers: int=8, room=None):
     """What comes of all tasks, in their order, until the budget is spent; `LLMError` if nothing but failures comes."""
     ...
 
@@ -71,7 +71,29 @@ def _first_questions(dataset: EmbeddingQAFinetuneDataset, n: int | None=None) ->
     """The dataset with its first n questions and all its nodes."""
     ...
 
-def _collect_questions(found, nodes, retriever=None, max_questions: int | None=None, filters: dict=..., report_progress=...) -> EmbeddingQAFinetuneDataset:
+class _Need:
+    """How many questions are still missing, and so how many tasks may be under way."""
+    questions: Any
+    each: Any
+    tasks: Any
+    found: Any
+    dropped: Any
+
+    def __init__(self, questions: int | None=None, each: int=2):
+        ...
+
+    @property
+    def kept(self):
+        ...
+
+    @property
+    def missing(self):
+        ...
+
+    def room(self):
+        ...
+
+def _collect_questions(found, nodes, retriever=None, need: _Need | None=None, filters: dict=..., report_progress=...) -> EmbeddingQAFinetuneDataset:
     """The questions that are kept of what comes."""
     ...
 
@@ -89,8 +111,12 @@ class _Plan(NamedTuple):
     def _repr_markdown_(self):
         ...
 
-def _requests_for(llm, tasks: list[_Task], n: int, template: str, examples: list, max_questions: int | None=None) -> list[_Request]:
-    """The calls that a number of questions takes."""
+def _planned(llm, tasks: list, n: int, max_questions: int | None=None, mode: str='live') -> list:
+    """The tasks that a number of questions may take: if every second is dropped, in a batch one in four."""
+    ...
+
+def _requests_for(llm, tasks: list[_Task], n: int, template: str, examples: list) -> list[_Request]:
+    """The calls that some tasks take."""
     ...
 
 def _journal_path(output_path) -> Path:
@@ -98,7 +124,7 @@ def _journal_path(output_path) -> Path:
     ...
 
 def plan_pairs(nodes, llm, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style=None, examples=..., mode: str='live', seed: int=42) -> _Plan:
-    """Calls, tokens and money of a run, before anything is sent; a model that is shown sentences may need fewer."""
+    """Calls, tokens and money of a run, at most, before anything is sent; what is sent again is not counted."""
     ...
 
 def _check_same_corpus(output_path, nodes):
@@ -117,8 +143,8 @@ def _default_retriever(nodes, show_progress: bool=True, words: bool=False):
     """Search among the nodes with the default model; its vectors are kept, and finetuning and evaluation take them from there."""
     ...
 
-def _progress_bar(llm, max_questions: int, show_progress: bool):
-    """A bar of questions, with questions a second, tokens and money."""
+def _progress_bar(llm, need: _Need, tasks: int, show_progress: bool):
+    """A bar of questions, or of nodes where all are wanted, with the time that is left, tokens and money."""
     ...
 
 def _ask_in_batch(llm, output_path, requests: list[_Request], show_progress: bool=True) -> ReplayLLM:
@@ -128,6 +154,10 @@ def _ask_in_batch(llm, output_path, requests: list[_Request], show_progress: boo
 @contextmanager
 def _answering(llm, output_path, mode: str, requests, show_progress: bool=True):
     """The model that is asked: the local one if there is no other, with a journal, and in batch mode with all its answers there already."""
+    ...
+
+def _ask_and_keep(model, nodes, tasks: list[_Task], how: tuple, need: _Need, retriever, filters: dict, workers: int | None=None, show_progress: bool=True) -> EmbeddingQAFinetuneDataset:
+    """Ask about the tasks until enough is kept."""
     ...
 
 def generate_qa_embedding_pairs(nodes, llm=None, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style=None, examples=..., retriever=None, filters: dict=..., mode: str='live', workers: int | None=None, seed: int=42, show_progress: bool=True) -> EmbeddingQAFinetuneDataset:

@@ -7,8 +7,8 @@ __all__ = ['run']
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #6244ac3b
 import json, os, warnings
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -16,26 +16,25 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _check_number, _counted, _read_json, _sha256_of, _versions
-from .core import _write_json, _write_text
+from .core import _check_number, _counted, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
-from .samples import first_available, sample_documents, ten_k, _recorded_answers
-from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
+from .samples import _recorded_answers, first_available, sample_documents, ten_k
+from .embedding import CachedEmbedding, DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
 from .finetune import plot_loss
 from .guard import _LEAST
 from .ladders import _file_name, _source_key, Ladder, ladder
-from .llm import llm_from_spec
+from .llm import _planning_llm, llm_from_spec
 from .nodes import split_nodes
-from .pairs import generate_qa_embedding_pairs, _journal_path, _usual_retriever
+from .pairs import _journal_path, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
 from .questions import _word_count
 from .report import _usual_verdicts, _without_credentials, write_report
 from .search import _RETRIEVER
-from .structure import structure_queries, _with_structure
+from .structure import _with_structure, structure_queries
 from .verdicts import by_writer
-from .engine import MANIFEST, _check_output_folder
+from .engine import _check_output_folder, MANIFEST
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #02019231
 def _filled(
@@ -52,14 +51,28 @@ def _filled(
     filled.report = getattr(dataset, 'report', None)
     return filled
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #a7b16d04
+def _announce(
+    plan, # of `plan_pairs`
+    llm, # who will be asked
+):
+    "Say what asking may take, and where nothing limits it, that nothing does."
+    usage = llm.usage
+    given = dict(max_usd=usage.max_usd, max_requests=usage.max_requests)
+    limits = [f'{name}={value:g}' for name, value in given.items() if value is not None]
+    free = usage.price == (0, 0)
+    held = '' if free else '; no limit is set: max_usd and max_requests set one'
+    if limits: held = f'; it stops before {" and ".join(limits)}'
+    print(f'questions: {plan}{held}')
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c3328372
 def _prepare(
     paths, # files or folders of one side
     out, # where the dataset is written (JSON); the journal of the LLM's answers lies beside it
     llm='local', # who asks: see `llm_from_spec`, or a client with `chat`
     model=DEFAULT_MODEL, # its tokenizer measures the nodes
-    questions=None, # how many questions at most; None: all that are good
-    questions_per_node=2, # that the LLM is asked for
+    questions: int = None, # how many questions at most; None: all that are good
+    questions_per_node: int = 2, # that the LLM is asked for
     chunk_size=256, # tokens of a node at most
     seed=42, # of the choice among nodes and questions
     show_progress=True, # bars while documents are read and questions asked
@@ -78,6 +91,10 @@ def _prepare(
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         words, retriever = client.unit == 'node', False
         if searched and corpus: retriever = _usual_retriever(base, corpus, words, show_progress)
+        if show_progress and hasattr(client, 'base_url'):
+            wanted = None, questions_per_node, out, questions
+            kinds = {name: value for name, value in settings.items() if name != 'filters'}
+            _announce(plan_pairs(nodes, client, *wanted, seed=seed, **kinds), client)
         asked = generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node,
             max_questions=questions, retriever=retriever, output_path=out, seed=seed,
             show_progress=show_progress, **settings)
@@ -99,9 +116,30 @@ def _save_plots(
         figure.savefig(out/name, dpi=110, bbox_inches='tight')
         plt.close(figure)
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #6f0e4197
+@dataclass(kw_only=True)
+class _Asking:
+    "How a language model is asked, and what that may cost; None: as usual."
+    max_usd: float | None = None # stop before more than this is spent
+    max_requests: int | None = None # stop before more than this is sent
+    price: list[float] | None = None # dollars for a million tokens of prompt and of answer, if unknown
+    concurrency: int | None = None # requests at a time, at most
+    timeout: float | None = None # seconds to wait for an answer
+    max_tokens: int | None = None # length of an answer; a model that thinks needs more
+    reasoning_effort: str | None = None # for models that think first: none, low, …
+    allow_http: bool = False # send the key in clear to a host that is not this machine
+    def check(self):
+        "Raise `EmbedtuneError` where a number makes no sense."
+        whole = 'max_requests', 'concurrency', 'max_tokens'
+        least = dict(max_usd=0, max_requests=0, concurrency=1, timeout=.001, max_tokens=1)
+        given = {name: n for name, n in least.items() if getattr(self, name) is not None}
+        for name, n in given.items(): _check_number(name, getattr(self, name), n, whole=name in whole)
+    @property
+    def asking(self): return {each.name: getattr(self, each.name) for each in fields(_Asking)}
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #2bdeb415
 @dataclass
-class _Run:
+class _Run(_Asking):
     "The settings of a whole run; see `run` for their meaning."
     out: Path # folder for everything that comes out
     llm: object = 'local' # who asks the questions: see `llm_from_spec`, or a client with `chat`
@@ -120,7 +158,9 @@ class _Run:
         self.out = Path(self.out).expanduser()
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
-        if isinstance(self.llm, str): llm_from_spec(self.llm)
+        self.check()
+        self.usage = None # of both sides together
+        if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
         self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
@@ -133,6 +173,31 @@ _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_onl
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
 _MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
     'by_writer', 'steps') # of run.json; `steps` in old ones
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #3e94b2bf
+@patch
+@contextmanager
+def client(self: _Run):
+    "The model that asks; both sides share one budget."
+    if not isinstance(self.llm, str): made = nullcontext(self.llm)
+    else: made = llm_from_spec(self.llm, **self.asking)
+    with made as llm:
+        if self.usage and isinstance(self.llm, str): llm.usage = self.usage
+        self.usage = getattr(llm, 'usage', None)
+        yield llm
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #5c2fdfb8
+@patch
+def plan(self: _Run,
+    name, # 'train' or 'val'
+    paths, # list of files
+):
+    "What the questions of a side may take, at most; nothing is sent."
+    llm = _planning_llm(self.llm, **self.asking) if isinstance(self.llm, str) else self.llm
+    tokenizer = load_model(self.model, bare=True, trust_remote_code=self.trust_remote_code).tokenizer
+    nodes = split_nodes(load_documents(paths, show_progress=self.show_progress), tokenizer)
+    file = self.out/f'{name}_dataset.json'
+    return plan_pairs(nodes, llm, output_path=file, max_questions=self.questions, seed=self.seed)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dae3546f
 @patch
@@ -186,8 +251,9 @@ def side(self: _Run,
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
     self.recall(_journal_path(file), paths)
     fill = 0 if self.llm_only else self.questions or _FILLED
-    dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed, fill=fill,
-        show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
+    with self.client() as llm:
+        dataset = _prepare(paths, file, llm, self.model, self.questions, seed=self.seed, fill=fill,
+            show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
     self.sides[name] = made_of
     self.describe(name, dataset)
     self.save()
@@ -311,7 +377,7 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`, and those of `ChatLLM`, such as `max_usd`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)
@@ -319,7 +385,25 @@ def run(
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = _Run(out, **settings)
     for name, paths in (('train', train), ('val', val)): _tell_if_short(name, paths)
+    limits = dict(max_usd=job.max_usd, max_requests=job.max_requests, allow_http=job.allow_http)
+    api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
     train, val = job.side('train', train), job.side('val', val)
     sides = train, job.apart(train, val)
     job.compare_sides(*sides)
-    return job.finish(job.climb(*sides, OpenAIEmbedding(openai_embeddings) if openai_embeddings else None))
+    if api and job.usage: api.usage.add(job.usage)  # the limits hold for all together
+    return job.finish(job.climb(*sides, api))
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #84544039
+def _plan_run(
+    train=None, val=None, # as for `run`
+    out='runs/tutorial', # as for `run`
+    openai_embeddings=None, # as for `run`
+    **settings, # as for `run`
+): # yields a line for each part that costs something
+    "What `run` may take, at most; nothing is sent."
+    job = _Run(out, **settings)
+    for name, paths in zip(('train', 'val'), _two_sides(train, val)): yield f'{name}: {job.plan(name, paths)}'
+    if openai_embeddings:
+        nodes = split_nodes(load_documents(paths, show_progress=False), load_model(job.model, bare=True).tokenizer)
+        taken = CachedEmbedding(OpenAIEmbedding(openai_embeddings)).plan([node.text for node in nodes])
+        yield f'{openai_embeddings}: {taken}, and the questions'

@@ -6,10 +6,11 @@
 __all__ = ['STYLES', 'Style']
 
 # %% ../nbs/3_questions/22_questions.ipynb #bc401a04
-import json, re
+import ast, json, re
 from typing import NamedTuple
 
-from .core import EmbedtuneError, _SOLID, _counted
+from .core import _counted, _SOLID, EmbedtuneError
+from .servers import _whole_characters, _without_thoughts
 
 # %% ../nbs/3_questions/22_questions.ipynb #e22cb4e0
 class Style(NamedTuple):
@@ -145,29 +146,54 @@ def _json_format(
 _QUESTION_SCHEMA = _json_format('questions', dict(questions=dict(type='array', items=dict(type='string'))))
 
 # %% ../nbs/3_questions/22_questions.ipynb #3e456c1f
+_LABEL = (r'(?:question|query|q|frage|pregunta|domanda|pergunta|vraag|fråga|spørgsmål|kysymys|pytanie|вопрос|'
+    r'问题|問題|質問|질문)'
+    r'\s*(?:n\s*[°ºo]\.?|nr\.?|#)?\s*\d*\s*[:：.)]')
+_NUMBER = (r'\(?\d+\s*(?:[]:：)、．）]|\.(?!\d))|\d+\ufe0f?\u20e3|\(?[a-h]\)|'
+    r'(?:I{1,3}|IV|VI{0,3}|IX)[.)](?=\s)')
+_TAIL = re.compile(r'(?<=[?？؟])["”’»*_]*\s*(?:'
+    r'\([^?？؟]*\)|\[[^?？؟]*\]|(?:[-–—:→|]|answer\b)[^?？؟]*|[.。…]+)$', re.I)
+
 def _clean_line(
     line: str,  # of an answer
 ) -> str:
-    "A line without its number, bullet, label, quotes, emphasis or marks of direction."
+    "A line without number, bullet, label, quotes, emphasis, marks of direction, or what follows the question."
     line = re.sub('[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]', '', line).strip()  # left-to-right, right-to-left and their like are not seen
-    line = re.sub(r'^[^\w(¿]*(?:(?:question|query|q)\s*\d*\s*[:.)]|\(?\d+\s*(?:[]:)、．）]|\.(?!\d)))?[^\w(¿]*',
-        '', line, flags=re.I)
-    return line.rstrip('*_`"”’»」』\', ').strip()
+    line = re.sub(rf'^[^\w(¿]*(?:{_LABEL}|{_NUMBER})?[^\w(¿]*', '', line, flags=re.I)
+    return _TAIL.sub('', re.sub(r'\s+\.$', '', line)).rstrip('*_`"”’»」』\', ').strip()
 
 # %% ../nbs/3_questions/22_questions.ipynb #dd471318
+_END_MARKS = ('?', '？', '؟')  # also in Chinese, Japanese and Arabic writing
+_QUESTION_KEYS = 'question', 'query', 'text', 'q'
+
+def _texts_in(
+    found,  # what JSON held
+) -> list[str]:
+    "The questions in it: of an object its list, or what its key calls one, or all that is asked."
+    if isinstance(found, str): return [found]
+    if isinstance(found, list): return [text for each in found for text in _texts_in(each)]
+    if not isinstance(found, dict): return []
+    inner = [value for value in found.values() if isinstance(value, (list, dict))]
+    if inner: return _texts_in(next((value for value in inner if isinstance(value, list)), inner[0]))
+    texts = {key.strip().lower(): value for key, value in found.items() if isinstance(value, str)}
+    named = [texts[key] for key in _QUESTION_KEYS if key in texts]
+    asked = [text for text in texts.values() if text.rstrip().endswith(_END_MARKS)]
+    return named[:1] or asked or [*texts.values()]
+
+# %% ../nbs/3_questions/22_questions.ipynb #36ff9dc9
 def _json_texts(
     answer: str,         # of a model, perhaps with words or fences around JSON
 ) -> list[str] | None:   # None if there is no JSON in it
     "The texts in a JSON list, of strings or objects, or in an object that holds such a list; of JSON that is cut off, the finished ones."
-    block = re.search(r'[\[{]\s*["\[{\]}].*', answer, re.S)
+    block = re.search(r'[\[{]\s*["\'\[{\]}].*', answer, re.S)
     if not block: return None
-    try: found = json.loads(block[0][:1 + max(map(block[0].rfind, ']}'))])
-    except (ValueError, RecursionError):
-        return [json.loads(text) for text in re.findall(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"(?=\s*[,\]}])',
-            block[0])]
-    if isinstance(found, dict):
-        found = next((v for v in found.values() if isinstance(v, list)), list(found.values()))
-    return [str(x.get('question', next(iter(x.values()), '')) if isinstance(x, dict) else x) for x in found]
+    whole = block[0][:1 + max(map(block[0].rfind, ']}'))]
+    try: return _texts_in(json.loads(whole))
+    except (ValueError, RecursionError): pass
+    try: return _texts_in(ast.literal_eval(whole[:20_000]))  # as Python writes it, in single quotes
+    except (ValueError, SyntaxError, RecursionError, MemoryError): pass
+    finished = re.findall(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt])*"(?=\s*[,\]}])', block[0])
+    return list(map(json.loads, finished))
 
 # %% ../nbs/3_questions/22_questions.ipynb #e76d04cf
 def _word_count(
@@ -178,8 +204,6 @@ def _word_count(
         text)).split())
 
 # %% ../nbs/3_questions/22_questions.ipynb #2cea63b4
-_END_MARKS = ('?', '？', '؟')  # also in Chinese, Japanese and Arabic writing
-
 def _looks_asked(
     line: str,     # cleaned
     style: Style,  # of the questions wanted
@@ -191,14 +215,30 @@ def _looks_asked(
         and _word_count(line) <= style.most + 2)
 
 # %% ../nbs/3_questions/22_questions.ipynb #264f26df
+_TAGS = re.compile(r'</?(?:questions?|query|queries|items?|li|[uo]l|br|p|div)\b[^<>]*>', re.I)
+_RULE = re.compile(r'[|:-][\s|:-]*')  # below the head of a table
+_OFFER = re.compile(r'\b(?:would|do) you (?:like|want|need)\b.*\b(?:questions?|queries)\b', re.I)
+
+def _plain_lines(
+    text: str,  # of an answer
+) -> list[str]:
+    "The lines of a text; a tag begins one, a number after a question too; of a table's rows the question is left."
+    text = re.sub(r'(?<=[?？؟])\s+(?=\(?\d+[.)]\s)', '\n', _TAGS.sub('\n', text))
+    lines = [line.strip() for line in text.splitlines() if not line.lstrip().startswith('```')]
+    heads = [i for i, line in enumerate(lines[1:]) if '|' in line and _RULE.fullmatch(line)]
+    said = [line for i, line in enumerate(lines) if i not in heads and not _RULE.fullmatch(line)]
+    rows = [line.strip('|').split('|') if line.startswith('|') else [line] for line in said if not _OFFER.search(line)]
+    rows = [[cell.strip() for cell in row] for row in rows]
+    return [next((cell for cell in row if cell.endswith(_END_MARKS)), max(row, key=len)) for row in rows]
+
+# %% ../nbs/3_questions/22_questions.ipynb #27b41a1d
 def _parse_questions(
     answer: str,    # of a model that was asked for a list
     n: int = None,  # how many, at most
     style='short',  # a name of `STYLES` or a `Style`
 ) -> list[str]:
     "The questions in an answer, each once; what is no question of that style is left out."
-    style, answer = _find_style(style), re.sub(r'<think>.*?(</think>|$)', '', answer, flags=re.S)
+    style, answer = _find_style(style), _without_thoughts(answer)
     texts = _json_texts(answer)
-    lines = [line for text in ([answer] if texts is None else texts) for line in text.splitlines()
-        if not line.lstrip().startswith('```')]
+    lines = _plain_lines(_whole_characters(answer if texts is None else '\n'.join(texts)))
     return [line for line in dict.fromkeys(map(_clean_line, lines)) if _looks_asked(line, style)][:n]

@@ -47,9 +47,18 @@ def _json_format(name: str, properties: dict) -> dict:
     """An OpenAI `response_format`: an object with exactly these keys."""
     ...
 _QUESTION_SCHEMA: Any
+_LABEL: str
+_NUMBER: str
+_TAIL: Any
 
 def _clean_line(line: str) -> str:
-    """A line without its number, bullet, label, quotes, emphasis or marks of direction."""
+    """A line without number, bullet, label, quotes, emphasis, marks of direction, or what follows the question."""
+    ...
+_END_MARKS: Any
+_QUESTION_KEYS: Any
+
+def _texts_in(found) -> list[str]:
+    """The questions in it: of an object its list, or what its key calls one, or all that is asked."""
     ...
 
 def _json_texts(answer: str) -> list[str] | None:
@@ -59,10 +68,16 @@ def _json_texts(answer: str) -> list[str] | None:
 def _word_count(text: str) -> int:
     """The words between spaces; of a script written without spaces, two characters count as a word."""
     ...
-_END_MARKS: Any
 
 def _looks_asked(line: str, style: Style) -> bool:
     """Whether a line may be a question of that style rather than a remark."""
+    ...
+_TAGS: Any
+_RULE: Any
+_OFFER: Any
+
+def _plain_lines(text: str) -> list[str]:
+    """The lines of a text; a tag begins one, a number after a question too; of a table's rows the question is left."""
     ...
 
 def _parse_questions(answer: str, n: int | None=None, style='short') -> list[str]:

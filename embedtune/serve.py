@@ -11,7 +11,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from .core import EmbedtuneError
-from .embedding import EmbeddingModel, encode
+from .embedding import EmbeddingModel, _unit, encode
 
 # %% ../nbs/6_serving/50_serve.ipynb #a171fbe0
 class EmbeddingServer:
@@ -38,6 +38,17 @@ class EmbeddingServer:
         self.server.shutdown()
         self.server.server_close()
 
+# %% ../nbs/6_serving/50_serve.ipynb #168ffd1b
+def _shortened(
+    vectors, # (n, d)
+    dimensions: int | None, # wanted; None: all
+): # (n, dimensions), rows of length 1 where they are shortened
+    "The first numbers of each vector, as OpenAI's models give them; `ValueError` if there are fewer."
+    if dimensions is None: return vectors
+    if type(dimensions) is not int or not 1 <= dimensions <= vectors.shape[1]:
+        raise ValueError(f'dimensions: expected 1 to {vectors.shape[1]}, got {dimensions!r}')
+    return _unit(vectors[:, :dimensions])
+
 # %% ../nbs/6_serving/50_serve.ipynb #5513157d
 def _answer(
     server: EmbeddingServer, # whose model is asked
@@ -49,9 +60,11 @@ def _answer(
         texts = [asked['input']] if isinstance(asked['input'], str) else asked['input']
         if not texts or not all(isinstance(text, str) for text in texts): raise ValueError
     except (ValueError, KeyError, TypeError):
-        return 400, dict(error=dict(message='expected {"model": …, "input": a text or a list of texts}'))
+        return 400, dict(error=dict(message='expected {"model": …, "input": a text or a list of texts}; if your '
+            'client sends numbers of tokens, switch that off: check_embedding_ctx_length=False in LangChain'))
     server.asked += texts
-    vectors = encode(server.model, texts, server.role)
+    try: vectors = _shortened(encode(server.model, texts, server.role), asked.get('dimensions'))
+    except ValueError as error: return 400, dict(error=dict(message=str(error)))
     data = [dict(object='embedding', index=i, embedding=vector.tolist()) for i, vector in enumerate(vectors)]
     return 200, dict(object='list', model=asked.get('model', ''), data=data,
         usage=dict(prompt_tokens=0, total_tokens=0))

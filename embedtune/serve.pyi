@@ -25,6 +25,10 @@ class EmbeddingServer:
     def __exit__(self, *error):
         ...
 
+def _shortened(vectors, dimensions: int | None):
+    """The first numbers of each vector, as OpenAI's models give them; `ValueError` if there are fewer."""
+    ...
+
 def _answer(server: EmbeddingServer, body: bytes) -> tuple:
     """The answer to one request."""
     ...
