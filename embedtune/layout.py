@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/1_texts/03_layout.ipynb #fe8a732e
+# %% ../nbs/1_texts/03_layout.ipynb #2d397d3b
 import ctypes, importlib.util, logging, math, re
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .core import EmbedtuneError
 from .headings import _squeezed, _TypedLine
 
-# %% ../nbs/1_texts/03_layout.ipynb #e8fb1723
+# %% ../nbs/1_texts/03_layout.ipynb #9fa6a8e6
 class _Piece(NamedTuple):
     "Words of one line that no wide gap parts, and where they stand: in points from the lower left of the page."
     text: str     # with single spaces
@@ -26,7 +26,7 @@ class _Piece(NamedTuple):
     bold: bool    # all words
     turned: bool = False  # not set from left to right
 
-# %% ../nbs/1_texts/03_layout.ipynb #efa7d742
+# %% ../nbs/1_texts/03_layout.ipynb #1499afc3
 class _PdfiumChars:
     "The characters of a page of pdfium, and how each of them is set."
     def __init__(self,
@@ -58,7 +58,7 @@ class _PdfiumChars:
         size = self.raw.FPDFText_GetFontSize(self.textpage, i)*math.hypot(matrix.c, matrix.d)
         return size, bool(re.search(b'bold|black|heavy', name.value, re.I)), abs(matrix.b) > abs(matrix.a)
 
-# %% ../nbs/1_texts/03_layout.ipynb #f06c3449
+# %% ../nbs/1_texts/03_layout.ipynb #a974a4d5
 _HYPHEN = '\x02\ufffe'  # pdfium's marks of a word that is hyphenated at the end of a line
 _GAP = 1.5  # sizes of a letter from which a gap parts two pieces
 
@@ -73,15 +73,15 @@ def _pdfium_pieces(
             first, end = line.start() + word.start(), line.start() + word.end() - 1
             corners = chars.edges(first) + chars.edges(end)
             left, right, base = min(corners), max(corners), chars.base(first)
-            size, bold, turned = chars.style(first)
-            goes_on = last and (last.turned or left - last.right < _GAP*last.size
-                and abs(base - last.base) < .5*max(size, last.size))
-            if goes_on: pieces[-1] = last = last._replace(text=f'{last.text} {word[0]}',
-                left=min(left, last.left), right=max(right, last.right), bold=bold and last.bold)
-            else: pieces.append(last := _Piece(word[0], left, base, right, size, bold, turned))
+            far = not last or left - last.right > _GAP*last.size
+            style = chars.style(first) if far or abs(base - last.base) > .05*last.size else last[4:]
+            goes_on = last and (last.turned or not far and abs(base - last.base) < .5*max(style[0], last.size))
+            if not goes_on: pieces.append(last := _Piece(word[0], left, base, right, *style))
+            else: pieces[-1] = last = last._replace(text=f'{last.text} {word[0]}', left=min(left, last.left),
+                right=max(right, last.right), bold=last.bold and chars.style(first)[1])
     return [piece._replace(text=re.sub(f'[{_HYPHEN}]', '-', piece.text)) for piece in pieces]
 
-# %% ../nbs/1_texts/03_layout.ipynb #f9af6d29
+# %% ../nbs/1_texts/03_layout.ipynb #049b13d6
 def _pdfium_pages(
     path: Path,            # a PDF
     password: str = None,  # that opens it
@@ -100,7 +100,7 @@ def _locked(
     if password: return 'it is encrypted, and password=… does not open it'
     return 'it is encrypted and needs a password: pass password=…'
 
-# %% ../nbs/1_texts/03_layout.ipynb #dc39dd2d
+# %% ../nbs/1_texts/03_layout.ipynb #a2a711d2
 def _same_line(
     a: _Piece,  # of a page
     b: _Piece,  # another
@@ -120,7 +120,7 @@ def _rows_of(
         else: rows.append([piece])
     return [sorted(row, key=lambda piece: piece.left) for row in rows]
 
-# %% ../nbs/1_texts/03_layout.ipynb #cc89af76
+# %% ../nbs/1_texts/03_layout.ipynb #fa3d2a63
 def _blocks_of(
     rows: list[list[_Piece]],  # of a page, in the order of the file
 ) -> list[list[list[_Piece]]]:
@@ -138,7 +138,7 @@ def _sides(
     "The edges of a block."
     return min(row[0].left for row in block), max(piece.right for row in block for piece in row)
 
-# %% ../nbs/1_texts/03_layout.ipynb #30c48b6f
+# %% ../nbs/1_texts/03_layout.ipynb #623b2c5b
 def _is_column(
     block: list[list[_Piece]],  # rows
 ) -> bool:
@@ -156,7 +156,7 @@ def _across(
     pieces = [piece for block in band for row in block for piece in row]
     return [_rows_of(sorted(pieces, key=lambda piece: -piece.base))]
 
-# %% ../nbs/1_texts/03_layout.ipynb #9cc74233
+# %% ../nbs/1_texts/03_layout.ipynb #66f9ea53
 def _bands_of(
     blocks: list,  # of a page, in the order of the file
 ) -> list:         # of lists of blocks
@@ -171,7 +171,7 @@ def _bands_of(
         floor = min(floor, lowest) if beside else lowest
     return [_across([blocks[n] for n in sorted(band)]) for band in bands]
 
-# %% ../nbs/1_texts/03_layout.ipynb #3cac61cb
+# %% ../nbs/1_texts/03_layout.ipynb #f0bb163c
 def _unwoven(
     block: list[list[_Piece]],  # rows
 ) -> list:                      # one block, or two
@@ -184,7 +184,7 @@ def _unwoven(
     sides = [[[piece] for row in block for piece in row if (piece.left >= starts) == side] for side in (0, 1)]
     return sides
 
-# %% ../nbs/1_texts/03_layout.ipynb #9d510285
+# %% ../nbs/1_texts/03_layout.ipynb #313c5735
 _COLUMN = '\x1f'  # a line of its own, where a column ends
 
 def _blank_lines(
@@ -209,7 +209,7 @@ def _row_text(
         text += ' '*max(spaces, 1 if text else 0) + piece.text
     return text
 
-# %% ../nbs/1_texts/03_layout.ipynb #346b9416
+# %% ../nbs/1_texts/03_layout.ipynb #b6f16769
 def _char_width(
     pieces: list[_Piece],  # of a page
 ) -> float:
@@ -238,7 +238,7 @@ def _laid_out(
         if columns: lines.append('')
     return '\n'.join(lines)
 
-# %% ../nbs/1_texts/03_layout.ipynb #6670d201
+# %% ../nbs/1_texts/03_layout.ipynb #43d78b6a
 class _Laid(NamedTuple):
     "A page as an engine reads it."
     text: str      # line by line, as on paper
@@ -276,7 +276,7 @@ def _pypdf_remarks():
         logger.level, logger.propagate = before
         logger.removeHandler(handler)
 
-# %% ../nbs/1_texts/03_layout.ipynb #1fd118e3
+# %% ../nbs/1_texts/03_layout.ipynb #52c8b8fc
 def _letters(
     text: str,  # of a page
 ) -> int:
@@ -297,7 +297,7 @@ def _pypdf_text(
     usual = page.extract_text()
     return text if whole and _letters(text) >= _letters(usual) else usual
 
-# %% ../nbs/1_texts/03_layout.ipynb #33ab5e92
+# %% ../nbs/1_texts/03_layout.ipynb #dcdd1a57
 def _open_pdf(
     path: Path,            # a PDF
     password: str = None,  # that opens it
@@ -319,7 +319,7 @@ def _pypdf_pages(
     "The pages of a PDF by pypdf."
     return list(_open_pdf(path, password).pages)
 
-# %% ../nbs/1_texts/03_layout.ipynb #17c08bd4
+# %% ../nbs/1_texts/03_layout.ipynb #4e68bc06
 def _pypdf_pictures(
     page,  # one of `_pypdf_pages`
 ) -> bool:
@@ -346,7 +346,7 @@ def _pypdf_pieces():
     finally:
         if inner: layout.recurse_to_target_op = inner
 
-# %% ../nbs/1_texts/03_layout.ipynb #72789247
+# %% ../nbs/1_texts/03_layout.ipynb #f001a933
 def _pypdf_read(
     page,  # one of `_pypdf_pages`
 ) -> _Laid:
@@ -360,7 +360,7 @@ def _pypdf_read(
     down = [sorted(row, key=lambda piece: piece.left) for _, row in sorted(rows.items(), reverse=True)]
     return _Laid(text, down, float(page.mediabox.height))
 
-# %% ../nbs/1_texts/03_layout.ipynb #4cb11faf
+# %% ../nbs/1_texts/03_layout.ipynb #e0c6891d
 def _typed_lines(
     rows: list,  # of a page
 ) -> list[_TypedLine]:
@@ -373,11 +373,11 @@ def _typed_lines(
         lines.append(_TypedLine(text, sizes.most_common(1)[0][0], all(piece.bold for piece in row)))
     return lines
 
-# %% ../nbs/1_texts/03_layout.ipynb #3f9e9de9
+# %% ../nbs/1_texts/03_layout.ipynb #9144c71a
 _ENGINES = {'pdfium': (_pdfium_pages, _pdfium_read, _pdfium_pictures),
     'pypdf': (_pypdf_pages, _pypdf_read, _pypdf_pictures)}
 
-# %% ../nbs/1_texts/03_layout.ipynb #e0b9f884
+# %% ../nbs/1_texts/03_layout.ipynb #42854e3c
 def _check_engine(
     engine: str,  # name of an engine
 ) -> None:
