@@ -52,7 +52,7 @@ def _decoded(
     found = 'UTF-16 without its mark, or binary' if b'\x00' in content[:1000] else f'not UTF-8 text (byte {place})'
     raise EmbedtuneError(f'it is {found}; save it as UTF-8')
 
-# %% ../nbs/1_texts/04_documents.ipynb #1e6020ee
+# %% ../nbs/1_texts/04_documents.ipynb #a2d1c7ab
 _PICTURE = re.compile(r'!\[([^\]\n]*)\]\(\s*<?data:[^)\s]*\s*\)')
 _DATA = re.compile(r'data:[\w.+/-]*(?:;[\w=.+-]+)*;base64,[\w+/=%-]*')
 _BASE64 = re.compile(r'(?m)(?:^[A-Za-z0-9+/]{60,}={0,2}[ \t]*(?:\n|\Z)){3,}(?:^[A-Za-z0-9+/]+={0,2}[ \t]*$)?')
@@ -63,7 +63,7 @@ def _without_data(
     "The text without pictures and files that are written into it as base64."
     return _BASE64.sub('', _DATA.sub('', _PICTURE.sub(r'\1', text)))
 
-# %% ../nbs/1_texts/04_documents.ipynb #d5ce1680
+# %% ../nbs/1_texts/04_documents.ipynb #0e1ccbf7
 def _told_rows(
     rows: list[list[str]],  # cells of a table, its header first
 ) -> list[str]:
@@ -88,7 +88,7 @@ def _with_told_tables(
         return '\n'.join(_told_rows(rows) or [' '.join(row) for row in rows]) + '\n'
     return _TABLE.sub(told, text)
 
-# %% ../nbs/1_texts/04_documents.ipynb #96116bd0
+# %% ../nbs/1_texts/04_documents.ipynb #7eb9c748
 def _plain_pages(
     text: str,  # of a file
 ) -> list[str]: # pages: form feeds part them
@@ -99,7 +99,7 @@ def _plain_pages(
     if not any(pages): raise EmbedtuneError('it holds no text')
     return pages
 
-# %% ../nbs/1_texts/04_documents.ipynb #da882b1f
+# %% ../nbs/1_texts/04_documents.ipynb #826ab0d7
 def _converter():
     "markitdown's converter; `EmbedtuneError` without it."
     try: from markitdown import MarkItDown
@@ -129,7 +129,7 @@ def _csv_text(
     rows = [row for row in csv.reader(io.StringIO(text, newline=''), dialect) if any(map(str.strip, row))]
     return '\n'.join(_told_rows(rows)) if rows else ''
 
-# %% ../nbs/1_texts/04_documents.ipynb #def967ec
+# %% ../nbs/1_texts/04_documents.ipynb #024b6453
 def _mail(
     path: Path,  # an e-mail
 ):               # of Python's email
@@ -246,7 +246,7 @@ def _passed_over(
 class DocumentWarning(UserWarning):
     "A file or some of its pages could not be read."
 
-# %% ../nbs/1_texts/04_documents.ipynb #b78d6ac9
+# %% ../nbs/1_texts/04_documents.ipynb #3175247f
 def _attached(
     path: Path,            # any file
     password: str = None,  # that opens a PDF
@@ -279,7 +279,7 @@ def _load_whole(
             load(Path(box)/name, f'{path}, attachment {name}')
     return found, told
 
-# %% ../nbs/1_texts/04_documents.ipynb #de655345
+# %% ../nbs/1_texts/04_documents.ipynb #dbd836e5
 def _each_once(
     documents: list[Document],  # some of them the same
 ) -> list[Document]:

@@ -19,6 +19,7 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import _check_number, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
+from .layout import _check_engine
 from .samples import first_available, sample_documents, ten_k, _recorded_answers
 from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
@@ -62,6 +63,7 @@ def _prepare(
     show_progress=True, # bars while documents are read and questions asked
     trust_remote_code=False, # run code that the model brings, which can do anything
     fill=0, # questions to reach with the documents' own titles and headings; 0: none of these
+    engine='pdfium', # that reads PDFs, or 'pypdf'
     searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
@@ -69,7 +71,7 @@ def _prepare(
     if questions is not None: _check_number('questions', questions, 1, whole=True)
     _check_number('questions_per_node', questions_per_node, 1, whole=True)
     base = load_model(model, trust_remote_code=trust_remote_code)
-    documents = load_documents(paths, show_progress=show_progress)
+    documents = load_documents(paths, engine, show_progress=show_progress)
     nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
@@ -113,10 +115,12 @@ class _Run:
     ask_anew: bool = False # ask about the bundled documents, too, in place of taking recorded answers
     trust_remote_code: bool = False # run code that the model brings, which can do anything
     bf16: bool | None = None # compute in 16 bits; None: if that is faster here
+    engine: str = 'pdfium' # that reads PDFs, or 'pypdf'
     def __post_init__(self):
         self.out = Path(self.out)
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
+        _check_engine(self.engine)
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
@@ -167,6 +171,15 @@ def describe(self: _Run,
     _write_text(dataset.card(title, asked_by, f'{name}_dataset.json'), self.out/f'{name}_dataset.md')
     print(f'{name}: {len(dataset.queries)} questions {dataset.whose}')
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #723ace47
+@patch
+def engine_for(self: _Run,
+    paths, # list of files of a side
+) -> str:
+    "Who reads them: `engine`, but pypdf the 10-Ks, whose recorded answers are about the text that it reads."
+    recorded = [] if self.ask_anew or self.llm != 'local' else _recorded_answers([path.name for path in paths])
+    return 'pypdf' if any(path.parent.name == '10k' for path in recorded) else self.engine
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dc482735
 @patch
 def side(self: _Run,
@@ -177,14 +190,15 @@ def side(self: _Run,
     file = self.out/f'{name}_dataset.json'
     made_of = (
         {key: self.settings[key] for key in ('llm', 'questions', 'seed', 'llm_only')}
-        | dict(embedtune=version('embedtune')))
+        | dict(embedtune=version('embedtune'), engine=self.engine_for(paths)))
     made_of |= dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model))
     made_of |= dict(names=[path.name for path in paths])
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
     self.recall(_journal_path(file), paths)
     fill = 0 if self.llm_only else self.questions or _FILLED
     dataset = _prepare(paths, file, self.llm, self.model, self.questions, seed=self.seed, fill=fill,
-        show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
+        engine=self.engine_for(paths), show_progress=self.show_progress, searched=name == 'train',
+        trust_remote_code=self.trust_remote_code)
     self.sides[name] = made_of
     self.describe(name, dataset)
     self.save()
@@ -291,7 +305,7 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`, `engine`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)
