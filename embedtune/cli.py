@@ -66,6 +66,7 @@ def _add_parameter(
 
 # %% ../nbs/7_deciding/63_cli.ipynb #91634d5e
 _RUN = _As('embedtune.pipeline:_Run')
+_READ = _As('embedtune.documents:load_documents')
 
 def _run_command(
     train: list[str] = None, # documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
@@ -74,7 +75,7 @@ def _run_command(
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     questions=_RUN, epochs=_RUN, batch_size=_RUN, seed=_RUN, allow_leakage=_RUN, llm_only=_RUN,
-    ask_anew=_RUN, bf16=_RUN, engine=_RUN, trust_remote_code=_RUN,
+    ask_anew=_RUN, bf16=_RUN, engine=_READ, trust_remote_code=_RUN,
     out: Path = Path('runs/tutorial'), # folder for everything that comes out
 ):
     "Prepare, finetune and evaluate: the whole job."
@@ -123,7 +124,7 @@ _SPLIT = _As('embedtune.nodes:split_nodes')
 
 def _nodes_command(
     documents: list[str], # PDFs, text, Markdown, files of an office, or folders of them
-    model=_RUN, chunk_size=_SPLIT, chunk_overlap=_SPLIT, engine=_RUN, trust_remote_code=_RUN,
+    model=_RUN, chunk_size=_SPLIT, chunk_overlap=_SPLIT, engine=_READ, trust_remote_code=_RUN,
     out: Path = Path('nodes.json'), # where the nodes go
 ):
     "Split documents into nodes."
@@ -146,7 +147,7 @@ def _pairs_command(
     max_requests: int = None, # stop before more than this is sent
     batch: bool = False, # OpenAI's Batch API: half the price, within a day
     plan: bool = False, # say what it would take, and send nothing
-    chunk_size=_ASKED, seed=_ASKED, engine=_RUN, trust_remote_code=_RUN,
+    chunk_size=_ASKED, seed=_ASKED, engine=_READ, trust_remote_code=_RUN,
     out: Path = Path('dataset.json'), # where the questions go
 ):
     "Let a language model ask questions about documents."

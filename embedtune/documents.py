@@ -52,7 +52,7 @@ def _decoded(
     found = 'UTF-16 without its mark, or binary' if b'\x00' in content[:1000] else f'not UTF-8 text (byte {place})'
     raise EmbedtuneError(f'it is {found}; save it as UTF-8')
 
-# %% ../nbs/1_texts/04_documents.ipynb #a2d1c7ab
+# %% ../nbs/1_texts/04_documents.ipynb #d386ebf1
 _PICTURE = re.compile(r'!\[([^\]\n]*)\]\(\s*<?data:[^)\s]*\s*\)')
 _DATA = re.compile(r'data:[\w.+/-]*(?:;[\w=.+-]+)*;base64,[\w+/=%-]*')
 _BASE64 = re.compile(r'(?m)(?:^[A-Za-z0-9+/]{60,}={0,2}[ \t]*(?:\n|\Z)){3,}(?:^[A-Za-z0-9+/]+={0,2}[ \t]*$)?')
@@ -63,7 +63,7 @@ def _without_data(
     "The text without pictures and files that are written into it as base64."
     return _BASE64.sub('', _DATA.sub('', _PICTURE.sub(r'\1', text)))
 
-# %% ../nbs/1_texts/04_documents.ipynb #0e1ccbf7
+# %% ../nbs/1_texts/04_documents.ipynb #51967bc0
 def _told_rows(
     rows: list[list[str]],  # cells of a table, its header first
 ) -> list[str]:
@@ -88,7 +88,7 @@ def _with_told_tables(
         return '\n'.join(_told_rows(rows) or [' '.join(row) for row in rows]) + '\n'
     return _TABLE.sub(told, text)
 
-# %% ../nbs/1_texts/04_documents.ipynb #7eb9c748
+# %% ../nbs/1_texts/04_documents.ipynb #14f9b2a8
 def _plain_pages(
     text: str,  # of a file
 ) -> list[str]: # pages: form feeds part them
@@ -99,12 +99,13 @@ def _plain_pages(
     if not any(pages): raise EmbedtuneError('it holds no text')
     return pages
 
-# %% ../nbs/1_texts/04_documents.ipynb #826ab0d7
+# %% ../nbs/1_texts/04_documents.ipynb #078b39ec
+_OFFICE_NEEDED = 'it needs markitdown: pip install "embedtune[office]"'
+
 def _converter():
     "markitdown's converter; `EmbedtuneError` without it."
     try: from markitdown import MarkItDown
-    except ImportError:
-        raise EmbedtuneError('it needs markitdown: pip install "embedtune[office]"') from None
+    except ImportError: raise EmbedtuneError(_OFFICE_NEEDED) from None
     return MarkItDown(enable_plugins=False)
 
 def _office_text(
@@ -114,7 +115,10 @@ def _office_text(
     converter = _converter()
     packed = path.suffix.lower() in ('.docx', '.pptx', '.xlsx', '.epub')
     if packed and not zipfile.is_zipfile(path): raise EmbedtuneError('it is damaged, or no file of that kind')
-    made = converter.convert_local(path)
+    try: made = converter.convert_local(path)
+    except Exception as e:
+        if 'MissingDependency' in type(e).__name__: raise EmbedtuneError(_OFFICE_NEEDED) from None
+        raise EmbedtuneError('it is damaged, or no file of that kind') from e
     text = re.sub(r'\s*<!-- Slide number: \d+ -->\s*', '\f', made.markdown).lstrip('\f')
     if made.title and not re.search('^#', text, re.M): text = f'# {made.title}\n\n{text}'
     return text
@@ -129,7 +133,7 @@ def _csv_text(
     rows = [row for row in csv.reader(io.StringIO(text, newline=''), dialect) if any(map(str.strip, row))]
     return '\n'.join(_told_rows(rows)) if rows else ''
 
-# %% ../nbs/1_texts/04_documents.ipynb #024b6453
+# %% ../nbs/1_texts/04_documents.ipynb #910a205c
 def _mail(
     path: Path,  # an e-mail
 ):               # of Python's email
@@ -210,7 +214,7 @@ def _as_paths(
     return list(map(Path, paths))
 
 def _inside(
-    folder: Path,
+    folder: Path,  # that is searched
 ) -> list[Path]:
     "The files of a folder, whole tree, sorted, and links to other folders; nothing hidden."
     return [path for path in sorted(folder.rglob('*')) if (path.is_file() or path.is_symlink())
@@ -246,7 +250,7 @@ def _passed_over(
 class DocumentWarning(UserWarning):
     "A file or some of its pages could not be read."
 
-# %% ../nbs/1_texts/04_documents.ipynb #3175247f
+# %% ../nbs/1_texts/04_documents.ipynb #949261c5
 def _attached(
     path: Path,            # any file
     password: str = None,  # that opens a PDF
@@ -279,7 +283,7 @@ def _load_whole(
             load(Path(box)/name, f'{path}, attachment {name}')
     return found, told
 
-# %% ../nbs/1_texts/04_documents.ipynb #dbd836e5
+# %% ../nbs/1_texts/04_documents.ipynb #fb380c00
 def _each_once(
     documents: list[Document],  # some of them the same
 ) -> list[Document]:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/1_texts/03_layout.ipynb #2d397d3b
+# %% ../nbs/1_texts/03_layout.ipynb #3dd067db
 import ctypes, importlib.util, logging, math, re
 from collections import Counter
 from contextlib import contextmanager, suppress
@@ -15,9 +15,9 @@ from typing import NamedTuple
 from .core import EmbedtuneError
 from .headings import _squeezed, _TypedLine
 
-# %% ../nbs/1_texts/03_layout.ipynb #9fa6a8e6
+# %% ../nbs/1_texts/03_layout.ipynb #c942e348
 class _Piece(NamedTuple):
-    "Words of one line that no wide gap parts, and where they stand: in points from the lower left of the page."
+    "Words of one line without a wide gap, and where they stand: in points from the lower left of the page."
     text: str     # with single spaces
     left: float   # where the first letter begins
     base: float   # of the line that the letters stand on
@@ -26,7 +26,7 @@ class _Piece(NamedTuple):
     bold: bool    # all words
     turned: bool = False  # not set from left to right
 
-# %% ../nbs/1_texts/03_layout.ipynb #1499afc3
+# %% ../nbs/1_texts/03_layout.ipynb #e4832a60
 class _PdfiumChars:
     "The characters of a page of pdfium, and how each of them is set."
     def __init__(self,
@@ -58,7 +58,7 @@ class _PdfiumChars:
         size = self.raw.FPDFText_GetFontSize(self.textpage, i)*math.hypot(matrix.c, matrix.d)
         return size, bool(re.search(b'bold|black|heavy', name.value, re.I)), abs(matrix.b) > abs(matrix.a)
 
-# %% ../nbs/1_texts/03_layout.ipynb #a974a4d5
+# %% ../nbs/1_texts/03_layout.ipynb #614e7b2d
 _HYPHEN = '\x02\ufffe'  # pdfium's marks of a word that is hyphenated at the end of a line
 _GAP = 1.5  # sizes of a letter from which a gap parts two pieces
 
@@ -75,13 +75,14 @@ def _pdfium_pieces(
             left, right, base = min(corners), max(corners), chars.base(first)
             far = not last or left - last.right > _GAP*last.size
             style = chars.style(first) if far or abs(base - last.base) > .05*last.size else last[4:]
-            goes_on = last and (last.turned or not far and abs(base - last.base) < .5*max(style[0], last.size))
+            level = last and abs(base - last.base) < .5*max(style[0], last.size)
+            goes_on = last and (last.turned or level and not far)
             if not goes_on: pieces.append(last := _Piece(word[0], left, base, right, *style))
             else: pieces[-1] = last = last._replace(text=f'{last.text} {word[0]}', left=min(left, last.left),
                 right=max(right, last.right), bold=last.bold and chars.style(first)[1])
     return [piece._replace(text=re.sub(f'[{_HYPHEN}]', '-', piece.text)) for piece in pieces]
 
-# %% ../nbs/1_texts/03_layout.ipynb #049b13d6
+# %% ../nbs/1_texts/03_layout.ipynb #f907f214
 def _pdfium_pages(
     path: Path,            # a PDF
     password: str = None,  # that opens it
@@ -100,7 +101,7 @@ def _locked(
     if password: return 'it is encrypted, and password=… does not open it'
     return 'it is encrypted and needs a password: pass password=…'
 
-# %% ../nbs/1_texts/03_layout.ipynb #a2a711d2
+# %% ../nbs/1_texts/03_layout.ipynb #e84a2d2b
 def _same_line(
     a: _Piece,  # of a page
     b: _Piece,  # another
@@ -120,7 +121,7 @@ def _rows_of(
         else: rows.append([piece])
     return [sorted(row, key=lambda piece: piece.left) for row in rows]
 
-# %% ../nbs/1_texts/03_layout.ipynb #fa3d2a63
+# %% ../nbs/1_texts/03_layout.ipynb #24d02163
 def _blocks_of(
     rows: list[list[_Piece]],  # of a page, in the order of the file
 ) -> list[list[list[_Piece]]]:
@@ -138,7 +139,7 @@ def _sides(
     "The edges of a block."
     return min(row[0].left for row in block), max(piece.right for row in block for piece in row)
 
-# %% ../nbs/1_texts/03_layout.ipynb #623b2c5b
+# %% ../nbs/1_texts/03_layout.ipynb #f01a758c
 def _is_column(
     block: list[list[_Piece]],  # rows
 ) -> bool:
@@ -156,7 +157,7 @@ def _across(
     pieces = [piece for block in band for row in block for piece in row]
     return [_rows_of(sorted(pieces, key=lambda piece: -piece.base))]
 
-# %% ../nbs/1_texts/03_layout.ipynb #66f9ea53
+# %% ../nbs/1_texts/03_layout.ipynb #c2b1f372
 def _bands_of(
     blocks: list,  # of a page, in the order of the file
 ) -> list:         # of lists of blocks
@@ -171,7 +172,7 @@ def _bands_of(
         floor = min(floor, lowest) if beside else lowest
     return [_across([blocks[n] for n in sorted(band)]) for band in bands]
 
-# %% ../nbs/1_texts/03_layout.ipynb #f0bb163c
+# %% ../nbs/1_texts/03_layout.ipynb #835185f6
 def _unwoven(
     block: list[list[_Piece]],  # rows
 ) -> list:                      # one block, or two
@@ -184,7 +185,7 @@ def _unwoven(
     sides = [[[piece] for row in block for piece in row if (piece.left >= starts) == side] for side in (0, 1)]
     return sides
 
-# %% ../nbs/1_texts/03_layout.ipynb #313c5735
+# %% ../nbs/1_texts/03_layout.ipynb #75489f4d
 _COLUMN = '\x1f'  # a line of its own, where a column ends
 
 def _blank_lines(
@@ -209,7 +210,7 @@ def _row_text(
         text += ' '*max(spaces, 1 if text else 0) + piece.text
     return text
 
-# %% ../nbs/1_texts/03_layout.ipynb #b6f16769
+# %% ../nbs/1_texts/03_layout.ipynb #2b7dbce8
 def _char_width(
     pieces: list[_Piece],  # of a page
 ) -> float:
@@ -238,7 +239,7 @@ def _laid_out(
         if columns: lines.append('')
     return '\n'.join(lines)
 
-# %% ../nbs/1_texts/03_layout.ipynb #43d78b6a
+# %% ../nbs/1_texts/03_layout.ipynb #4b39c949
 class _Laid(NamedTuple):
     "A page as an engine reads it."
     text: str      # line by line, as on paper
@@ -276,7 +277,7 @@ def _pypdf_remarks():
         logger.level, logger.propagate = before
         logger.removeHandler(handler)
 
-# %% ../nbs/1_texts/03_layout.ipynb #52c8b8fc
+# %% ../nbs/1_texts/03_layout.ipynb #81f6670e
 def _letters(
     text: str,  # of a page
 ) -> int:
@@ -297,7 +298,7 @@ def _pypdf_text(
     usual = page.extract_text()
     return text if whole and _letters(text) >= _letters(usual) else usual
 
-# %% ../nbs/1_texts/03_layout.ipynb #dcdd1a57
+# %% ../nbs/1_texts/03_layout.ipynb #e2f19a50
 def _open_pdf(
     path: Path,            # a PDF
     password: str = None,  # that opens it
@@ -308,7 +309,8 @@ def _open_pdf(
     reader = PdfReader(path)
     try: locked = reader.is_encrypted and not reader.decrypt(password or '')
     except DependencyError:
-        raise EmbedtuneError('it is encrypted by AES: pip install cryptography, or use engine="pdfium"') from None
+        raise EmbedtuneError('it is encrypted by AES: pip install cryptography, or use engine="pdfium"') \
+            from None
     if locked: raise EmbedtuneError(_locked(password))
     return reader
 
@@ -319,7 +321,7 @@ def _pypdf_pages(
     "The pages of a PDF by pypdf."
     return list(_open_pdf(path, password).pages)
 
-# %% ../nbs/1_texts/03_layout.ipynb #4e68bc06
+# %% ../nbs/1_texts/03_layout.ipynb #343ba21e
 def _pypdf_pictures(
     page,  # one of `_pypdf_pages`
 ) -> bool:
@@ -346,7 +348,7 @@ def _pypdf_pieces():
     finally:
         if inner: layout.recurse_to_target_op = inner
 
-# %% ../nbs/1_texts/03_layout.ipynb #f001a933
+# %% ../nbs/1_texts/03_layout.ipynb #8010fcae
 def _pypdf_read(
     page,  # one of `_pypdf_pages`
 ) -> _Laid:
@@ -360,7 +362,7 @@ def _pypdf_read(
     down = [sorted(row, key=lambda piece: piece.left) for _, row in sorted(rows.items(), reverse=True)]
     return _Laid(text, down, float(page.mediabox.height))
 
-# %% ../nbs/1_texts/03_layout.ipynb #e0c6891d
+# %% ../nbs/1_texts/03_layout.ipynb #aaf2a71d
 def _typed_lines(
     rows: list,  # of a page
 ) -> list[_TypedLine]:
@@ -373,11 +375,11 @@ def _typed_lines(
         lines.append(_TypedLine(text, sizes.most_common(1)[0][0], all(piece.bold for piece in row)))
     return lines
 
-# %% ../nbs/1_texts/03_layout.ipynb #9144c71a
+# %% ../nbs/1_texts/03_layout.ipynb #525eb126
 _ENGINES = {'pdfium': (_pdfium_pages, _pdfium_read, _pdfium_pictures),
     'pypdf': (_pypdf_pages, _pypdf_read, _pypdf_pictures)}
 
-# %% ../nbs/1_texts/03_layout.ipynb #42854e3c
+# %% ../nbs/1_texts/03_layout.ipynb #96ce0651
 def _check_engine(
     engine: str,  # name of an engine
 ) -> None:

@@ -34,7 +34,7 @@ def _running_forms(
     line: str,  # a line near the edge of a page
     page: int,  # number of that page, from 0
 ) -> list[str]: # the line itself, and one form for every number in it
-    "The forms in which a line may recur on other pages: as it is, or with one number that counts along with the pages."
+    "The forms in which a line may recur: as it is, or with one number that counts along with the pages."
     line = ' '.join(line.split())
     numbers = re.finditer(r'(?<!\d)\d{1,4}(?!\d)', line)
     return [line] + [f'{line[:m.start()]}#{int(m[0]) - page:+}{line[m.end():]}' for m in numbers]
@@ -151,7 +151,8 @@ def _plain_signs(
     text: str,  # of a page
 ) -> str:
     "The text without ligatures, soft hyphens and what is no character."
-    text = re.sub('[\ufb00-\ufb06]', lambda m: _LIGATURES[m[0]], text.replace('\xad\n', '-\n').replace('\xad', ''))
+    text = text.replace('\xad\n', '-\n').replace('\xad', '')  # soft hyphens
+    text = re.sub('[\ufb00-\ufb06]', lambda m: _LIGATURES[m[0]], text)
     return text.encode('utf-8', 'replace').decode().replace('\x00', '').expandtabs()
 
 def _clean_pages(
@@ -176,7 +177,7 @@ def _number_list(
         ('page ' if len(numbers) == 1 else 'pages ')
         + ', '.join(str(a) if a == b else f'{a}-{b}' for a, b in runs))
 
-# %% ../nbs/1_texts/03_pdf.ipynb #23797610
+# %% ../nbs/1_texts/03_pdf.ipynb #9350ea19
 _CONTROL = re.compile('[\x00-\x08\x0e-\x1e\x7f-\x9f\ufffd]')
 _PRIVATE = re.compile('[\ue000-\uf8ff]')
 
@@ -198,7 +199,7 @@ def _is_garbled(
     letters, share = _frequent_share(line)
     return letters >= least and share < .35
 
-# %% ../nbs/1_texts/03_pdf.ipynb #1c9480e8
+# %% ../nbs/1_texts/03_pdf.ipynb #c9212b36
 def _readable(
     page: str,  # text of a page, line by line
 ) -> tuple[str, int]:  # the page, and how many lines were left out
@@ -211,6 +212,8 @@ def _readable(
     return '\n'.join(kept), len(lines) - len(kept)
 
 # %% ../nbs/1_texts/03_pdf.ipynb #c521a73a
+_SCAN = 'only a picture, no text (a scan? run OCR on it first)'
+
 def _read_page(
     page,         # a page of the engine
     engine: str,  # 'pdfium' or 'pypdf'
@@ -219,7 +222,7 @@ def _read_page(
     _, read, pictures = _ENGINES[engine]
     try:
         laid = read(page)
-        if not laid.text.strip() and pictures(page): return laid, 'only a picture, no text (a scan? run OCR on it first)'
+        if not laid.text.strip() and pictures(page): return laid, _SCAN
         text, left_out = _readable(laid.text)
     except Exception as e: return _Laid('', [], 0), f'cannot be read ({type(e).__name__})'
     return laid._replace(text=text), 'lines in a font without Unicode are left out' if left_out else ''
@@ -255,7 +258,7 @@ def _pdf_outline(
         return list(walk(reader, reader.outline, 1))
     return []
 
-# %% ../nbs/1_texts/03_pdf.ipynb #572e90da
+# %% ../nbs/1_texts/03_pdf.ipynb #306cd864
 def _written(
     widget,  # an annotation of a page, by pypdf
 ) -> str:    # 'Name: value', or ''
@@ -305,7 +308,7 @@ def _pdf_headings(
     return (_outline_headings(pages, _pdf_outline(path, password)) or _typed_headings(pages, lines)
             or _text_headings('\n\n'.join(pages)))
 
-# %% ../nbs/1_texts/03_pdf.ipynb #589933ae
+# %% ../nbs/1_texts/03_pdf.ipynb #26d430ec
 class _Box(NamedTuple):
     "A line of a document, and where it stands on its page."
     start: int     # its first character in the document's text
@@ -359,7 +362,7 @@ def _page_troubles(
     for number, (_, trouble) in enumerate(read, 1): numbers.setdefault(trouble, []).append(number)
     return [f'{_number_list(found)}: {trouble}' for trouble, found in numbers.items() if trouble]
 
-# %% ../nbs/1_texts/03_pdf.ipynb #d098a4b0
+# %% ../nbs/1_texts/03_pdf.ipynb #f1918368
 def _read_pdf(
     path: Path,            # a PDF
     engine: str,           # 'pdfium' or 'pypdf'

@@ -19,7 +19,6 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import _check_number, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
-from .layout import _check_engine
 from .samples import first_available, sample_documents, ten_k, _recorded_answers
 from .embedding import DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
@@ -98,9 +97,15 @@ def _save_plots(
         figure.savefig(out/name, dpi=110, bbox_inches='tight')
         plt.close(figure)
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #12dfaedc
+@dataclass(kw_only=True)
+class _Reading:
+    "How documents are read."
+    engine: str = 'pdfium' # that reads PDFs, or 'pypdf'
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #2bdeb415
 @dataclass
-class _Run:
+class _Run(_Reading):
     "The settings of a whole run; see `run` for their meaning."
     out: Path # folder for everything that comes out
     llm: object = 'local' # who asks the questions: see `llm_from_spec`, or a client with `chat`
@@ -115,12 +120,10 @@ class _Run:
     ask_anew: bool = False # ask about the bundled documents, too, in place of taking recorded answers
     trust_remote_code: bool = False # run code that the model brings, which can do anything
     bf16: bool | None = None # compute in 16 bits; None: if that is faster here
-    engine: str = 'pdfium' # that reads PDFs, or 'pypdf'
     def __post_init__(self):
         self.out = Path(self.out)
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
-        _check_engine(self.engine)
         if isinstance(self.llm, str): llm_from_spec(self.llm)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
