@@ -52,7 +52,7 @@ def _decoded(
     found = 'UTF-16 without its mark, or binary' if b'\x00' in content[:1000] else f'not UTF-8 text (byte {place})'
     raise EmbedtuneError(f'it is {found}; save it as UTF-8')
 
-# %% ../nbs/1_texts/04_documents.ipynb #d386ebf1
+# %% ../nbs/1_texts/04_documents.ipynb #d2b96274
 _PICTURE = re.compile(r'!\[([^\]\n]*)\]\(\s*<?data:[^)\s]*\s*\)')
 _DATA = re.compile(r'data:[\w.+/-]*(?:;[\w=.+-]+)*;base64,[\w+/=%-]*')
 _BASE64 = re.compile(r'(?m)(?:^[A-Za-z0-9+/]{60,}={0,2}[ \t]*(?:\n|\Z)){3,}(?:^[A-Za-z0-9+/]+={0,2}[ \t]*$)?')
@@ -63,7 +63,7 @@ def _without_data(
     "The text without pictures and files that are written into it as base64."
     return _BASE64.sub('', _DATA.sub('', _PICTURE.sub(r'\1', text)))
 
-# %% ../nbs/1_texts/04_documents.ipynb #51967bc0
+# %% ../nbs/1_texts/04_documents.ipynb #d08a834f
 def _told_rows(
     rows: list[list[str]],  # cells of a table, its header first
 ) -> list[str]:
@@ -88,7 +88,7 @@ def _with_told_tables(
         return '\n'.join(_told_rows(rows) or [' '.join(row) for row in rows]) + '\n'
     return _TABLE.sub(told, text)
 
-# %% ../nbs/1_texts/04_documents.ipynb #14f9b2a8
+# %% ../nbs/1_texts/04_documents.ipynb #2c6baa00
 def _plain_pages(
     text: str,  # of a file
 ) -> list[str]: # pages: form feeds part them
@@ -99,7 +99,7 @@ def _plain_pages(
     if not any(pages): raise EmbedtuneError('it holds no text')
     return pages
 
-# %% ../nbs/1_texts/04_documents.ipynb #078b39ec
+# %% ../nbs/1_texts/04_documents.ipynb #4b88b6e8
 _OFFICE_NEEDED = 'it needs markitdown: pip install "embedtune[office]"'
 
 def _converter():
@@ -133,7 +133,7 @@ def _csv_text(
     rows = [row for row in csv.reader(io.StringIO(text, newline=''), dialect) if any(map(str.strip, row))]
     return '\n'.join(_told_rows(rows)) if rows else ''
 
-# %% ../nbs/1_texts/04_documents.ipynb #910a205c
+# %% ../nbs/1_texts/04_documents.ipynb #2255e087
 def _mail(
     path: Path,  # an e-mail
 ):               # of Python's email
@@ -211,7 +211,7 @@ def _as_paths(
     "The files and folders named, as a list; `EmbedtuneError` for an empty name."
     paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     if '' in map(os.fspath, paths): raise EmbedtuneError("paths: expected a file or a folder, got ''; '.' is this folder")
-    return list(map(Path, paths))
+    return [Path(path).expanduser() for path in paths]
 
 def _inside(
     folder: Path,  # that is searched
@@ -250,7 +250,7 @@ def _passed_over(
 class DocumentWarning(UserWarning):
     "A file or some of its pages could not be read."
 
-# %% ../nbs/1_texts/04_documents.ipynb #949261c5
+# %% ../nbs/1_texts/04_documents.ipynb #bb8861e4
 def _attached(
     path: Path,            # any file
     password: str = None,  # that opens a PDF
@@ -283,7 +283,7 @@ def _load_whole(
             load(Path(box)/name, f'{path}, attachment {name}')
     return found, told
 
-# %% ../nbs/1_texts/04_documents.ipynb #fb380c00
+# %% ../nbs/1_texts/04_documents.ipynb #877b2d93
 def _each_once(
     documents: list[Document],  # some of them the same
 ) -> list[Document]:
