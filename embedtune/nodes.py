@@ -43,7 +43,7 @@ def _node_id(
     content = '\0'.join([doc_id, text] + [str(ordinal)] * (ordinal > 0))
     return hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:16]
 
-# %% ../nbs/1_texts/05_nodes.ipynb #d935f844
+# %% ../nbs/1_texts/05_nodes.ipynb #46f03440
 def _frames(
     boxes,     # of a document
     span: tuple[int, int],  # of a node
@@ -132,7 +132,7 @@ def plot_unseen(
     ax.spines[['top', 'right']].set_visible(False)
     return ax
 
-# %% ../nbs/1_texts/05_nodes.ipynb #74093214
+# %% ../nbs/1_texts/05_nodes.ipynb #429fde5d
 _LONG = re.compile(r"[^\s!-/:-@\[-`{-~\u2010-\u2027\u2030-\u205e\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]{101,}")
 
 def _breaks(
@@ -170,7 +170,7 @@ def _stretches(
         spans += found
     return spans
 
-# %% ../nbs/1_texts/05_nodes.ipynb #0771749c
+# %% ../nbs/1_texts/05_nodes.ipynb #c111833d
 def _node_spans(
     text: str,            # of a document
     tokenizer,            # a transformers fast tokenizer
