@@ -177,7 +177,7 @@ def _number_list(
         ('page ' if len(numbers) == 1 else 'pages ')
         + ', '.join(str(a) if a == b else f'{a}-{b}' for a, b in runs))
 
-# %% ../nbs/1_texts/03_pdf.ipynb #9350ea19
+# %% ../nbs/1_texts/03_pdf.ipynb #9ad42217
 _CONTROL = re.compile('[\x00-\x08\x0e-\x1e\x7f-\x9f\ufffd]')
 _PRIVATE = re.compile('[\ue000-\uf8ff]')
 
@@ -199,7 +199,7 @@ def _is_garbled(
     letters, share = _frequent_share(line)
     return letters >= least and share < .35
 
-# %% ../nbs/1_texts/03_pdf.ipynb #c9212b36
+# %% ../nbs/1_texts/03_pdf.ipynb #0404d875
 def _readable(
     page: str,  # text of a page, line by line
 ) -> tuple[str, int]:  # the page, and how many lines were left out
@@ -258,7 +258,7 @@ def _pdf_outline(
         return list(walk(reader, reader.outline, 1))
     return []
 
-# %% ../nbs/1_texts/03_pdf.ipynb #306cd864
+# %% ../nbs/1_texts/03_pdf.ipynb #e303ab73
 def _written(
     widget,  # an annotation of a page, by pypdf
 ) -> str:    # 'Name: value', or ''
@@ -292,7 +292,7 @@ def _attachments(
     password: str = None,  # that opens it
 ) -> list[tuple[str, bytes]]:
     "Name and content of each file that is attached to a PDF, as in a portfolio."
-    with suppress(Exception):
+    with _pypdf_remarks(), suppress(Exception):
         reader = _open_pdf(path, password)
         return [(Path(name).name, content) for name, files in reader.attachments.items() for content in files]
     return []
@@ -308,7 +308,7 @@ def _pdf_headings(
     return (_outline_headings(pages, _pdf_outline(path, password)) or _typed_headings(pages, lines)
             or _text_headings('\n\n'.join(pages)))
 
-# %% ../nbs/1_texts/03_pdf.ipynb #26d430ec
+# %% ../nbs/1_texts/03_pdf.ipynb #3d23225f
 class _Box(NamedTuple):
     "A line of a document, and where it stands on its page."
     start: int     # its first character in the document's text
@@ -362,7 +362,7 @@ def _page_troubles(
     for number, (_, trouble) in enumerate(read, 1): numbers.setdefault(trouble, []).append(number)
     return [f'{_number_list(found)}: {trouble}' for trouble, found in numbers.items() if trouble]
 
-# %% ../nbs/1_texts/03_pdf.ipynb #f1918368
+# %% ../nbs/1_texts/03_pdf.ipynb #758e4c25
 def _read_pdf(
     path: Path,            # a PDF
     engine: str,           # 'pdfium' or 'pypdf'
