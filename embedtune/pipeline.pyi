@@ -11,7 +11,7 @@ def _filled(dataset: EmbeddingQAFinetuneDataset, documents, nodes, most, seed=42
     """The dataset with titles and headings as questions, up to `most` in all; the same where there are none."""
     ...
 
-def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
+def _prepare(paths, out, llm='local', model=..., questions=None, questions_per_node=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', searched=True, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
     ...
 
@@ -19,8 +19,13 @@ def _save_plots(evaluations, history, out):
     """Write `comparison.png` and `loss.png` into `out`."""
     ...
 
+@dataclass(kw_only=True)
+class _Reading:
+    """How documents are read."""
+    engine: str = 'pdfium'
+
 @dataclass
-class _Run:
+class _Run(_Reading):
     """The settings of a whole run; see `run` for their meaning."""
     out: Path
     llm: object = 'local'
@@ -53,6 +58,10 @@ class _Run:
 
     def describe(self, name, dataset: EmbeddingQAFinetuneDataset):
         """Write the card of a side's questions, and say how many there are and whose."""
+        ...
+
+    def engine_for(self, paths) -> str:
+        """Who reads them: `engine`, but pypdf the 10-Ks, whose recorded answers are about the text that it reads."""
         ...
 
     def side(self, name, paths) -> EmbeddingQAFinetuneDataset:
