@@ -127,7 +127,7 @@ def local(questions=60):
     from embedtune.documents import load_documents
     from embedtune.samples import ten_k
     from embedtune.nodes import split_nodes
-    nodes = split_nodes(load_documents(ten_k()[0], show_progress=False), show_progress=False)[100:250]
+    nodes = split_nodes(load_documents(ten_k()[0], engine="pypdf", show_progress=False), show_progress=False)[100:250]
     from embedtune.pairs import _default_retriever
     retriever = _default_retriever(nodes, False)
     retriever.search(['to embed the nodes'], 1)

@@ -66,6 +66,7 @@ def _add_parameter(
 
 # %% ../nbs/7_deciding/63_cli.ipynb #91634d5e
 _RUN, _LLM = _As('embedtune.pipeline:_Run'), _As('embedtune.pipeline:_Asking')
+_READ = _As('embedtune.documents:load_documents')
 
 def _run_command(
     train: list[str] = None, # documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
@@ -74,7 +75,7 @@ def _run_command(
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     questions=_RUN, epochs=_RUN, batch_size=_RUN, seed=_RUN, allow_leakage=_RUN, llm_only=_RUN,
-    ask_anew=_RUN, bf16=_RUN, trust_remote_code=_RUN,
+    ask_anew=_RUN, bf16=_RUN, engine=_READ, trust_remote_code=_RUN,
     max_usd=_LLM, max_requests=_LLM, price=_LLM, concurrency=_LLM, timeout=_LLM, max_tokens=_LLM,
         reasoning_effort=_LLM, allow_http=_LLM,
     plan: bool = False, # say what it would take, and send nothing
@@ -86,7 +87,7 @@ def _run_command(
     from embedtune.verdicts import by_writer
     settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
         seed=seed, allow_leakage=allow_leakage, llm_only=llm_only, ask_anew=ask_anew,
-        trust_remote_code=trust_remote_code, bf16=bf16, max_usd=max_usd, max_requests=max_requests, price=price,
+        trust_remote_code=trust_remote_code, bf16=bf16, engine=engine, max_usd=max_usd, max_requests=max_requests, price=price,
         concurrency=concurrency, timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort,
         allow_http=allow_http)
     if plan: return print(*_plan_run(train, val, out, openai_embeddings, **settings), sep='\n')
@@ -114,27 +115,28 @@ def _nodes_of(
     chunk_size: int, # tokens of a node
     chunk_overlap: int = 0, # tokens that neighbors share
     trust_remote_code: bool = False, # run code that the model brings
+    engine: str = 'pdfium', # that reads PDFs
 ): # list of `Node`
     "The nodes of documents."
     from embedtune.documents import load_documents
     from embedtune.precision import load_model
     from embedtune.nodes import split_nodes
     tokenizer = load_model(model, bare=True, trust_remote_code=trust_remote_code).tokenizer
-    return split_nodes(load_documents(documents), tokenizer, chunk_size=chunk_size,
+    return split_nodes(load_documents(documents, engine), tokenizer, chunk_size=chunk_size,
         chunk_overlap=chunk_overlap)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #8e6596bd
 _SPLIT = _As('embedtune.nodes:split_nodes')
 
 def _nodes_command(
-    documents: list[str], # PDF, text or Markdown files, or folders of them
-    model=_RUN, chunk_size=_SPLIT, chunk_overlap=_SPLIT, trust_remote_code=_RUN,
+    documents: list[str], # PDFs, text, Markdown, files of an office, or folders of them
+    model=_RUN, chunk_size=_SPLIT, chunk_overlap=_SPLIT, engine=_READ, trust_remote_code=_RUN,
     out: Path = Path('nodes.json'), # where the nodes go
 ):
     "Split documents into nodes."
     from dataclasses import asdict
     from embedtune.core import _write_json
-    nodes = _nodes_of(documents, model, chunk_size, chunk_overlap, trust_remote_code)
+    nodes = _nodes_of(documents, model, chunk_size, chunk_overlap, trust_remote_code, engine)
     _write_json([asdict(node) for node in nodes], out)
     print(f'{len(nodes)} nodes of {chunk_size} tokens at most: {out}')
 
@@ -142,7 +144,7 @@ def _nodes_command(
 _ASKED = _As('embedtune.pipeline:_prepare')
 
 def _pairs_command(
-    documents: list[str], # PDF, text or Markdown files, or folders of them
+    documents: list[str], # PDFs, text, Markdown, files of an office, or folders of them
     llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
     model=_ASKED, questions=_ASKED, questions_per_node=_ASKED,
     style: list[str] = None, # short, keyword, exam, multi, kinds; several take turns; without it all kinds, of a small LLM short
@@ -151,7 +153,7 @@ def _pairs_command(
         reasoning_effort=_LLM, allow_http=_LLM,
     batch: bool = False, # OpenAI's Batch API: half the price, within a day
     plan: bool = False, # say what it would take, and send nothing
-    chunk_size=_ASKED, seed=_ASKED, trust_remote_code=_RUN,
+    chunk_size=_ASKED, seed=_ASKED, engine=_READ, trust_remote_code=_RUN,
     out: Path = Path('dataset.json'), # where the questions go
 ):
     "Let a language model ask questions about documents."
@@ -165,12 +167,12 @@ def _pairs_command(
         timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort, allow_http=allow_http)
     asking.check()
     if plan:
-        nodes = _nodes_of(documents, model, chunk_size, trust_remote_code=trust_remote_code)
+        nodes = _nodes_of(documents, model, chunk_size, trust_remote_code=trust_remote_code, engine=engine)
         return print(plan_pairs(nodes, _planning_llm(llm, **asking.asking), None, questions_per_node, out,
             questions, seed=seed, **settings))
     with llm_from_spec(llm, **asking.asking) as client:
         dataset = _prepare(documents, out, client, model, questions, questions_per_node, chunk_size, seed,
-            trust_remote_code=trust_remote_code, **settings)
+            trust_remote_code=trust_remote_code, engine=engine, **settings)
     print(f'{len(dataset.queries)} questions on {len(dataset.corpus)} nodes: {out}')
     if not dataset.report: return
     dropped = ', '.join(f'{name} {n}' for name, n in dataset.report.counts.items() if n)

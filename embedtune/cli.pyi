@@ -22,23 +22,24 @@ def _add_parameter(parser, name: str, given):
     ...
 _RUN: Any
 _LLM: Any
+_READ: Any
 
-def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: Path=...):
+def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., engine=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: Path=...):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 _LEFT: dict
 
-def _nodes_of(documents: list[str], model: str, chunk_size: int, chunk_overlap: int=0, trust_remote_code: bool=False):
+def _nodes_of(documents: list[str], model: str, chunk_size: int, chunk_overlap: int=0, trust_remote_code: bool=False, engine: str='pdfium'):
     """The nodes of documents."""
     ...
 _SPLIT: Any
 
-def _nodes_command(documents: list[str], model=..., chunk_size=..., chunk_overlap=..., trust_remote_code=..., out: Path=...):
+def _nodes_command(documents: list[str], model=..., chunk_size=..., chunk_overlap=..., engine=..., trust_remote_code=..., out: Path=...):
     """Split documents into nodes."""
     ...
 _ASKED: Any
 
-def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str] | None=None, examples: Path | None=None, max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., batch: bool=False, plan: bool=False, chunk_size=..., seed=..., trust_remote_code=..., out: Path=...):
+def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str] | None=None, examples: Path | None=None, max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., batch: bool=False, plan: bool=False, chunk_size=..., seed=..., engine=..., trust_remote_code=..., out: Path=...):
     """Let a language model ask questions about documents."""
     ...
 

@@ -6,13 +6,14 @@
 __all__ = ['Document', 'DocumentWarning', 'load_documents']
 
 # %% ../nbs/1_texts/04_documents.ipynb #129e45ef
-import hashlib, os, re, warnings
+import csv, email, email.policy, hashlib, io, os, re, tempfile, warnings, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .core import EmbedtuneError, _mended
+from .core import _mended, EmbedtuneError
 from .headings import _find_headings, Heading
-from .pdf import _check_engine, _read_pdf
+from .pdf import _attachments, _Box, _Read, _read_pdf
+from .layout import _check_engine
 
 # %% ../nbs/1_texts/04_documents.ipynb #af8d8007
 @dataclass
@@ -20,8 +21,9 @@ class Document:
     "One file: its id, the clean text of every page, and where it came from."
     id: str                 # stem of the file name and the first 8 hex digits of the content's sha256
     pages: list[str]        # text of every page, '' for a blank one
-    metadata: dict = field(default_factory=dict)  # file_name, sha256
+    metadata: dict = field(default_factory=dict)  # file_name, sha256; also: other files with the same text
     headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `_find_headings`
+    boxes: tuple[_Box, ...] = ()        # where on paper its lines stand, of a PDF
     def __post_init__(self): self.pages = list(map(_mended, self.pages)) # half pairs, as PDF files have them
 
     @property
@@ -30,35 +32,151 @@ class Document:
         return '\n\n'.join(self.pages)
 
 # %% ../nbs/1_texts/04_documents.ipynb #4e33ecde
-def _read_text(
-    path: Path,  # a text or Markdown file in UTF-8
-) -> list[str]:  # pages: form feeds part them
-    "The pages of a text file, line ends and blank lines normalized; `EmbedtuneError` if it is not UTF-8 or empty."
-    try: text = path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as e:
-        raise EmbedtuneError(f'it is not UTF-8 text (byte {e.start}); save it as UTF-8') from None
+_BEGINNINGS = {b'PK\x03\x04': 'a zipped file, such as Word and Excel write', b'%PDF': 'a PDF',
+    b'\xd0\xcf\x11\xe0': 'a file of an old office program', b'<!doctype html': 'a web page', b'<html': 'a web page'}
+
+def _disguised(
+    content: bytes,  # of a file
+) -> str:
+    "What a file is by its first bytes, or ''."
+    first = content[:20].lstrip().lower()
+    return next((what for begin, what in _BEGINNINGS.items() if first.startswith(begin.lower())), '')
+
+def _decoded(
+    content: bytes,  # of a text file
+) -> str:
+    "Its text; `EmbedtuneError` if it is neither UTF-8 nor UTF-16 with its mark."
+    marked = content.startswith((b'\xff\xfe', b'\xfe\xff'))
+    try: return content.decode('utf-16' if marked else 'utf-8-sig')
+    except UnicodeDecodeError as e: place = e.start
+    if what := _disguised(content): raise EmbedtuneError(f'it is {what}, and no text: give it its right ending')
+    found = 'UTF-16 without its mark, or binary' if b'\x00' in content[:1000] else f'not UTF-8 text (byte {place})'
+    raise EmbedtuneError(f'it is {found}; save it as UTF-8')
+
+# %% ../nbs/1_texts/04_documents.ipynb #d2b96274
+_PICTURE = re.compile(r'!\[([^\]\n]*)\]\(\s*<?data:[^)\s]*\s*\)')
+_DATA = re.compile(r'data:[\w.+/-]*(?:;[\w=.+-]+)*;base64,[\w+/=%-]*')
+_BASE64 = re.compile(r'(?m)(?:^[A-Za-z0-9+/]{60,}={0,2}[ \t]*(?:\n|\Z)){3,}(?:^[A-Za-z0-9+/]+={0,2}[ \t]*$)?')
+
+def _without_data(
+    text: str,  # of a file
+) -> str:
+    "The text without pictures and files that are written into it as base64."
+    return _BASE64.sub('', _DATA.sub('', _PICTURE.sub(r'\1', text)))
+
+# %% ../nbs/1_texts/04_documents.ipynb #d08a834f
+def _told_rows(
+    rows: list[list[str]],  # cells of a table, its header first
+) -> list[str]:
+    "Each row below the header as 'Ship: Kestrel; Cars: 184', without what is empty."
+    header, *body = [[' '.join(str(cell).split()) for cell in row] for row in rows]
+    names = ['' if re.fullmatch(r'Unnamed: \d+|NaN', name) else name for name in header]
+    def told(row):
+        cells = zip(names + ['']*len(row), row)
+        return '; '.join(f'{name}: {cell}' if name else cell for name, cell in cells if cell not in ('', 'NaN'))
+    return [line for line in map(told, body) if line]
+
+_TABLE = re.compile(r'(?m)(?:^[ \t]*\|.*\|[ \t]*(?:\n|\Z)){2,}')
+_RULE = re.compile(r'[\s|:-]*')
+
+def _with_told_tables(
+    text: str,  # in Markdown
+) -> str:
+    "The text with each row of its tables as a line that has the header in it."
+    def told(table):
+        lines = [line.strip()[1:-1] for line in table[0].splitlines() if not _RULE.fullmatch(line)]
+        rows = [[cell.strip().replace('\\|', '|') for cell in re.split(r'(?<!\\)\|', line)] for line in lines]
+        return '\n'.join(_told_rows(rows) or [' '.join(row) for row in rows]) + '\n'
+    return _TABLE.sub(told, text)
+
+# %% ../nbs/1_texts/04_documents.ipynb #2c6baa00
+def _plain_pages(
+    text: str,  # of a file
+) -> list[str]: # pages: form feeds part them
+    "The pages of a text, line ends and blank lines normalized; `EmbedtuneError` if there is none."
+    text = re.sub(r'\r\n?', '\n', text).replace('\x00', '')
     pages = [re.sub(r'\n{3,}', '\n\n', re.sub(r'[ \t]+\n', '\n', page)).strip()
-        for page in text.replace('\x00', '').split('\f')]
+        for page in _without_data(text).split('\f')]
     if not any(pages): raise EmbedtuneError('it holds no text')
     return pages
 
+# %% ../nbs/1_texts/04_documents.ipynb #4b88b6e8
+_OFFICE_NEEDED = 'it needs markitdown: pip install "embedtune[office]"'
+
+def _converter():
+    "markitdown's converter; `EmbedtuneError` without it."
+    try: from markitdown import MarkItDown
+    except ImportError: raise EmbedtuneError(_OFFICE_NEEDED) from None
+    return MarkItDown(enable_plugins=False)
+
+def _office_text(
+    path: Path,  # a web page, or a file of Word, PowerPoint, Excel or EPUB
+) -> str:
+    "Its text in Markdown, a slide a page."
+    converter = _converter()
+    packed = path.suffix.lower() in ('.docx', '.pptx', '.xlsx', '.epub')
+    if packed and not zipfile.is_zipfile(path): raise EmbedtuneError('it is damaged, or no file of that kind')
+    try: made = converter.convert_local(path)
+    except Exception as e:
+        if 'MissingDependency' in type(e).__name__: raise EmbedtuneError(_OFFICE_NEEDED) from None
+        raise EmbedtuneError('it is damaged, or no file of that kind') from e
+    text = re.sub(r'\s*<!-- Slide number: \d+ -->\s*', '\f', made.markdown).lstrip('\f')
+    if made.title and not re.search('^#', text, re.M): text = f'# {made.title}\n\n{text}'
+    return text
+
+def _csv_text(
+    path: Path,  # of rows with separators
+) -> str:
+    "Its rows, each with the header."
+    text = _decoded(path.read_bytes())
+    try: dialect = csv.Sniffer().sniff(text[:10_000], ',;\t|')
+    except csv.Error: dialect = csv.excel
+    rows = [row for row in csv.reader(io.StringIO(text, newline=''), dialect) if any(map(str.strip, row))]
+    return '\n'.join(_told_rows(rows)) if rows else ''
+
+# %% ../nbs/1_texts/04_documents.ipynb #2255e087
+def _mail(
+    path: Path,  # an e-mail
+):               # of Python's email
+    "The parsed message."
+    return email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+
+def _mail_text(
+    path: Path,  # an e-mail
+) -> str:
+    "Subject as the heading, who wrote to whom and when, and the text."
+    message = _mail(path)
+    body = message.get_body(('plain', 'html'))
+    text = body.get_content() if body else ''
+    if body and body.get_content_subtype() == 'html':
+        text = _converter().convert_stream(io.BytesIO(text.encode()), file_extension='.html').markdown
+    about = '\n'.join(f'{name}: {message[name]}' for name in ('From', 'To', 'Date') if message[name])
+    return '\n\n'.join(part for part in (f'# {message["Subject"] or path.stem}', about, text) if part)
+
 # %% ../nbs/1_texts/04_documents.ipynb #70025ff0
+_PLAIN, _MARKDOWN = ('.txt', '.rst'), ('.md', '.markdown')
+_OFFICE = ('.docx', '.pptx', '.xlsx', '.xls', '.html', '.htm', '.epub')
+_READERS = {'.csv': _csv_text, '.tsv': _csv_text, '.eml': _mail_text} | dict.fromkeys(_OFFICE, _office_text)
+
 def _read_titled(
-    path: Path,  # a text or Markdown file in UTF-8
-) -> tuple[list[str], list[str], list[Heading]]:
-    "The pages of a text file, no problems, and the headings."
-    pages = _read_text(path)
-    kind = 'markdown' if path.suffix.lower() == '.md' else 'plain'
-    return pages, [], _find_headings('\n\n'.join(pages), kind)
+    path: Path,  # any file but a PDF
+) -> _Read:
+    "The pages of a file, and the headings."
+    suffix = path.suffix.lower()
+    text = _READERS[suffix](path) if suffix in _READERS else _decoded(path.read_bytes())
+    pages = _plain_pages(text if suffix in _PLAIN else _with_told_tables(text))
+    kind = 'plain' if suffix in _PLAIN else 'markdown'
+    return _Read(pages, [], _find_headings('\n\n'.join(pages), kind), [])
 
 # %% ../nbs/1_texts/04_documents.ipynb #8fcb5cb9
-_SUFFIXES = ('.pdf', '.txt', '.md')
+_SUFFIXES = ('.pdf', *_PLAIN, *_MARKDOWN, *_READERS)
 
 # %% ../nbs/1_texts/04_documents.ipynb #e047ad35
 def _load_document(
-    path,                        # a .pdf, .txt or .md file
-    engine: str = 'pypdf',       # 'pypdf' or 'pdfium', for PDFs
+    path,                        # a file that can be read
+    engine: str = 'pdfium',      # 'pdfium' or 'pypdf', for PDFs
     show_progress: bool = False, # a bar over the pages of a PDF
+    password: str = None,        # that opens a PDF
 ) -> tuple[Document, list[str]]: # the document, and problems of single pages
     "One file as a `Document`; `EmbedtuneError` if it cannot be read."
     path = Path(path)
@@ -67,54 +185,137 @@ def _load_document(
             raise EmbedtuneError(f'expected one of {" ".join(_SUFFIXES)}, got {path.suffix or "no suffix"}')
         content = path.read_bytes()
         if not content.strip(): raise EmbedtuneError('it is empty')
-        pages, troubles, headings = (
-            _read_pdf(path, engine, show_progress) if path.suffix.lower() == '.pdf'
-            else _read_titled(path))
-    except EmbedtuneError as e: raise EmbedtuneError(f'{path}: {e}') from None
+        pdf = path.suffix.lower() == '.pdf'
+        read = _read_pdf(path, engine, show_progress, password) if pdf else _read_titled(path)
     except OSError as e: raise EmbedtuneError(f'{path}: {e.strerror or e}') from None
-    except Exception as e:
-        raise EmbedtuneError(f'{path}: it cannot be opened as a PDF ({type(e).__name__}: '
-            f'{" ".join(str(e).split())})') from e
+    except Exception as e: raise EmbedtuneError(f'{path}: {_why_not(path, e)}') from e
     sha256 = hashlib.sha256(content).hexdigest()
     about = dict(file_name=path.name, sha256=sha256)
-    return Document(f'{path.stem}-{sha256[:8]}', pages, about, tuple(headings)), troubles
+    document = Document(f'{path.stem}-{sha256[:8]}', read.pages, about, tuple(read.headings), tuple(read.boxes))
+    return document, read.troubles
+
+def _why_not(
+    path: Path,        # a file that could not be read
+    error: Exception,  # that was raised
+) -> str:
+    "One line about it."
+    what = _disguised(path.read_bytes()) if path.suffix.lower() == '.pdf' else ''
+    if what not in ('', 'a PDF'): return f'it is {what}, and no PDF'
+    if isinstance(error, EmbedtuneError): return str(error)
+    name = path.suffix.lower().strip('.').upper()
+    return f'it cannot be opened as {name} ({type(error).__name__}: {" ".join(str(error).split())[:200]})'
 
 # %% ../nbs/1_texts/04_documents.ipynb #2b7d45f4
+def _as_paths(
+    paths,  # file or folder, or a list of them; as str or Path
+) -> list[Path]:
+    "The files and folders named, as a list; `EmbedtuneError` for an empty name."
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    if '' in map(os.fspath, paths): raise EmbedtuneError("paths: expected a file or a folder, got ''; '.' is this folder")
+    return [Path(path).expanduser() for path in paths]
+
+def _inside(
+    folder: Path,  # that is searched
+) -> list[Path]:
+    "The files of a folder, whole tree, sorted, and links to other folders; nothing hidden."
+    return [path for path in sorted(folder.rglob('*')) if (path.is_file() or path.is_symlink())
+        and not any(part.startswith('.') for part in path.relative_to(folder).parts)]
+
+def _is_read(
+    path: Path,  # in a folder
+) -> bool:
+    "Whether it is a file of a kind that can be read."
+    return path.suffix.lower() in _SUFFIXES and path.is_file()
+
 def _find_files(
     paths,  # file or folder, or a list of them; as str or Path
 ) -> list[Path]:
-    "The files named, and those of the folders named that can be read (whole tree, sorted), each once."
-    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    "The files named, and those of the folders named that can be read, each once."
     files = []
-    for path in (Path(path).expanduser() for path in paths):
-        inside = (p for p in sorted(path.rglob('*')) if p.suffix.lower() in _SUFFIXES and p.is_file()
-                  and not any(part.startswith('.') for part in p.relative_to(path).parts))
-        files += inside if path.is_dir() else [path]
+    for path in _as_paths(paths): files += filter(_is_read, _inside(path)) if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
+
+def _passed_over(
+    paths,  # as for `_find_files`
+) -> list[str]:
+    "A line for each folder with files that cannot be read: how many, and which."
+    told = []
+    for folder in filter(Path.is_dir, _as_paths(paths)):
+        left = [path for path in _inside(folder) if not _is_read(path)]
+        names = [f'{path.relative_to(folder)}{" (a link to a folder)"*path.is_dir()}' for path in left]
+        more = f' and {len(names) - 20} more' if len(names) > 20 else ''
+        if left: told.append(f'{folder}: {len(left)} of its files passed over: {", ".join(names[:20])}{more}')
+    return told
 
 # %% ../nbs/1_texts/04_documents.ipynb #bd283b37
 class DocumentWarning(UserWarning):
     "A file or some of its pages could not be read."
 
+# %% ../nbs/1_texts/04_documents.ipynb #bb8861e4
+def _attached(
+    path: Path,            # any file
+    password: str = None,  # that opens a PDF
+) -> list[tuple[str, bytes]]:
+    "Name and content of the files that a PDF or a mail brings along."
+    suffix = path.suffix.lower()
+    if not path.is_file() or suffix not in ('.pdf', '.eml'): return []
+    if suffix == '.pdf': return _attachments(path, password)
+    parts = (part for part in _mail(path).iter_attachments() if part.get_filename())
+    return [(Path(part.get_filename()).name, part.get_payload(decode=True) or b'') for part in parts]
+
+def _load_whole(
+    path: Path,           # a file
+    engine: str,          # for PDFs
+    show_progress: bool,  # a bar over the pages of a PDF
+    password: str = None, # that opens a PDF
+) -> tuple[list[Document], list[str]]:  # documents, troubles
+    "The documents in a file: its own, and those of its attachments."
+    found, told = [], []
+    def load(file, name):
+        try: document, troubles = _load_document(file, engine, show_progress, password)
+        except EmbedtuneError as e: return told.append(str(e).replace(str(file), name, 1))
+        if file != path: document.metadata['file_name'] = f'{path.name}/{file.name}'
+        found.append(document)
+        told.extend(f'{name}: {trouble}' for trouble in troubles)
+    load(path, str(path))
+    with tempfile.TemporaryDirectory() as box:
+        for name, content in _attached(path, password):
+            (Path(box)/name).write_bytes(content)
+            load(Path(box)/name, f'{path}, attachment {name}')
+    return found, told
+
+# %% ../nbs/1_texts/04_documents.ipynb #877b2d93
+def _each_once(
+    documents: list[Document],  # some of them the same
+) -> list[Document]:
+    "The documents, those with the same text as one with all names: the others stand in `metadata['also']`."
+    first = {}
+    for document in documents:
+        known = first.setdefault(hashlib.sha256(''.join(document.text.split()).encode()).digest(), document)
+        names = [known.metadata.get('file_name'), *known.metadata.get('also', [])]
+        name = document.metadata.get('file_name')
+        if known is not document and name not in names: known.metadata['also'] = [*names[1:], name]
+    return list(first.values())
+
 # %% ../nbs/1_texts/04_documents.ipynb #f300ead5
 def load_documents(
-    paths,                      # files or folders (searched whole): str, Path or a list of them; .pdf, .txt and .md
-    engine: str = 'pypdf',      # 'pdfium' is ten times as fast and needs the extra `pdfium`
+    paths,                      # files or folders (searched whole): str, Path or a list of them
+    engine: str = 'pdfium',     # that reads PDFs; 'pypdf': another one, slower and without columns
     strict: bool = False,       # raise at the first trouble instead of warning
     show_progress: bool = True, # a bar over the pages of each PDF
+    password: str = None,       # that opens PDFs that are encrypted
 ) -> list[Document]:            # in the order of the files
     "The documents that can be read; a `DocumentWarning` for each trouble, `EmbedtuneError` if nothing is left."
     _check_engine(engine)
-    documents, told = {}, []
+    documents, told = [], _passed_over(paths)
     for path in _find_files(paths):
-        try:
-            document, troubles = _load_document(path, engine, show_progress)
-            documents.setdefault(document.id, document)
-            told += [f'{path}: {trouble}' for trouble in troubles]
-        except EmbedtuneError as e: told.append(str(e))
-        if told and strict: raise EmbedtuneError(told[0])
+        if told and strict: break
+        found, troubles = _load_whole(path, engine, show_progress, password)
+        documents += found
+        told += troubles
+    if told and strict: raise EmbedtuneError(told[0])
     if not documents:
         raise EmbedtuneError('nothing could be read: '
             + ('; '.join(told[:3]) or f'no {" ".join(_SUFFIXES)} file in {paths}'))
     for message in told: warnings.warn(message, DocumentWarning, stacklevel=2)
-    return list(documents.values())
+    return _each_once(documents)

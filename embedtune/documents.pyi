@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from .headings import Heading
+from .pdf import _Box
+from .pdf import _Read
 
 @dataclass
 class Document:
@@ -13,6 +15,7 @@ class Document:
     pages: list[str]
     metadata: dict = field(default_factory=dict)
     headings: tuple[Heading, ...] = ...
+    boxes: tuple[_Box, ...] = ...
 
     def __post_init__(self):
         ...
@@ -21,27 +24,110 @@ class Document:
     def text(self) -> str:
         """The pages with a blank line between them; spans of nodes are offsets into this."""
         ...
+_BEGINNINGS: dict
 
-def _read_text(path: Path) -> list[str]:
-    """The pages of a text file, line ends and blank lines normalized; `EmbedtuneError` if it is not UTF-8 or empty."""
+def _disguised(content: bytes) -> str:
+    """What a file is by its first bytes, or ''."""
     ...
 
-def _read_titled(path: Path) -> tuple[list[str], list[str], list[Heading]]:
-    """The pages of a text file, no problems, and the headings."""
+def _decoded(content: bytes) -> str:
+    """Its text; `EmbedtuneError` if it is neither UTF-8 nor UTF-16 with its mark."""
+    ...
+_PICTURE: Any
+_DATA: Any
+_BASE64: Any
+
+def _without_data(text: str) -> str:
+    """The text without pictures and files that are written into it as base64."""
+    ...
+
+def _told_rows(rows: list[list[str]]) -> list[str]:
+    """Each row below the header as 'Ship: Kestrel; Cars: 184', without what is empty."""
+    ...
+_TABLE: Any
+_RULE: Any
+
+def _with_told_tables(text: str) -> str:
+    """The text with each row of its tables as a line that has the header in it."""
+    ...
+
+def _plain_pages(text: str) -> list[str]:
+    """The pages of a text, line ends and blank lines normalized; `EmbedtuneError` if there is none."""
+    ...
+_OFFICE_NEEDED: str
+
+def _converter():
+    """markitdown's converter; `EmbedtuneError` without it."""
+    ...
+
+def _office_text(path: Path) -> str:
+    """Its text in Markdown, a slide a page."""
+    ...
+
+def _csv_text(path: Path) -> str:
+    """Its rows, each with the header."""
+    ...
+
+def _mail(path: Path):
+    """The parsed message."""
+    ...
+
+def _mail_text(path: Path) -> str:
+    """Subject as the heading, who wrote to whom and when, and the text."""
+    ...
+_PLAIN: Any
+_MARKDOWN: Any
+_OFFICE: Any
+_READERS: Any
+
+def _read_titled(path: Path) -> _Read:
+    """The pages of a file, and the headings."""
     ...
 _SUFFIXES: Any
 
-def _load_document(path, engine: str='pypdf', show_progress: bool=False) -> tuple[Document, list[str]]:
+def _load_document(path, engine: str='pdfium', show_progress: bool=False, password: str | None=None) -> tuple[Document, list[str]]:
     """One file as a `Document`; `EmbedtuneError` if it cannot be read."""
     ...
 
+def _why_not(path: Path, error: Exception) -> str:
+    """One line about it."""
+    ...
+
+def _as_paths(paths) -> list[Path]:
+    """The files and folders named, as a list; `EmbedtuneError` for an empty name."""
+    ...
+
+def _inside(folder: Path) -> list[Path]:
+    """The files of a folder, whole tree, sorted, and links to other folders; nothing hidden."""
+    ...
+
+def _is_read(path: Path) -> bool:
+    """Whether it is a file of a kind that can be read."""
+    ...
+
 def _find_files(paths) -> list[Path]:
-    """The files named, and those of the folders named that can be read (whole tree, sorted), each once."""
+    """The files named, and those of the folders named that can be read, each once."""
+    ...
+
+def _passed_over(paths) -> list[str]:
+    """A line for each folder with files that cannot be read: how many, and which."""
     ...
 
 class DocumentWarning(UserWarning):
     """A file or some of its pages could not be read."""
 
-def load_documents(paths, engine: str='pypdf', strict: bool=False, show_progress: bool=True) -> list[Document]:
+def _attached(path: Path, password: str | None=None) -> list[tuple[str, bytes]]:
+    """Name and content of the files that a PDF or a mail brings along."""
+    ...
+
+def _load_whole(path: Path, engine: str, show_progress: bool, password: str | None=None) -> tuple[list[Document], list[str]]:
+    """The documents in a file: its own, and those of its attachments."""
+    ...
+
+def _each_once(documents: list[Document]) -> list[Document]:
+    """The documents, those with the same text as one with all names: the others stand in `metadata['also']`."""
+    ...
+
+def load_documents(paths, engine: str='pdfium', strict: bool=False, show_progress: bool=True, password: str | None=None) -> list[Document]:
     """The documents that can be read; a `DocumentWarning` for each trouble, `EmbedtuneError` if nothing is left."""
     ...

@@ -6,7 +6,7 @@
 __all__ = ['Node', 'token_lengths', 'unseen_share', 'plot_unseen', 'split_nodes', 'titled', 'windows']
 
 # %% ../nbs/1_texts/05_nodes.ipynb #5f2ebc1c
-import copy, hashlib, itertools, re
+import copy, hashlib, itertools, re, unicodedata
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from .documents import Document
 from .headings import _path_at
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _check_number
 from .samples import _bundled_model
 
 # %% ../nbs/1_texts/05_nodes.ipynb #2a3138f6
@@ -29,8 +29,9 @@ class Node:
     span: tuple[int, int]    # start and end: characters of document.text
     prev_id: str | None = None  # id of the node before it in the document; None: it is the first
     next_id: str | None = None  # of the one after it; None: it is the last
-    metadata: dict = field(default_factory=dict)  # the document's: file_name, sha256
+    metadata: dict = field(default_factory=dict)  # the document's: file_name, sha256, also
     headings: tuple[str, ...] = ()  # the titles that its beginning stands under, from the top
+    boxes: tuple = ()  # (page, left, top, right, bottom) of it on each page of a PDF, in points from the upper left
 
 # %% ../nbs/1_texts/05_nodes.ipynb #36b94d52
 def _node_id(
@@ -41,6 +42,20 @@ def _node_id(
     "An id made from content: the same text in the same document has it in every run."
     content = '\0'.join([doc_id, text] + [str(ordinal)] * (ordinal > 0))
     return hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:16]
+
+# %% ../nbs/1_texts/05_nodes.ipynb #46f03440
+def _frames(
+    boxes,     # of a document
+    span: tuple[int, int],  # of a node
+) -> tuple[tuple, ...]:     # (page, left, top, right, bottom), in points from the upper left
+    "The frame around a node on each of its pages."
+    first = bisect_left(boxes, span[0], key=lambda box: box.end - 1)
+    inside = itertools.takewhile(lambda box: box.start < span[1], boxes[first:])
+    frames = []
+    for page, lines in itertools.groupby(inside, key=lambda box: box.page):
+        lefts, tops, rights, bottoms = zip(*(box[3:] for box in lines))
+        frames.append((page, min(lefts), min(tops), max(rights), max(bottoms)))
+    return tuple(frames)
 
 # %% ../nbs/1_texts/05_nodes.ipynb #787b03b2
 def _document_nodes(
@@ -55,8 +70,8 @@ def _document_nodes(
         part = text[start:end]
         pages = bisect_right(starts, start), bisect_right(starts, end - 1)
         node_id = _node_id(document.id, part, seen[part])
-        nodes.append(Node(node_id, part, document.id, pages, (start, end),
-            metadata=dict(document.metadata), headings=_path_at(document.headings, start)))
+        nodes.append(Node(node_id, part, document.id, pages, (start, end), metadata=dict(document.metadata),
+            headings=_path_at(document.headings, start), boxes=_frames(document.boxes, (start, end))))
         seen[part] += 1
     for a, b in itertools.pairwise(nodes): a.next_id, b.prev_id = b.id, a.id
     return nodes
@@ -117,7 +132,45 @@ def plot_unseen(
     ax.spines[['top', 'right']].set_visible(False)
     return ax
 
+# %% ../nbs/1_texts/05_nodes.ipynb #429fde5d
+_LONG = re.compile(r"[^\s!-/:-@\[-`{-~\u2010-\u2027\u2030-\u205e\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef]{101,}")
+
+def _breaks(
+    text: str,  # of a document
+) -> list[int]:
+    "Where words of more than 100 characters are broken, every ten."
+    cuts = []
+    for word in _LONG.finditer(text):
+        for place in range(word.start() + 10, word.end(), 10):
+            while place < word.end() and unicodedata.category(text[place])[0] in 'MC': place += 1
+            if place < word.end() and (not cuts or place > cuts[-1]): cuts.append(place)
+    return cuts
+
+def _broken(
+    text: str,        # of a document
+    cuts: list[int],  # of `_breaks`
+) -> str:
+    "The text with a space at each of the places."
+    return ' '.join(text[a:b] for a, b in itertools.pairwise([0, *cuts, len(text)]))
+
 # %% ../nbs/1_texts/05_nodes.ipynb #ede335b4
+def _stretches(
+    text: str,     # of a document
+    splitter,      # of semantic_text_splitter
+    length: int,   # characters of a stretch
+) -> list[tuple[int, int]]: # start and end, in characters
+    "The pieces of a text, stretch by stretch: the time grows with its length alone."
+    spans, begin = [], 0
+    while begin < len(text):
+        found = [(begin + start, begin + start + len(piece))
+            for start, piece in splitter.chunk_indices(text[begin:begin + length])]
+        last = begin + length >= len(text)
+        if not last and len(found) > 1: begin = found.pop()[0]
+        else: begin = len(text) if last else found[-1][1] if found else begin + length
+        spans += found
+    return spans
+
+# %% ../nbs/1_texts/05_nodes.ipynb #c111833d
 def _node_spans(
     text: str,            # of a document
     tokenizer,            # a transformers fast tokenizer
@@ -128,11 +181,18 @@ def _node_spans(
     from semantic_text_splitter import TextSplitter
     counter = _counter_of(tokenizer)
     room = chunk_size - counter.num_special_tokens_to_add(False)
+    if room < 1:
+        raise EmbedtuneError(f'split_nodes: chunk_size: expected {chunk_size - room + 1} tokens or more (the model '
+            f'adds {chunk_size - room}), got {chunk_size}')
     if not 0 <= chunk_overlap < room:
         raise EmbedtuneError(f'split_nodes: expected 0 <= chunk_overlap < {room} (chunk_size less the tokens '
             f'the model adds), got {chunk_overlap}')
-    pieces = TextSplitter.from_huggingface_tokenizer(counter, room, chunk_overlap).chunk_indices(text)
-    return [(start, start + len(piece)) for start, piece in pieces if piece.strip()]
+    splitter = TextSplitter.from_huggingface_tokenizer(counter, room, chunk_overlap)
+    cuts = _breaks(text)
+    added = [cut + n for n, cut in enumerate(cuts)]  # where the spaces stand in the broken text
+    spans = _stretches(_broken(text, cuts), splitter, max(8000, 64*room))
+    return [(a, b) for a, b in ((start - bisect_left(added, start), end - bisect_left(added, end))
+        for start, end in spans) if text[a:b].strip()]
 
 # %% ../nbs/1_texts/05_nodes.ipynb #7b38ac84
 def split_nodes(
@@ -144,6 +204,8 @@ def split_nodes(
 ) -> list[Node]:
     "The nodes of the documents, in order: whole paragraphs, sentences or words, as many as fit."
     from tqdm.auto import tqdm
+    _check_number('chunk_size', chunk_size, 1, whole=True)
+    _check_number('chunk_overlap', chunk_overlap, 0, whole=True)
     tokenizer = tokenizer or _default_tokenizer()
     bar = tqdm([documents] if isinstance(documents, Document) else documents, 'nodes',
         disable=not show_progress, leave=False)

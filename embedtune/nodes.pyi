@@ -19,9 +19,14 @@ class Node:
     next_id: str | None = None
     metadata: dict = field(default_factory=dict)
     headings: tuple[str, ...] = ...
+    boxes: tuple = ...
 
 def _node_id(doc_id: str, text: str, ordinal: int) -> str:
     """An id made from content: the same text in the same document has it in every run."""
+    ...
+
+def _frames(boxes, span: tuple[int, int]) -> tuple[tuple, ...]:
+    """The frame around a node on each of its pages."""
     ...
 
 def _document_nodes(document: Document, spans: list[tuple[int, int]]) -> list[Node]:
@@ -46,6 +51,19 @@ def unseen_share(lengths, limit: int) -> float:
 
 def plot_unseen(lengths, limits: dict[str, int], ax=None):
     """Axes with a bar for every model: the share of the text that it never sees."""
+    ...
+_LONG: Any
+
+def _breaks(text: str) -> list[int]:
+    """Where words of more than 100 characters are broken, every ten."""
+    ...
+
+def _broken(text: str, cuts: list[int]) -> str:
+    """The text with a space at each of the places."""
+    ...
+
+def _stretches(text: str, splitter, length: int) -> list[tuple[int, int]]:
+    """The pieces of a text, stretch by stretch: the time grows with its length alone."""
     ...
 
 def _node_spans(text: str, tokenizer, chunk_size: int, chunk_overlap: int) -> list[tuple[int, int]]:

@@ -6,102 +6,16 @@
 __all__ = []
 
 # %% ../nbs/1_texts/03_pdf.ipynb #9a10c3cc
-import importlib.util, logging, re
+import re, unicodedata
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
-from .core import EmbedtuneError, _counted
+from .core import EmbedtuneError
 from .headings import Heading, _outline_headings, _squeezed, _text_headings, _TypedLine, _typed_headings
-
-# %% ../nbs/1_texts/03_pdf.ipynb #d3824488
-def _pypdf_pages(
-    path: Path,  # a PDF
-) -> list:       # of pypdf pages
-    "The pages of a PDF by pypdf; `EmbedtuneError` if it needs a password."
-    from pypdf import PdfReader
-    from pypdf.errors import DependencyError
-    reader = PdfReader(path)
-    try: locked = reader.is_encrypted and not reader.decrypt('')
-    except DependencyError:
-        raise EmbedtuneError('it is encrypted by AES: pip install cryptography, or use engine="pdfium"') from None
-    if locked: raise EmbedtuneError('it is encrypted and needs a password; save a copy without one')
-    return list(reader.pages)
-
-# %% ../nbs/1_texts/03_pdf.ipynb #3d84a3c3
-@contextmanager
-def _pypdf_remarks():
-    "A list of the remarks that pypdf makes on a file meanwhile; they stay off the screen."
-    logger, handler, remarks = logging.getLogger('pypdf'), logging.Handler(), []
-    handler.emit = lambda record: remarks.append(record.getMessage())
-    before = logger.level, logger.propagate
-    logger.setLevel(logging.WARNING)
-    logger.addHandler(handler)
-    logger.propagate = False
-    try: yield remarks
-    finally:
-        logger.level, logger.propagate = before
-        logger.removeHandler(handler)
-
-# %% ../nbs/1_texts/03_pdf.ipynb #157a197f
-def _pypdf_text(
-    page,  # one of `_pypdf_pages`
-) -> str:
-    "The text of a page laid out as on paper: one line a line, columns kept apart by spaces."
-    with _pypdf_remarks() as remarks, suppress(Exception):  # layout mode stumbles over a few fonts
-        text = page.extract_text(extraction_mode='layout')
-        if text.strip() and not any('Rotated text' in remark for remark in remarks): return text
-    return page.extract_text()
-
-# %% ../nbs/1_texts/03_pdf.ipynb #537a303a
-def _pypdf_pictures(
-    page,  # one of `_pypdf_pages`
-) -> bool:
-    "Whether there is a picture on the page."
-    return len(page.images) > 0
-
-# %% ../nbs/1_texts/03_pdf.ipynb #22eacf42
-def _pdfium_pages(
-    path: Path,  # a PDF
-) -> list:       # of pypdfium2 pages
-    "The pages of a PDF by pdfium; `EmbedtuneError` if it needs a password or is no PDF."
-    import pypdfium2
-    try: return list(pypdfium2.PdfDocument(path))
-    except pypdfium2.PdfiumError as e:  # which may name the trouble of an earlier file
-        locked = 'Incorrect password' in str(e) and b'/Encrypt' in path.read_bytes()
-        raise EmbedtuneError('it is encrypted and needs a password; save a copy without one' if locked
-            else 'it cannot be opened as a PDF') from None
-
-# %% ../nbs/1_texts/03_pdf.ipynb #6220de0a
-def _pdfium_text(
-    page,  # one of `_pdfium_pages`
-) -> str:
-    "The text of a page, one line a line."
-    text = page.get_textpage().get_text_range()
-    return re.sub('[\x02\ufffe](\r?\n)?', '-\n', text)  # pdfium's mark of a word hyphenated at the end of a line
-
-# %% ../nbs/1_texts/03_pdf.ipynb #863a77fc
-def _pdfium_pictures(
-    page,  # one of `_pdfium_pages`
-) -> bool:
-    "Whether there is a picture on the page."
-    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
-    return any(True for _ in page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]))
-
-# %% ../nbs/1_texts/03_pdf.ipynb #d19546e3
-_ENGINES = {'pypdf': (_pypdf_pages, _pypdf_text, _pypdf_pictures),
-    'pdfium': (_pdfium_pages, _pdfium_text, _pdfium_pictures)}
-
-# %% ../nbs/1_texts/03_pdf.ipynb #4bfa0db9
-def _check_engine(
-    engine: str,  # name of an engine
-) -> None:
-    "Raises `EmbedtuneError` for an unknown engine, or one whose library is not installed."
-    if engine not in _ENGINES:
-        raise EmbedtuneError(f'engine: expected {" or ".join(map(repr, _ENGINES))}, got {engine!r}')
-    if engine == 'pdfium' and importlib.util.find_spec('pypdfium2') is None:
-        raise EmbedtuneError('engine="pdfium" needs pypdfium2: pip install "embedtune[pdfium]"')
+from .layout import _COLUMN, _ENGINES, _Laid, _open_pdf, _Piece, _pypdf_remarks, _typed_lines
 
 # %% ../nbs/1_texts/03_pdf.ipynb #fe1b6dd3
 def _glued_share(
@@ -120,7 +34,7 @@ def _running_forms(
     line: str,  # a line near the edge of a page
     page: int,  # number of that page, from 0
 ) -> list[str]: # the line itself, and one form for every number in it
-    "The forms in which a line may recur on other pages: as it is, or with one number that counts along with the pages."
+    "The forms in which a line may recur: as it is, or with one number that counts along with the pages."
     line = ' '.join(line.split())
     numbers = re.finditer(r'(?<!\d)\d{1,4}(?!\d)', line)
     return [line] + [f'{line[:m.start()]}#{int(m[0]) - page:+}{line[m.end():]}' for m in numbers]
@@ -217,29 +131,37 @@ def _flow(
     widest: float = float('inf'),  # characters of the longest line that may count as a full one
 ) -> str:                 # paragraphs apart by blank lines, rows of a table by line ends
     "The text of a page with its paragraphs in one line each and single spaces."
-    lines, blocks, last = page.splitlines(), [], ''
-    width = min(_full_width(lines), widest)
-    for line in lines:
-        clean = ' '.join(line.split())
-        if clean and _continues(last, line, width): blocks[-1] = _join_lines(blocks[-1], clean, words)
-        elif clean and last.strip() and (_is_row(last) or _is_row(line)): blocks += ['\n', clean]
-        elif clean: blocks += ['\n\n', clean]
-        last = line
+    blocks, last = [], ''
+    for column in re.split(f'{_COLUMN}\n?', page):
+        lines = column.splitlines()
+        width = min(_full_width(lines), widest)
+        for line in lines:
+            clean = ' '.join(line.split())
+            if clean and _continues(last, line, width): blocks[-1] = _join_lines(blocks[-1], clean, words)
+            elif clean and last.strip() and (_is_row(last) or _is_row(line)): blocks += ['\n', clean]
+            elif clean: blocks += ['\n\n', clean]
+            last = line
     return ''.join(blocks[1:])
 
 # %% ../nbs/1_texts/03_pdf.ipynb #98645ba7
 _LIGATURES = dict(zip('\ufb00\ufb01\ufb02\ufb03\ufb04\ufb05\ufb06', 'ff fi fl ffi ffl st st'.split()))
 
 # %% ../nbs/1_texts/03_pdf.ipynb #f97d725d
+def _plain_signs(
+    text: str,  # of a page
+) -> str:
+    "The text without ligatures, soft hyphens and what is no character."
+    text = text.replace('\xad\n', '-\n').replace('\xad', '')  # soft hyphens
+    text = re.sub('[\ufb00-\ufb06]', lambda m: _LIGATURES[m[0]], text)
+    return text.encode('utf-8', 'replace').decode().replace('\x00', '').expandtabs()
+
 def _clean_pages(
     pages: list[str],  # texts of a document's pages as an engine gives them
 ) -> list[str]:
     "The pages without running lines, their paragraphs in one line each."
-    pages = [re.sub('[\ufb00-\ufb06]', lambda m: _LIGATURES[m[0]],
-        page.replace('\xad\n', '-\n').replace('\xad', '')) for page in pages]
-    pages = [page.encode('utf-8', 'replace').decode().replace('\x00', '').expandtabs() for page in pages]
+    pages = [_plain_signs(page) for page in pages]
     words = set(re.findall(r'[^\W\d_]+', '\n'.join(pages).lower()))
-    widest = 1.15 * _full_width('\n'.join(pages).splitlines(), share=0.5)  # pdfium may run several lines into one
+    widest = 1.15 * _full_width('\n'.join(pages).splitlines(), share=0.5)  # an odd line may be longer
     return [_flow(page, words, widest) for page in _drop_running_lines(pages)]
 
 # %% ../nbs/1_texts/03_pdf.ipynb #fb3fe2e6
@@ -255,72 +177,124 @@ def _number_list(
         ('page ' if len(numbers) == 1 else 'pages ')
         + ', '.join(str(a) if a == b else f'{a}-{b}' for a, b in runs))
 
+# %% ../nbs/1_texts/03_pdf.ipynb #9ad42217
+_CONTROL = re.compile('[\x00-\x08\x0e-\x1e\x7f-\x9f\ufffd]')
+_PRIVATE = re.compile('[\ue000-\uf8ff]')
+
+def _frequent_share(
+    line: str,  # of a page
+) -> tuple[int, float]:  # the number of Latin letters, and the share of frequent ones
+    "How many of the letters are among the eight that are frequent in every language with Latin letters."
+    letters = re.findall('[a-z]', unicodedata.normalize('NFD', line.lower()))
+    return len(letters), sum(letter in 'etaoinsr' for letter in letters)/max(1, len(letters))
+
+def _is_garbled(
+    line: str,        # of a page
+    least: int = 40,  # letters from which a line can be judged by them
+) -> bool:
+    "Whether a line is hardly the text of any language."
+    signs = _squeezed(line)
+    control, private = len(_CONTROL.findall(signs)), len(_PRIVATE.findall(signs))
+    if control >= 2 and control > .04*len(signs) or private >= 5 and private > .3*len(signs): return True
+    letters, share = _frequent_share(line)
+    return letters >= least and share < .35
+
+# %% ../nbs/1_texts/03_pdf.ipynb #0404d875
+def _readable(
+    page: str,  # text of a page, line by line
+) -> tuple[str, int]:  # the page, and how many lines were left out
+    "The page without the lines in a font that has no Unicode."
+    lines = page.split('\n')
+    garbled = [line for line in lines if _is_garbled(line)]
+    enough = len(garbled) >= 3 or 2*sum(map(len, garbled)) > len(page)
+    if not garbled or not enough: return page, 0
+    kept = [line for line in lines if not _is_garbled(line, least=6)]
+    return '\n'.join(kept), len(lines) - len(kept)
+
 # %% ../nbs/1_texts/03_pdf.ipynb #c521a73a
+_SCAN = 'only a picture, no text (a scan? run OCR on it first)'
+
 def _read_page(
-    page,           # a page of the engine
-    engine: str,    # 'pypdf' or 'pdfium'
-) -> tuple[str, str]:  # text, problem ('' if there is none)
-    "The raw text of one page, and what is wrong with it."
-    _, text_of, pictures = _ENGINES[engine]
+    page,         # a page of the engine
+    engine: str,  # 'pdfium' or 'pypdf'
+) -> tuple[_Laid, str]:  # the page, problem ('' if there is none)
+    "One page as the engine reads it, and what is wrong with it."
+    _, read, pictures = _ENGINES[engine]
     try:
-        text = text_of(page)
-        return (
-            text, '' if text.strip() or not pictures(page)
-            else 'only a picture, no text (a scan? run OCR on it first)')
-    except Exception as e: return '', f'cannot be read ({type(e).__name__})'
+        laid = read(page)
+        if not laid.text.strip() and pictures(page): return laid, _SCAN
+        text, left_out = _readable(laid.text)
+    except Exception as e: return _Laid('', [], 0), f'cannot be read ({type(e).__name__})'
+    return laid._replace(text=text), 'lines in a font without Unicode are left out' if left_out else ''
 
-# %% ../nbs/1_texts/03_pdf.ipynb #1adfa293
-@contextmanager
-def _pypdf_pieces():
-    "A list of the pieces of text that pypdf lays out meanwhile, with place, height and font."
-    pieces, depth = [], 0
-    try: from pypdf._text_extraction._layout_mode import _fixed_width_page as layout
-    except ImportError: layout = None
-    inner = getattr(layout, 'recurse_to_target_op', None)
-    def listening(*args):
-        nonlocal depth
-        depth += 1
-        try: found = inner(*args)
-        finally: depth -= 1
-        if not depth: pieces.extend(found[1])
-        return found
-    if inner: layout.recurse_to_target_op = listening
-    try: yield pieces
-    finally:
-        if inner: layout.recurse_to_target_op = inner
-
-# %% ../nbs/1_texts/03_pdf.ipynb #a492e19a
-def _typed_lines(
-    pieces,  # of `_pypdf_pieces`, those of one page
-) -> list[_TypedLine]:
-    "The lines of a page from the top: text, size of most letters, and whether all are bold."
-    rows = {}
-    for piece in pieces:
-        if piece.text.strip(): rows.setdefault(round(piece.ty), []).append(piece)
-    lines = []
-    for _, row in sorted(rows.items(), reverse=True):
-        row.sort(key=lambda piece: piece.tx)
-        sizes = Counter()
-        for piece in row: sizes[round(2*piece.font_height)/2] += len(piece.text.strip())
-        bold = all(re.search('bold|black|heavy', piece.font.name, re.I) for piece in row)
-        text = _squeezed(''.join(piece.text for piece in row))
-        lines.append(_TypedLine(text, sizes.most_common(1)[0][0], bold))
-    return lines
+def _second_try(
+    read: list,  # of `_read_page`
+    path: Path,  # the PDF
+    engine: str, # that read it
+    password: str = None,  # that opens it
+) -> list:
+    "The pages, those in trouble by the other engine where that has none."
+    wrong = [i for i, (_, trouble) in enumerate(read) if trouble]
+    other = next(name for name in _ENGINES if name != engine)
+    if not wrong: return read
+    with suppress(Exception):  # it may not open the file at all
+        pages = _ENGINES[other][0](path, password)
+        again = {i: _read_page(pages[i], other) for i in wrong}
+        return [again[i] if i in again and not again[i][1] else one for i, one in enumerate(read)]
+    return read
 
 # %% ../nbs/1_texts/03_pdf.ipynb #f56e3873
 def _pdf_outline(
-    path: Path,  # a PDF
+    path: Path,            # a PDF
+    password: str = None,  # that opens it
 ) -> list[tuple[int, str, int]]:
     "Level from 1, title and page from 0 of each entry of its outline; none if that cannot be read."
-    from pypdf import PdfReader
-    def walk(entries, level):
+    def walk(reader, entries, level):
         for entry in entries:
-            if isinstance(entry, list): yield from walk(entry, level + 1)
+            if isinstance(entry, list): yield from walk(reader, entry, level + 1)
             else: yield level, entry.title or '', reader.get_destination_page_number(entry)
     with suppress(Exception):  # files break their outline in many ways, and their text is fine
-        reader = PdfReader(path)
-        if reader.is_encrypted: reader.decrypt('')
-        return list(walk(reader.outline, 1))
+        reader = _open_pdf(path, password)
+        return list(walk(reader, reader.outline, 1))
+    return []
+
+# %% ../nbs/1_texts/03_pdf.ipynb #e303ab73
+def _written(
+    widget,  # an annotation of a page, by pypdf
+) -> str:    # 'Name: value', or ''
+    "What stands in a field of a form, with the name that people see; nothing of a field for passwords."
+    parent = widget.get('/Parent', {})
+    parent = getattr(parent, 'get_object', lambda: parent)()
+    def of(key): return widget.get(key, parent.get(key))
+    value, hidden = of('/V'), int(of('/Ff') or 0) & 1 << 13
+    if widget.get('/Subtype') != '/Widget' or hidden or value in (None, '', '/Off'): return ''
+    if '/AS' in widget and widget['/AS'] != value: return ''  # another button of the same group
+    value = ', '.join(map(str, value)) if isinstance(value, list) else str(value)
+    name = of('/TU') or of('/T') or ''
+    return f'{name}: {value.lstrip("/")}' if name else value
+
+def _form_values(
+    path: Path,            # a PDF
+    password: str = None,  # that opens it
+) -> dict[int, str]:       # page from 0 -> lines
+    "What people wrote into the forms of a PDF."
+    values = {}
+    with suppress(Exception):  # a broken form leaves the text as it is
+        reader = _open_pdf(path, password)
+        if '/AcroForm' not in reader.root_object: return {}
+        for number, page in enumerate(reader.pages):
+            lines = [_written(widget.get_object()) for widget in page.get('/Annots') or []]
+            if any(lines): values[number] = '\n'.join(' '.join(line.split()) for line in lines if line)
+    return values
+
+def _attachments(
+    path: Path,            # a PDF
+    password: str = None,  # that opens it
+) -> list[tuple[str, bytes]]:
+    "Name and content of each file that is attached to a PDF, as in a portfolio."
+    with _pypdf_remarks(), suppress(Exception):
+        reader = _open_pdf(path, password)
+        return [(Path(name).name, content) for name, files in reader.attachments.items() for content in files]
     return []
 
 # %% ../nbs/1_texts/03_pdf.ipynb #ed44e6b0
@@ -328,31 +302,85 @@ def _pdf_headings(
     path: Path,        # a PDF
     pages: list[str],  # clean text of its pages
     lines: list[list[_TypedLine]],  # how they are set; without any line where the engine does not say
+    password: str = None,           # that opens it
 ) -> list[Heading]:
     "Its headings by the outline, else by type, else by numbers and capitals."
-    return (_outline_headings(pages, _pdf_outline(path)) or _typed_headings(pages, lines)
+    return (_outline_headings(pages, _pdf_outline(path, password)) or _typed_headings(pages, lines)
             or _text_headings('\n\n'.join(pages)))
 
+# %% ../nbs/1_texts/03_pdf.ipynb #3d23225f
+class _Box(NamedTuple):
+    "A line of a document, and where it stands on its page."
+    start: int     # its first character in the document's text
+    end: int       # the one after its last
+    page: int      # from 1
+    left: float    # points from the left of the page
+    top: float     # points from its top
+    right: float   # as left
+    bottom: float  # as top
+
+def _box_of(
+    row: list[_Piece],  # a line
+    height: float,      # of the page
+) -> tuple[float, ...]: # left, top, right, bottom
+    "Where a line stands, counted from the upper left, in points."
+    base, size = row[0].base, max(piece.size for piece in row)
+    sides = min(piece.left for piece in row), max(piece.right for piece in row)
+    return tuple(round(x, 1) for x in (sides[0], height - base - .8*size, sides[1], height - base + .2*size))
+
+def _boxes(
+    pages: list[str],     # clean text of every page
+    laid: list[_Laid],    # the same pages as they were read
+) -> list[_Box]:
+    "The boxes of the lines that are found in the text, in its order."
+    boxes, offset = [], 0
+    for number, (page, whole) in enumerate(zip(pages, laid), 1):
+        places, signs, at = [i for i, c in enumerate(page) if not c.isspace()], _squeezed(page), 0
+        for row in whole.rows:
+            words = _squeezed(_plain_signs(''.join(piece.text for piece in row))).rstrip('-')
+            found = signs.find(words, at, at + len(words) + 200) if words else -1
+            if found < 0: continue  # a running header, which is not in the text
+            at = found + len(words)
+            span = offset + places[found], offset + places[at - 1] + 1
+            boxes.append(_Box(*span, number, *_box_of(row, whole.height)))
+        offset += len(page) + 2
+    return boxes
+
 # %% ../nbs/1_texts/03_pdf.ipynb #c39cd07e
+class _Read(NamedTuple):
+    "A PDF that was read."
+    pages: list[str]         # clean text
+    troubles: list[str]      # of single pages
+    headings: list[Heading]  # in the order of the text
+    boxes: list[_Box]        # of its lines
+
+def _page_troubles(
+    read: list,  # of `_read_page`
+) -> list[str]:
+    "What is wrong with single pages, each trouble once, with the numbers of its pages."
+    numbers = {}
+    for number, (_, trouble) in enumerate(read, 1): numbers.setdefault(trouble, []).append(number)
+    return [f'{_number_list(found)}: {trouble}' for trouble, found in numbers.items() if trouble]
+
+# %% ../nbs/1_texts/03_pdf.ipynb #758e4c25
 def _read_pdf(
-    path: Path,           # a PDF
-    engine: str,          # 'pypdf' or 'pdfium'
-    show_progress: bool,  # a bar over the pages
-) -> tuple[list[str], list[str], list[Heading]]:  # clean pages, problems of single pages, headings
-    "Pages, what is wrong with some of them, and headings; `EmbedtuneError` if no page is readable."
+    path: Path,            # a PDF
+    engine: str,           # 'pdfium' or 'pypdf'
+    show_progress: bool,   # a bar over the pages
+    password: str = None,  # that opens it
+) -> _Read:
+    "Pages, what is wrong with some of them, headings and places; `EmbedtuneError` if no page is readable."
     from tqdm.auto import tqdm
-    read, set_as = [], []
-    with _pypdf_remarks(), _pypdf_pieces() as pieces:
-        pages = _ENGINES[engine][0](path)
-        for page in tqdm(pages, path.name, disable=not show_progress, leave=False, unit='page'):
-            pieces.clear()
-            read.append(_read_page(page, engine))
-            set_as.append(_typed_lines(pieces))
-        clean = _clean_pages([text for text, _ in read])
-        headings = _pdf_headings(path, clean, set_as)
-    troubles = dict.fromkeys(trouble for _, trouble in read if trouble)
-    lines = [f'{_number_list([i for i, (_, t) in enumerate(read, 1) if t == trouble])}: {trouble}'
-        for trouble in troubles]
-    if not any(text.strip() for text, _ in read):
-        raise EmbedtuneError('; '.join(lines) or 'it has no page with text')
-    return clean, lines, headings
+    with _pypdf_remarks():
+        bar = tqdm(_ENGINES[engine][0](path, password), path.name, disable=not show_progress, leave=False,
+            unit='page')
+        read = _second_try([_read_page(page, engine) for page in bar], path, engine, password)
+        laid = [page for page, _ in read]
+        clean = _clean_pages([page.text for page in laid])
+        for number, lines in _form_values(path, password).items():
+            clean[number] = f'{clean[number]}\n\n{lines}'.strip()
+        headings = _pdf_headings(path, clean, [_typed_lines(page.rows) for page in laid], password)
+    troubles = _page_troubles(read)
+    if not any(page.strip() for page in clean):
+        raise EmbedtuneError('; '.join(troubles) or 'it has no page with text')
+    return _Read(clean, troubles, headings, _boxes(clean, laid))

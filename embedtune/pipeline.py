@@ -78,6 +78,7 @@ def _prepare(
     show_progress=True, # bars while documents are read and questions asked
     trust_remote_code=False, # run code that the model brings, which can do anything
     fill=0, # questions to reach with the documents' own titles and headings; 0: none of these
+    engine='pdfium', # that reads PDFs, or 'pypdf'
     searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
@@ -85,7 +86,7 @@ def _prepare(
     if questions is not None: _check_number('questions', questions, 1, whole=True)
     _check_number('questions_per_node', questions_per_node, 1, whole=True)
     base = load_model(model, trust_remote_code=trust_remote_code)
-    documents = load_documents(paths, show_progress=show_progress)
+    documents = load_documents(paths, engine, show_progress=show_progress)
     nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
@@ -116,6 +117,12 @@ def _save_plots(
         figure.savefig(out/name, dpi=110, bbox_inches='tight')
         plt.close(figure)
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #12dfaedc
+@dataclass(kw_only=True)
+class _Reading:
+    "How documents are read."
+    engine: str = 'pdfium' # that reads PDFs, or 'pypdf'
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #6f0e4197
 @dataclass(kw_only=True)
 class _Asking:
@@ -139,7 +146,7 @@ class _Asking:
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #2bdeb415
 @dataclass
-class _Run(_Asking):
+class _Run(_Reading, _Asking):
     "The settings of a whole run; see `run` for their meaning."
     out: Path # folder for everything that comes out
     llm: object = 'local' # who asks the questions: see `llm_from_spec`, or a client with `chat`
@@ -195,7 +202,8 @@ def plan(self: _Run,
     "What the questions of a side may take, at most; nothing is sent."
     llm = _planning_llm(self.llm, **self.asking) if isinstance(self.llm, str) else self.llm
     tokenizer = load_model(self.model, bare=True, trust_remote_code=self.trust_remote_code).tokenizer
-    nodes = split_nodes(load_documents(paths, show_progress=self.show_progress), tokenizer)
+    documents = load_documents(paths, self.engine_for(paths), show_progress=self.show_progress)
+    nodes = split_nodes(documents, tokenizer)
     file = self.out/f'{name}_dataset.json'
     return plan_pairs(nodes, llm, output_path=file, max_questions=self.questions, seed=self.seed)
 
@@ -235,6 +243,15 @@ def describe(self: _Run,
     _write_text(dataset.card(title, asked_by, f'{name}_dataset.json'), self.out/f'{name}_dataset.md')
     print(f'{name}: {len(dataset.queries)} questions {dataset.whose}')
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #723ace47
+@patch
+def engine_for(self: _Run,
+    paths, # list of files of a side
+) -> str:
+    "Who reads them: `engine`, but pypdf the 10-Ks, whose recorded answers are about the text that it reads."
+    recorded = [] if self.ask_anew or self.llm != 'local' else _recorded_answers([path.name for path in paths])
+    return 'pypdf' if any(path.parent.name == '10k' for path in recorded) else self.engine
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dc482735
 @patch
 def side(self: _Run,
@@ -245,7 +262,7 @@ def side(self: _Run,
     file = self.out/f'{name}_dataset.json'
     made_of = (
         {key: self.settings[key] for key in ('llm', 'questions', 'seed', 'llm_only')}
-        | dict(embedtune=version('embedtune')))
+        | dict(embedtune=version('embedtune'), engine=self.engine_for(paths)))
     made_of |= dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model))
     made_of |= dict(names=[path.name for path in paths])
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
@@ -253,7 +270,8 @@ def side(self: _Run,
     fill = 0 if self.llm_only else self.questions or _FILLED
     with self.client() as llm:
         dataset = _prepare(paths, file, llm, self.model, self.questions, seed=self.seed, fill=fill,
-            show_progress=self.show_progress, searched=name == 'train', trust_remote_code=self.trust_remote_code)
+            engine=self.engine_for(paths), show_progress=self.show_progress, searched=name == 'train',
+            trust_remote_code=self.trust_remote_code)
     self.sides[name] = made_of
     self.describe(name, dataset)
     self.save()
@@ -377,7 +395,7 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`, and those of `ChatLLM`, such as `max_usd`
+    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`, `engine`, and those of `ChatLLM`, such as `max_usd`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     train, val = _two_sides(train, val)
@@ -404,6 +422,7 @@ def _plan_run(
     job = _Run(out, **settings)
     for name, paths in zip(('train', 'val'), _two_sides(train, val)): yield f'{name}: {job.plan(name, paths)}'
     if openai_embeddings:
-        nodes = split_nodes(load_documents(paths, show_progress=False), load_model(job.model, bare=True).tokenizer)
+        documents = load_documents(paths, job.engine_for(paths), show_progress=False)
+        nodes = split_nodes(documents, load_model(job.model, bare=True).tokenizer)
         taken = CachedEmbedding(OpenAIEmbedding(openai_embeddings)).plan([node.text for node in nodes])
         yield f'{openai_embeddings}: {taken}, and the questions'

@@ -16,13 +16,18 @@ def _announce(plan, llm):
     """Say what asking may take, and where nothing limits it, that nothing does."""
     ...
 
-def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
+def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', searched=True, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
     ...
 
 def _save_plots(evaluations, history, out):
     """Write `comparison.png` and `loss.png` into `out`."""
     ...
+
+@dataclass(kw_only=True)
+class _Reading:
+    """How documents are read."""
+    engine: str = 'pdfium'
 
 @dataclass(kw_only=True)
 class _Asking:
@@ -45,7 +50,7 @@ class _Asking:
         ...
 
 @dataclass
-class _Run(_Asking):
+class _Run(_Reading, _Asking):
     """The settings of a whole run; see `run` for their meaning."""
     out: Path
     llm: object = 'local'
@@ -87,6 +92,10 @@ class _Run(_Asking):
 
     def describe(self, name, dataset: EmbeddingQAFinetuneDataset):
         """Write the card of a side's questions, and say how many there are and whose."""
+        ...
+
+    def engine_for(self, paths) -> str:
+        """Who reads them: `engine`, but pypdf the 10-Ks, whose recorded answers are about the text that it reads."""
         ...
 
     def side(self, name, paths) -> EmbeddingQAFinetuneDataset:
