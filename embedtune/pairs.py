@@ -438,6 +438,10 @@ def _ask_and_keep(
         bar.total = bar.n  # done, even if nodes gave fewer: a notebook paints a bar red that ends early
     return dataset
 
+# %% ../nbs/3_questions/27_pairs.ipynb #5aaf47ae
+class _NothingAsked(LLMError):
+    "A language model asked no question that is worth keeping."
+
 # %% ../nbs/3_questions/27_pairs.ipynb #aa98abbb
 def generate_qa_embedding_pairs(
     nodes,                                # of `split_nodes`, or anything with id and text
@@ -469,7 +473,7 @@ def generate_qa_embedding_pairs(
             show_progress)
     if dataset is None:
         fix = 'add documents, for these are few' if len(tasks) < 20 else 'try another model or prompt'
-        raise LLMError(f'{model.name} asked nothing worth keeping about '
+        raise _NothingAsked(f'{model.name} asked nothing worth keeping about '
             f'{_counted(len(tasks), "node")}: {fix}')
     most, kept = len(planned(model)), len(dataset.queries)
     if max_questions and kept < max_questions and most < len(tasks):

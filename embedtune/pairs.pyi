@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 from .dataset import EmbeddingQAFinetuneDataset
 from .journal import ReplayLLM
+from .llm import LLMError
 from .questions import Style
 
 class _Request(NamedTuple):
@@ -159,6 +160,9 @@ def _answering(llm, output_path, mode: str, requests, show_progress: bool=True):
 def _ask_and_keep(model, nodes, tasks: list[_Task], how: tuple, need: _Need, retriever, filters: dict, workers: int | None=None, show_progress: bool=True) -> EmbeddingQAFinetuneDataset:
     """Ask about the tasks until enough is kept."""
     ...
+
+class _NothingAsked(LLMError):
+    """A language model asked no question that is worth keeping."""
 
 def generate_qa_embedding_pairs(nodes, llm=None, qa_generate_prompt_tmpl: str | None=None, num_questions_per_chunk: int=2, output_path=None, max_questions: int | None=None, style=None, examples=..., retriever=None, filters: dict=..., mode: str='live', workers: int | None=None, seed: int=42, show_progress: bool=True) -> EmbeddingQAFinetuneDataset:
     """Questions of a model about the nodes; `EmbedtuneError` without nodes, `LLMError` without questions."""

@@ -28,7 +28,7 @@ from .guard import _LEAST
 from .ladders import _file_name, _source_key, Ladder, ladder
 from .llm import _planning_llm, llm_from_spec
 from .nodes import split_nodes
-from .pairs import _journal_path, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
+from .pairs import _journal_path, _NothingAsked, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
 from .questions import _word_count
 from .report import _usual_verdicts, _without_credentials, write_report
 from .search import _RETRIEVER
@@ -65,6 +65,23 @@ def _announce(
     if limits: held = f'; it stops before {" and ".join(limits)}'
     print(f'questions: {plan}{held}')
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #de201598
+_NOTHING = ('no question to train on or to evaluate by: the LLM asked nothing worth keeping, and the documents have no '
+            'headings that could be questions; add documents, or try another model')
+
+def _ask_or_fill(
+    nodes, # `Node`s
+    client, # a language model
+    fill, # questions to reach with titles and headings; 0: none of these
+    **settings, # for `generate_qa_embedding_pairs`
+) -> EmbeddingQAFinetuneDataset:
+    "The LLM's questions; without one where it asks nothing worth keeping, and titles and headings are to fill up."
+    try: return generate_qa_embedding_pairs(nodes, client, **settings)
+    except _NothingAsked as nothing:
+        if not fill: raise
+        warnings.warn(f'{nothing}; the questions are the titles and headings of the documents', stacklevel=3)
+        return EmbeddingQAFinetuneDataset({}, {node.id: node.text for node in nodes if node.text.strip()}, {})
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c3328372
 def _prepare(
     paths, # files or folders of one side
@@ -96,10 +113,11 @@ def _prepare(
             wanted = None, questions_per_node, out, questions
             kinds = {name: value for name, value in settings.items() if name != 'filters'}
             _announce(plan_pairs(nodes, client, *wanted, seed=seed, **kinds), client)
-        asked = generate_qa_embedding_pairs(nodes, client, num_questions_per_chunk=questions_per_node,
+        asked = _ask_or_fill(nodes, client, fill, num_questions_per_chunk=questions_per_node,
             max_questions=questions, retriever=retriever, output_path=out, seed=seed,
             show_progress=show_progress, **settings)
     dataset = _filled(asked, documents, nodes, fill, seed)
+    if not dataset.queries: raise EmbedtuneError(_NOTHING)
     if dataset is not asked: dataset.save_json(out)
     return dataset
 
@@ -193,6 +211,15 @@ def client(self: _Run):
         self.usage = getattr(llm, 'usage', None)
         yield llm
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #723ace47
+@patch
+def engine_for(self: _Run,
+    paths, # list of files of a side
+) -> str:
+    "Who reads them: `engine`, but pypdf the 10-Ks, whose recorded answers are about the text that it reads."
+    recorded = [] if self.ask_anew or self.llm != 'local' else _recorded_answers([path.name for path in paths])
+    return 'pypdf' if any(path.parent.name == '10k' for path in recorded) else self.engine
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #5c2fdfb8
 @patch
 def plan(self: _Run,
@@ -242,15 +269,6 @@ def describe(self: _Run,
     title = f'Questions on {", ".join(self.sides[name]["names"])}'
     _write_text(dataset.card(title, asked_by, f'{name}_dataset.json'), self.out/f'{name}_dataset.md')
     print(f'{name}: {len(dataset.queries)} questions {dataset.whose}')
-
-# %% ../nbs/7_deciding/62_pipeline.ipynb #723ace47
-@patch
-def engine_for(self: _Run,
-    paths, # list of files of a side
-) -> str:
-    "Who reads them: `engine`, but pypdf the 10-Ks, whose recorded answers are about the text that it reads."
-    recorded = [] if self.ask_anew or self.llm != 'local' else _recorded_answers([path.name for path in paths])
-    return 'pypdf' if any(path.parent.name == '10k' for path in recorded) else self.engine
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #dc482735
 @patch

@@ -15,6 +15,11 @@ def _filled(dataset: EmbeddingQAFinetuneDataset, documents, nodes, most, seed=42
 def _announce(plan, llm):
     """Say what asking may take, and where nothing limits it, that nothing does."""
     ...
+_NOTHING: str
+
+def _ask_or_fill(nodes, client, fill, **settings) -> EmbeddingQAFinetuneDataset:
+    """The LLM's questions; without one where it asks nothing worth keeping, and titles and headings are to fill up."""
+    ...
 
 def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', searched=True, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
@@ -78,6 +83,10 @@ class _Run(_Reading, _Asking):
         """The model that asks; both sides share one budget."""
         ...
 
+    def engine_for(self, paths) -> str:
+        """Who reads them: `engine`, but pypdf the 10-Ks, whose recorded answers are about the text that it reads."""
+        ...
+
     def plan(self, name, paths):
         """What the questions of a side may take, at most; nothing is sent."""
         ...
@@ -92,10 +101,6 @@ class _Run(_Reading, _Asking):
 
     def describe(self, name, dataset: EmbeddingQAFinetuneDataset):
         """Write the card of a side's questions, and say how many there are and whose."""
-        ...
-
-    def engine_for(self, paths) -> str:
-        """Who reads them: `engine`, but pypdf the 10-Ks, whose recorded answers are about the text that it reads."""
         ...
 
     def side(self, name, paths) -> EmbeddingQAFinetuneDataset:
