@@ -189,10 +189,12 @@ class _Run(_Reading, _Asking):
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
         self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
-    @property
-    def settings(self):
-        asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
-        return dict(llm=asked, model=str(self.model)) | {name: getattr(self, name) for name in _SHOWN}
+
+@patch(as_prop=True)
+def settings(self: _Run) -> dict:
+    "What `run.json` says of them; no key is in it."
+    asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
+    return dict(llm=asked, model=str(self.model)) | {name: getattr(self, name) for name in _SHOWN}
 
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given

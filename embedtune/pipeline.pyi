@@ -75,7 +75,8 @@ class _Run(_Reading, _Asking):
         ...
 
     @property
-    def settings(self):
+    def settings(self) -> dict:
+        """What `run.json` says of them; no key is in it."""
         ...
 
     @contextmanager
