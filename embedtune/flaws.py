@@ -8,7 +8,7 @@ __all__ = ['stems', 'names_in', 'flaw']
 # %% ../nbs/3_questions/23_flaws.ipynb #a9a05057
 import re
 
-from .questions import _END_MARKS, _SOLID, _find_style, _word_count
+from .questions import _is_question, _SOLID, _find_style, _word_count
 
 # %% ../nbs/3_questions/23_flaws.ipynb #41f21c89
 _STOPWORDS = set('a an the of in on at to for from by with as and or but if is are was were be been do does did has have had will would can could may might '
@@ -123,8 +123,7 @@ def _wording_flaw(
     "What is wrong with a question, whatever it is about."
     style, words = _find_style(style), _content_words(question)
     marks = len(re.findall('[?？؟]', question))
-    if '\n' in question or style.asks is not None and (marks != style.asks
-            or question.endswith(_END_MARKS) != style.asks):
+    if '\n' in question or style.asks is not None and (marks > style.asks or _is_question(question) != style.asks):
         return 'no question' if style.asks else 'no query'
     if style.asks and _TWO_IN_ONE.search(question): return 'two in one'
     if not style.least <= _word_count(question) <= style.most: return 'length'

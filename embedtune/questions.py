@@ -163,7 +163,14 @@ def _clean_line(
     return _TAIL.sub('', re.sub(r'\s+\.$', '', line)).rstrip('*_`"”’»」』\', ').strip()
 
 # %% ../nbs/3_questions/22_questions.ipynb #dd471318
-_END_MARKS = ('?', '？', '؟')  # also in Chinese, Japanese and Arabic writing
+_ASKED = re.compile(r"""(?:[?？؟]|[\u0370-\u03ff\u1f00-\u1fff][»"”’]*[;\u037e]|(?:ます|です|した|せん|だろう|でしょう)か。?|
+    [\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff][។။]?)["”’»」』]*$""", re.X)
+
+def _is_question(
+    text: str,  # without what follows a question
+) -> bool:
+    "Whether it ends as a question: with a mark of its script, Japanese か, or a letter of Thai, Lao, Burmese or Khmer, which need no mark."
+    return bool(_ASKED.search(text.rstrip())) or '՞' in text
 _QUESTION_KEYS = 'question', 'query', 'text', 'q'
 
 def _texts_in(
@@ -177,7 +184,7 @@ def _texts_in(
     if inner: return _texts_in(next((value for value in inner if isinstance(value, list)), inner[0]))
     texts = {key.strip().lower(): value for key, value in found.items() if isinstance(value, str)}
     named = [texts[key] for key in _QUESTION_KEYS if key in texts]
-    asked = [text for text in texts.values() if text.rstrip().endswith(_END_MARKS)]
+    asked = [text for text in texts.values() if _is_question(text)]
     return named[:1] or asked or [*texts.values()]
 
 # %% ../nbs/3_questions/22_questions.ipynb #36ff9dc9
@@ -209,7 +216,7 @@ def _looks_asked(
     style: Style,  # of the questions wanted
 ) -> bool:
     "Whether a line may be a question of that style rather than a remark."
-    if style.asks: return line.endswith(_END_MARKS)
+    if style.asks: return _is_question(line)
     return (
         bool(re.search(r'\w', line)) and not line.endswith((':', '：', '.', '!', '。', '！'))
         and _word_count(line) <= style.most + 2)
@@ -229,7 +236,7 @@ def _plain_lines(
     said = [line for i, line in enumerate(lines) if i not in heads and not _RULE.fullmatch(line)]
     rows = [line.strip('|').split('|') if line.startswith('|') else [line] for line in said if not _OFFER.search(line)]
     rows = [[cell.strip() for cell in row] for row in rows]
-    return [next((cell for cell in row if cell.endswith(_END_MARKS)), max(row, key=len)) for row in rows]
+    return [next((cell for cell in row if _is_question(cell)), max(row, key=len)) for row in rows]
 
 # %% ../nbs/3_questions/22_questions.ipynb #27b41a1d
 def _parse_questions(

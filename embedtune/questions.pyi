@@ -54,7 +54,11 @@ _TAIL: Any
 def _clean_line(line: str) -> str:
     """A line without number, bullet, label, quotes, emphasis, marks of direction, or what follows the question."""
     ...
-_END_MARKS: Any
+_ASKED: Any
+
+def _is_question(text: str) -> bool:
+    """Whether it ends as a question: with a mark of its script, Japanese か, or a letter of Thai, Lao, Burmese or Khmer, which need no mark."""
+    ...
 _QUESTION_KEYS: Any
 
 def _texts_in(found) -> list[str]:
