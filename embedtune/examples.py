@@ -141,7 +141,8 @@ def _teacher_scores(
     asked, # n times question and text
 ) -> np.ndarray: # float (n,); nan: no verdict
     "What a teacher says of questions and texts, in whatever range; `EmbedtuneError` where it does not say it of each."
-    if hasattr(teacher, 'predict'): found = teacher.predict(asked)
+    from embedtune.reranker import _pair_scores
+    if hasattr(teacher, 'predict'): found = _pair_scores(teacher, asked)
     elif hasattr(teacher, 'scores'): found = teacher.scores(asked)
     elif hasattr(teacher, 'encode') or hasattr(teacher, 'embed'):
         sides = [list(side) for side in zip(*asked)]
