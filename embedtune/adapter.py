@@ -15,11 +15,11 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .core import EmbedtuneError
 from .embedding import (
     CachedEmbedding, EmbeddingModel, _EmbeddingPlan, _WrappedEmbedding, encode, fingerprint)
-from .engine import _check_usual, _FinetuneEngine
+from .engine import _alone, _check_usual, _FinetuneEngine
 from .guard import _beats_chance, _choose_share, _groups_of
 from .layers import _ADAPTER, BaseAdapter, LinearLayer, load_adapter, LowRank, _save_adapter, Scale
 from .retrieval import Search, _pool_windows
-from .card import _loaded_from, _save_card
+from .card import _loaded_from
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #78e5ea5f
 def _corpus_loss(
@@ -462,6 +462,7 @@ def _adapter_card(self: EmbeddingAdapterFinetuneEngine) -> str: # Markdown
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #8233ad8d
 @patch
+@_alone
 def finetune(self: EmbeddingAdapterFinetuneEngine):
     "Embed what is not cached yet, choose how far to go, train, and write the adapter to `model_output_path`."
     data = training_vectors(self.embed_model, self.dataset, self.search, self.show_progress_bar)
@@ -487,8 +488,7 @@ def _write(self: EmbeddingAdapterFinetuneEngine):
     base = _document_fingerprint(self.embed_model)
     self.facts = self.settings | dict(
         unjudged=self.unjudged, base=base, questions=len(self.dataset.queries), held_out_mrr=curve)
-    _save_adapter(self.adapter, self.model_output_path, **self.facts)
-    _save_card(self._adapter_card(), self.model_output_path)
+    _save_adapter(self.adapter, self.model_output_path, self._adapter_card(), **self.facts)
 
 # %% ../nbs/5_black_box/41_adapter.ipynb #2b234b4b
 @patch

@@ -6,7 +6,7 @@
 __all__ = ['EmbedtuneError']
 
 # %% ../nbs/1_texts/00_core.ipynb #590b49ee
-import hashlib, html, json, math, numbers, os, re
+import hashlib, html, json, math, numbers, os, re, shutil, threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,19 +61,87 @@ def _mended(
     if not _HALF_PAIR.search(text): return text
     return text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')
 
+# %% ../nbs/1_texts/00_core.ipynb #c425ef2f
+def _sync(
+    path: Path, # a file or a folder
+):
+    "Wait until the content of a file, or the names in a folder, are on the disk."
+    try: handle = os.open(path, os.O_RDONLY)
+    except PermissionError: return # Windows opens no folder
+    try: os.fsync(handle)
+    finally: os.close(handle)
+
+# %% ../nbs/1_texts/00_core.ipynb #98ef2798
+@contextmanager
+def _new_file(
+    path, # the file that is to be written; missing folders are made
+): # yields a Path
+    "A path beside it to write to, renamed in the end; if anything fails, what was there stays."
+    path = Path(path).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.{threading.get_ident()}.part')
+    try:
+        yield part
+        _sync(part)
+        os.replace(part, path)
+        _sync(path.parent)
+    finally: part.unlink(missing_ok=True)
+
+# %% ../nbs/1_texts/00_core.ipynb #2fbfef3a
+def _settle(
+    path: Path, # of a folder
+) -> Path:
+    "The folder; where a kill came between the two renames of `_new_folder`, the old one is put back."
+    old = path.with_name(f'{path.name}.old')
+    if old.exists() and not path.exists(): old.rename(path)
+    return path
+
+@contextmanager
+def _new_folder(
+    path, # of the folder that is to be written
+): # yields a Path
+    "A path beside it to write to, which takes its place in the end; if anything fails, what was there stays."
+    path = _settle(Path(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (path.with_name(f'{path.name}.{state}') for state in ('new', 'old'))
+    for left_over in (new, old): shutil.rmtree(left_over, ignore_errors=True)
+    try:
+        yield new
+        for file in new.rglob('*'): _sync(file)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    if path.exists(): path.rename(old)
+    new.rename(path)
+    _sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+# %% ../nbs/1_texts/00_core.ipynb #b65cb74f
+@contextmanager
+def _only_here(
+    path, # file or folder that is going to be written
+):
+    "A block that no second process enters for the same path; `EmbedtuneError` for the second."
+    from filelock import FileLock, Timeout
+    path = Path(path).expanduser().resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f'.{path.name}.lock'), is_singleton=True)
+    try: lock.acquire(blocking=False)
+    except Timeout:
+        raise EmbedtuneError(f'another process is writing {str(path)!r}: wait until it has ended, or choose '
+                             'another place') from None
+    try: yield
+    finally:
+        if lock.lock_counter == 1: Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
 # %% ../nbs/1_texts/00_core.ipynb #9a4aec23
 def _write_text(
     text: str,  # what the file is to hold
     path,       # the file; missing folders are made
 ):
-    "Write a file as a whole or not at all: under a temporary name first, renamed when complete."
-    path = Path(path).expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        part.write_text(text, encoding='utf-8')
-        os.replace(part, path)
-    finally: part.unlink(missing_ok=True)
+    "Write a text file, whole or not at all."
+    with _new_file(path) as part: part.write_text(text, encoding='utf-8')
 
 # %% ../nbs/1_texts/00_core.ipynb #61c17363
 def _write_json(

@@ -24,8 +24,31 @@ def _mended(text: str) -> str:
     """The text without half pairs: two that belong together become their character, others U+FFFD."""
     ...
 
+def _sync(path: Path):
+    """Wait until the content of a file, or the names in a folder, are on the disk."""
+    ...
+
+@contextmanager
+def _new_file(path):
+    """A path beside it to write to, renamed in the end; if anything fails, what was there stays."""
+    ...
+
+def _settle(path: Path) -> Path:
+    """The folder; where a kill came between the two renames of `_new_folder`, the old one is put back."""
+    ...
+
+@contextmanager
+def _new_folder(path):
+    """A path beside it to write to, which takes its place in the end; if anything fails, what was there stays."""
+    ...
+
+@contextmanager
+def _only_here(path):
+    """A block that no second process enters for the same path; `EmbedtuneError` for the second."""
+    ...
+
 def _write_text(text: str, path):
-    """Write a file as a whole or not at all: under a temporary name first, renamed when complete."""
+    """Write a text file, whole or not at all."""
     ...
 
 def _write_json(content, path):

@@ -7,12 +7,14 @@ __all__ = ['MANIFEST']
 
 # %% ../nbs/4_tuning/35_engine.ipynb #ab3e0e04
 import inspect, math
+from contextlib import nullcontext
+from functools import wraps
 from pathlib import Path
 
 from fastcore.basics import patch
 
 from .card import _model_card, _save_card
-from .core import EmbedtuneError, _check_count, _check_number, _versions
+from .core import EmbedtuneError, _check_count, _check_number, _only_here, _versions
 from .dataset import EmbeddingQAFinetuneDataset
 from .leakage import require_no_leakage
 from .retrieval import Search
@@ -86,6 +88,17 @@ def _check(self: _FinetuneEngine):
     _check_trainable(self.dataset, self.unjudged)
     if self.val_dataset is not None: self.val_dataset.validate()
     _check_output_folder(self.model_output_path, self._manifest)
+
+# %% ../nbs/4_tuning/35_engine.ipynb #08023c70
+def _alone(
+    finetune, # method of an engine
+): # the method
+    "The same, but that no second process runs it for the same folder."
+    @wraps(finetune)
+    def inside(self):
+        from embedtune.trainer import _leads
+        with _only_here(self.model_output_path) if _leads() else nullcontext(): return finetune(self)
+    return inside
 
 # %% ../nbs/4_tuning/35_engine.ipynb #834c257b
 @patch

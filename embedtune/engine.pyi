@@ -83,3 +83,7 @@ class _FinetuneEngine:
     def _check_sound(self, sound: bool=True):
         """Raise `EmbedtuneError` where a loss, or what was learned, is no number."""
         ...
+
+def _alone(finetune):
+    """The same, but that no second process runs it for the same folder."""
+    ...

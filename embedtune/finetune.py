@@ -17,14 +17,14 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, VectorCache, encode, fingerprint, _fold_lora, _named_prompts,
     _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
-from .engine import _FinetuneEngine
+from .engine import _alone, _FinetuneEngine
 from .evaluation import evaluate, Evaluation
 from .examples import _check_room, _Examples, _spared, _taught
 from .guard import _keep_to_base, _set_aside
 from .negatives import _add_own_negatives, _fill_negatives, _MOST_OWN, _near_windows, mine_hard_negatives
 from .precision import half_precision, load_model
 from .retrieval import Search
-from .saving import _checkpoint_folder, _code_name, _save_model, _save_weights, _tidy, _upload
+from .saving import _checkpoint_folder, _code_name, _last_checkpoint, _save_model, _save_weights, _tidy, _upload
 from .search import choose_weight, load_search
 from .trainer import (
     FinetuneSettings, _add_lora, _check_memory, _computing_twice, _free_memory, _frozen_count, _leads,
@@ -297,7 +297,7 @@ def _tune(self: SentenceTransformersFinetuneEngine,
     if s.lora: _add_lora(model, s.lora)
     _set_dropout(model, s.dropout)
     freezing = _freezing(model, _frozen_count(s, model))
-    resume = any(checkpoints.glob('checkpoint-*'))
+    resume = _last_checkpoint(checkpoints, tidy=self.leads)
     known = sorted(checkpoints.glob('evaluation-*.json')) if resume else []
     self.evaluations = [Evaluation.from_json(path) for path in known]
     if not self.evaluations: self._after_epoch(model, checkpoints, 0)
@@ -366,6 +366,7 @@ def plan(self: SentenceTransformersFinetuneEngine) -> _Memory:
 
 # %% ../nbs/4_tuning/39_finetune.ipynb #1ccc7979
 @patch
+@_alone
 def finetune(self: SentenceTransformersFinetuneEngine):
     "Train, going on after the last whole epoch of an interrupted run, and write the model."
     model = self._learning_model()

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch
 
-from .core import EmbedtuneError, _read_json, _write_json
+from .core import EmbedtuneError, _new_folder, _read_json, _write_json
 from .embedding import _unit
 
 # %% ../nbs/5_black_box/40_layers.ipynb #f100759e
@@ -135,18 +135,20 @@ _ADAPTER, _WEIGHTS = 'adapter.json', 'adapter.safetensors'
 # %% ../nbs/5_black_box/40_layers.ipynb #f1c9d179
 def _save_adapter(
     adapter: BaseAdapter, # of any kind
-    path, # a folder, made if it is missing
+    path, # a new folder, or one that holds an adapter
+    card: str = '', # the model card, in Markdown; '': none
     **facts, # written beside the settings, such as the model that the adapter was trained over
 ):
-    "Write an adapter to a folder, the weights first: a folder with a readable `adapter.json` is whole."
+    "Write an adapter to a folder, whole or not at all: new weights never lie beside old settings."
     from safetensors.numpy import save_file
-    path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
-    part = path/(_WEIGHTS + '.part')
-    save_file({name: np.ascontiguousarray(weight) for name, weight in adapter.weights.items()}, part)
-    os.replace(part, path/_WEIGHTS)
+    from embedtune.card import _save_card
+    weights = {name: np.ascontiguousarray(weight) for name, weight in adapter.weights.items()}
     said = dict(kind=type(adapter).__name__, settings=asdict(adapter), alpha=adapter.alpha, facts=facts)
-    _write_json(said, path/_ADAPTER)
+    with _new_folder(path) as new:
+        new.mkdir()
+        save_file(weights, new/_WEIGHTS)
+        _write_json(said, new/_ADAPTER)
+        if card: _save_card(card, new)
 
 # %% ../nbs/5_black_box/40_layers.ipynb #3f934746
 def _adapter_kinds(

@@ -98,8 +98,8 @@ class TwoLayerNN(BaseAdapter):
 _ADAPTER: Any
 _WEIGHTS: Any
 
-def _save_adapter(adapter: BaseAdapter, path, **facts):
-    """Write an adapter to a folder, the weights first: a folder with a readable `adapter.json` is whole."""
+def _save_adapter(adapter: BaseAdapter, path, card: str='', **facts):
+    """Write an adapter to a folder, whole or not at all: new weights never lie beside old settings."""
     ...
 
 def _adapter_kinds(cls=...) -> dict:

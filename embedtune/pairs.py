@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import NamedTuple
-from .core import EmbedtuneError, _counted
+from .core import EmbedtuneError, _counted, _only_here
 from .dataset import EmbeddingQAFinetuneDataset
 from .precision import load_model
 from .journal import ReplayLLM, _batch_chat, _in_order
@@ -411,7 +411,8 @@ def _answering(
     "The model that is asked: the local one if there is no other, with a journal, and in batch mode with all its answers there already."
     if mode not in ('live', 'batch'):
         raise EmbedtuneError(f"expected the mode 'live' or 'batch', got {mode!r}")
-    with nullcontext(llm) if llm else local_llm() as model:
+    alone = _only_here(_journal_path(output_path)) if output_path else nullcontext()
+    with alone, nullcontext(llm) if llm else local_llm() as model:
         if mode == 'batch': yield _ask_in_batch(model, output_path, requests(model), show_progress)
         else: yield ReplayLLM(_journal_path(output_path), model) if output_path else model
 

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from .core import EmbedtuneError, _check_count, _check_number, _parse_json, _writing
+from .core import EmbedtuneError, _check_count, _check_number, _new_folder, _parse_json, _writing
 from .dataset import EmbeddingQAFinetuneDataset
 from .duplicates import _plain_words
 from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, encode, _hub_answers, _model_source, _quiet_transformers, _told_kind,
     _weight_hashes, _why_not)
-from .engine import MANIFEST, _check_usual, _FinetuneEngine
+from .engine import MANIFEST, _alone, _check_usual, _FinetuneEngine
 from .evaluation import evaluate
 from .guard import (
     _Guarded, _LEAST, _set_aside, _told, _unasked, _weighed)
@@ -29,7 +29,7 @@ from .negatives import _JudgedModel
 from .nodes import token_lengths, windows
 from .precision import half_precision, load_model
 from .retrieval import _ByVectors, Hits, Retriever, Search, _check_search, zscores
-from .saving import _checkpoint_folder, _code_name, _new_folder, _tidy
+from .saving import _checkpoint_folder, _code_name, _last_checkpoint, _sealing, _tidy
 from .card import _loaded_from, _public_name, _save_card
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #807bdb3d
@@ -351,8 +351,8 @@ def _reranker_trainer(
     card.widget = [{}] # keeps the trainer from looking for examples
     numbers = Dataset.from_dict(dict(label=list(range(len(lists.listed)))))
     watcher = _watcher(lists, loss, show_progress=show_progress)
-    trainer = CrossEncoderTrainer(model=model, args=arguments, train_dataset=numbers, loss=loss,
-                                  callbacks=[watcher])
+    trainer = _sealing(CrossEncoderTrainer)(model=model, args=arguments, train_dataset=numbers, loss=loss,
+                                            callbacks=[watcher])
     card.widget, card.train_datasets = [], []
     _number_rows(trainer, lists)
     trainer.remove_callback(PrinterCallback)
@@ -503,7 +503,7 @@ def _tune(self: CrossEncoderFinetuneEngine,
     lists, loss = _Lists(listed, s['num_negatives'], s['seed']), (self.loss or ListNetLoss)(model)
     arguments = _reranker_arguments(checkpoints, s, len(listed), self.fresh, self.device == 'cpu')
     trainer = _reranker_trainer(model, lists, loss, arguments, self.show_progress_bar)
-    resume = any(checkpoints.glob('checkpoint-*'))
+    resume = _last_checkpoint(checkpoints)
     with self._freezing(model), _quiet_transformers(): trainer.train(resume_from_checkpoint=resume)
     self.history = _losses(trainer.state.log_history)
     _release(trainer)
@@ -552,6 +552,7 @@ def _write(self: CrossEncoderFinetuneEngine,
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #a3241718
 @patch
+@_alone
 def finetune(self: CrossEncoderFinetuneEngine):
     "Train, going on after the last whole epoch of an interrupted run, choose the weight, write the model."
     model = _load_reranker(self.model_id, self.device, self.trust_remote_code, fresh=True,

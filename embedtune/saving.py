@@ -7,32 +7,15 @@ __all__ = []
 
 # %% ../nbs/4_tuning/38_saving.ipynb #b240daf8
 import hashlib, json, re, shutil
-from contextlib import contextmanager
 from dataclasses import is_dataclass
+from pathlib import Path
 
 from .card import _save_card
-from .core import EmbedtuneError, _write_json
+from .core import EmbedtuneError, _new_file, _new_folder, _sha256_of, _sync, _write_json
 from .embedding import _quiet_transformers
 from .engine import MANIFEST
 from .retrieval import Search
 from .search import save_search
-
-# %% ../nbs/4_tuning/38_saving.ipynb #39b619d9
-@contextmanager
-def _new_folder(
-    path, # Path of the folder that is to be written
-):
-    "A path beside it to write to, which takes its place in the end; if anything fails, what was there stays."
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (path.with_name(f'{path.name}.{state}') for state in ('new', 'old'))
-    for left_over in (new, old): shutil.rmtree(left_over, ignore_errors=True)
-    try: yield new
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    if path.exists(): path.rename(old)
-    new.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
 
 # %% ../nbs/4_tuning/38_saving.ipynb #ffe29237
 def _legacy_pooling(
@@ -107,8 +90,7 @@ def _save_weights(
     from safetensors.torch import save_file
     whole = lambda weight: weight.detach().cpu().contiguous().clone()
     weights = {name: whole(weight) for name, weight in model.state_dict().items()}
-    save_file(weights, path.with_suffix('.new'))
-    path.with_suffix('.new').rename(path)
+    with _new_file(path) as part: save_file(weights, part)
 
 # %% ../nbs/4_tuning/38_saving.ipynb #998886e2
 def _code_content(
@@ -141,6 +123,67 @@ def _checkpoint_folder(
     for other in parent.glob('*') if tidy else ():
         if re.fullmatch('[0-9a-f]{12}', other.name) and other.name != key: shutil.rmtree(other)
     return parent/key
+
+# %% ../nbs/4_tuning/38_saving.ipynb #af0cbd90
+_SEAL = 'sha256.json' # in a checkpoint: {file: hash}
+
+def _hashes(
+    folder, # Path
+) -> dict: # {path within: sha256}
+    "The hash of each file in a folder."
+    files = (path for path in sorted(folder.rglob('*')) if path.is_file() and path.name != _SEAL)
+    return {path.relative_to(folder).as_posix(): _sha256_of(path) for path in files}
+
+def _put_checkpoint(
+    written, # Path of a whole checkpoint, somewhere beside
+    checkpoints, # Path of the run's folder
+):
+    "Put a checkpoint in place, sealed; older ones go."
+    for path in written.rglob('*'): _sync(path)
+    _write_json(_hashes(written), written/_SEAL)
+    older = list(checkpoints.glob('checkpoint-*'))
+    place = checkpoints/written.name
+    if place in older: shutil.rmtree(place)
+    written.rename(place)
+    _sync(checkpoints)
+    for path in older: shutil.rmtree(path, ignore_errors=True)
+
+# %% ../nbs/4_tuning/38_saving.ipynb #a64a35f5
+def _is_whole(
+    checkpoint, # Path
+) -> bool:
+    "Whether a checkpoint holds what it held when it was sealed."
+    try: return json.loads((checkpoint/_SEAL).read_text(encoding='utf-8')) == _hashes(checkpoint)
+    except (OSError, ValueError): return False
+
+def _last_checkpoint(
+    checkpoints, # Path of a run's folder
+    tidy: bool = True, # delete torn ones, too
+) -> str | None:
+    "The newest whole checkpoint; None without one."
+    step = lambda path: int(path.name.rpartition('-')[2])
+    found = sorted(checkpoints.glob('checkpoint-*[0-9]'), key=step, reverse=True)
+    whole = [path for path in found if _is_whole(path)]
+    for path in found if tidy else ():
+        if path not in whole: shutil.rmtree(path)
+    return str(whole[0]) if whole else None
+
+# %% ../nbs/4_tuning/38_saving.ipynb #9fe529d4
+def _sealing(
+    kind, # class of a trainer of transformers
+): # a class
+    "The trainer, but that its checkpoints are put in place whole."
+    from embedtune.trainer import _leads, _together
+    class Sealing(kind):
+        def _get_output_dir(self, trial): return str(Path(super()._get_output_dir(trial))/'unfinished')
+        def _save_checkpoint(self, model, trial):
+            super()._save_checkpoint(model, trial)
+            unfinished = Path(self._get_output_dir(trial))
+            _together() # each process writes a file of its own
+            if not _leads(): return
+            _put_checkpoint(unfinished/f'checkpoint-{self.state.global_step}', unfinished.parent)
+            shutil.rmtree(unfinished)
+    return Sealing
 
 # %% ../nbs/4_tuning/38_saving.ipynb #5dce5c6f
 def _tidy(

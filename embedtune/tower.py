@@ -14,11 +14,11 @@ from fastcore.basics import patch
 
 from .adapter import _document_fingerprint, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _read_json, _write_json
+from .core import EmbedtuneError, _new_folder, _read_json, _write_json
 from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _named_prompts, _prompt_of,
     _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
-from .engine import _check_usual, _FinetuneEngine
+from .engine import _alone, _check_usual, _FinetuneEngine
 from .guard import _keep_to_base, _set_aside
 from .precision import half_precision, load_model
 from .merging import merge
@@ -153,6 +153,7 @@ def _base(self: QueryTowerFinetuneEngine): # a SentenceTransformer
 
 # %% ../nbs/5_black_box/43_tower.ipynb #f45cada9
 @patch
+@_alone
 def finetune(self: QueryTowerFinetuneEngine):
     "Embed what is not cached yet, tune a copy of the model, average it with the base, and write it."
     import torch
@@ -178,13 +179,14 @@ def _write(self: QueryTowerFinetuneEngine,
     tower, # the SentenceTransformer for questions
 ):
     "Write the tower, what it was made from, and its card."
-    with _quiet_transformers(): tower.save_pretrained(str(self.model_output_path), create_model_card=False)
     alpha = self.guarded.alpha if self.guarded else self.alpha
     said = self.settings | dict(
         unjudged=self.unjudged, alpha=alpha, base=fingerprint(base), questions=len(self.dataset.queries))
     if self.guarded: said |= dict(guard=str(self.guarded))
-    _write_json(said, self.model_output_path/_TOWER)
-    _save_card(self._tower_card(said, base), self.model_output_path)
+    with _new_folder(self.model_output_path) as new:
+        with _quiet_transformers(): tower.save_pretrained(str(new), create_model_card=False)
+        _write_json(said, new/_TOWER)
+        _save_card(self._tower_card(said, base), new)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #0b25a145
 _TOLD = ('epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha',

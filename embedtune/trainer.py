@@ -405,7 +405,8 @@ def _trainer_class(): # a `SentenceTransformerTrainer`
     "sentence-transformers' trainer, but that a step which runs out of memory is done once more."
     import torch
     from sentence_transformers import SentenceTransformerTrainer
-    class Trainer(SentenceTransformerTrainer):
+    from embedtune.saving import _sealing
+    class Trainer(_sealing(SentenceTransformerTrainer)):
         def training_step(self, model, *rest):
             step = super().training_step
             def undo():
