@@ -6,7 +6,7 @@
 __all__ = ['run']
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #6244ac3b
-import json, os, warnings
+import hashlib, json, os, shutil, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import date
@@ -16,14 +16,15 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import _check_number, _counted, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
+from .core import (
+    EmbedtuneError, _check_number, _counted, _new_folder, _only_here, _read_json, _sha256_of, _versions, _write_json, _write_text)
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import _recorded_answers, first_available, sample_documents, ten_k
 from .embedding import CachedEmbedding, DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
-from .finetune import plot_loss
+from .finetune import SentenceTransformersFinetuneEngine, plot_loss
 from .guard import _LEAST
 from .ladders import _file_name, _source_key, Ladder, ladder
 from .llm import _planning_llm, llm_from_spec
@@ -31,7 +32,11 @@ from .nodes import split_nodes
 from .pairs import _journal_path, _NothingAsked, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
 from .questions import _word_count
 from .report import _usual_verdicts, _without_credentials, write_report
-from .search import _RETRIEVER
+from .index import open_index, save_index
+from .queries import _NodeFinder, _query_id, _tell_left_out, _tie_queries, read_queries
+from .runs import _NODES, _place_of
+from .search import _RETRIEVER, load_search
+from .sides import _two_parts
 from .structure import _with_structure, structure_queries
 from .verdicts import by_writer
 from .engine import _check_output_folder, MANIFEST
@@ -97,14 +102,17 @@ def _prepare(
     fill=0, # questions to reach with the documents' own titles and headings; 0: none of these
     engine='pdfium', # that reads PDFs, or 'pypdf'
     searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
+    read=None, # documents and nodes, where they were read already
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
     "The nodes of the documents in `paths` with questions on them."
     if questions is not None: _check_number('questions', questions, 1, whole=True)
     _check_number('questions_per_node', questions_per_node, 1, whole=True)
     base = load_model(model, trust_remote_code=trust_remote_code)
-    documents = load_documents(paths, engine, show_progress=show_progress)
-    nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
+    if read: documents, nodes = read
+    else:
+        documents = load_documents(paths, engine, show_progress=show_progress)
+        nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         words, retriever = client.unit == 'node', False
@@ -179,16 +187,19 @@ class _Run(_Reading, _Asking):
     ask_anew: bool = False # ask about the bundled documents, too, in place of taking recorded answers
     trust_remote_code: bool = False # run code that the model brings, which can do anything
     bf16: bool | None = None # compute in 16 bits; None: if that is faster here
+    examples: list[str] | None = None # questions of users, as models of tone and length
     def __post_init__(self):
         self.out = Path(self.out).expanduser()
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
         self.check()
         self.usage = None # of both sides together
+        self.folder = None # a `_Folder`, where one is split into two sides
         if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
-        self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
+        told = _read_json(file, (), _MANIFEST_KEYS) if file.is_file() else {}
+        self.sides, self.shipped = told.get('sides', {}), told.get('shipped')
 
 @patch(as_prop=True)
 def settings(self: _Run) -> dict:
@@ -199,7 +210,7 @@ def settings(self: _Run) -> dict:
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
 _MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
-    'by_writer', 'steps') # of run.json; `steps` in old ones
+    'by_writer', 'shipped', 'steps') # of run.json; `steps` in old ones
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #3e94b2bf
 @patch
@@ -242,7 +253,8 @@ def save(self: _Run,
     **more, # what is known at the end
 ):
     "Write `run.json`: what the sides were made of, settings and versions."
-    _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | more,
+    shipped = dict(shipped=self.shipped) if self.folder and self.shipped else {}
+    _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | shipped | more,
         self.out/'run.json')
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #0de4c334
@@ -283,6 +295,8 @@ def side(self: _Run,
     made_of = (
         {key: self.settings[key] for key in ('llm', 'questions', 'seed', 'llm_only')}
         | dict(embedtune=version('embedtune'), engine=self.engine_for(paths)))
+    if self.examples: made_of |= dict(examples=self.examples)
+    if self.folder: made_of |= dict(part=self.folder.part_key(name))
     made_of |= dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model))
     made_of |= dict(names=[path.name for path in paths])
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
@@ -291,7 +305,11 @@ def side(self: _Run,
     with self.client() as llm:
         dataset = _prepare(paths, file, llm, self.model, self.questions, seed=self.seed, fill=fill,
             engine=self.engine_for(paths), show_progress=self.show_progress, searched=name == 'train',
-            trust_remote_code=self.trust_remote_code)
+            trust_remote_code=self.trust_remote_code, examples=self.examples or (),
+            read=self.folder and self.folder.part(name))
+    if self.folder:
+        dataset = self.folder.with_people(dataset, name)
+        dataset.save_json(file)
     self.sides[name] = made_of
     self.describe(name, dataset)
     self.save()
@@ -324,6 +342,158 @@ def compare_sides(self: _Run,
     found = {kind: [leak._asdict() for leak in getattr(leakage, kind)] for kind in ('texts', 'questions')}
     _write_json(dict(summary=leakage.counts(), **found), self.out/'leakage.json')
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #f108adad
+_SPLIT_FROM = 150 # people's questions: fewer than that judge, all of them
+
+@dataclass
+class _Folder:
+    "One folder of documents, split into two sides, with people's questions on it."
+    documents: list # of `Document`
+    nodes: list # of `Node`, of all documents
+    sides: dict # 'train' or 'val' -> node ids
+    people: dict # query id -> text and ids of the nodes that answer it
+    def part(self, name):
+        nodes = [node for node in self.nodes if node.id in self.sides[name]]
+        held = {node.doc_id for node in nodes}
+        return [document for document in self.documents if document.id in held], nodes
+    def part_key(self, name):
+        told = [sorted(self.sides[name]), sorted(self.people.items())]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    def with_people(self, dataset, name):
+        own = {query: found for query, found in self.people.items() if self.sides[name].issuperset(found[1])}
+        if not own: return dataset
+        texts, answers = ({query: found[i] for query, found in own.items()} for i in range(2))
+        writers = dataset.writers | dict.fromkeys(own, 'people')
+        return EmbeddingQAFinetuneDataset(dataset.queries | texts, dataset.corpus, dataset.relevant_docs | answers,
+            doc_ids=dataset.doc_ids, written_by=writers)
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #6523235f
+def _peoples(
+    queries, # a file of people's questions, or None
+    nodes, # `Node`s of all documents
+) -> tuple[dict, dict]: # with known answers: query id -> (text, node ids); without: query id -> text
+    "People's questions, tied to nodes where something is said of their answers."
+    if queries is None: return {}, {}
+    asked = read_queries(queries)
+    told = [query for query in asked if query.node_ids or query.passages or query.pages]
+    judged, lost = _tie_queries(told, _NodeFinder(nodes), False)
+    _tell_left_out(lost, False)
+    return judged, {_query_id(query.text): query.text for query in asked if query not in told}
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #4fa90c93
+@patch
+def split(self: _Run,
+    documents, # a file, a folder or a list
+    queries=None, # a file of people's questions
+) -> list: # the files
+    "Read one folder and split it; people's questions without answers wait in `queries.json` for `embedtune label`."
+    paths = _find_files([documents] if isinstance(documents, (str, os.PathLike)) else documents)
+    if missing := [path for path in paths if not path.is_file()]:
+        raise EmbedtuneError(f'{missing[0]}: no such file or folder')
+    if not paths: raise EmbedtuneError(f'{documents} holds no PDF, text or Markdown file')
+    tokenizer = load_model(self.model, bare=True, trust_remote_code=self.trust_remote_code).tokenizer
+    read = load_documents(paths, self.engine_for(paths), show_progress=self.show_progress)
+    nodes = [node for node in split_nodes(read, tokenizer) if node.text.strip()]
+    people, open_ones = _peoples(queries, nodes)
+    judging = {node for _, ids in people.values() for node in ids} if len(people) < _SPLIT_FROM else ()
+    sides = dict(zip(('train', 'val'), _two_parts(nodes, seed=self.seed, judged=judging)))
+    self.folder = _Folder(read, nodes, sides, people)
+    if open_ones: _write_json(open_ones, self.out/'queries.json')
+    if open_ones and not self.examples: self.examples = list(open_ones.values())[:20]
+    return paths
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #8d371dfc
+@patch
+def untangle(self: _Run,
+    train: EmbeddingQAFinetuneDataset, # to be trained on
+    val: EmbeddingQAFinetuneDataset, # to be judged by
+) -> EmbeddingQAFinetuneDataset:
+    "val without the passages and questions that train has, too."
+    if self.allow_leakage: return val
+    leaks = check_leakage(train, val)
+    nodes = val.corpus.keys() - {leak.val_id for leak in leaks.texts}
+    asked = val.queries.keys() - {leak.val_id for leak in leaks.questions}
+    asked = {query for query in asked if nodes.issuperset(val.relevant_docs[query])}
+    if len(nodes) == len(val.corpus) and len(asked) == len(val.queries): return val
+    if not asked:
+        raise EmbedtuneError('every passage that was asked about to judge by is one that trains as well: the '
+                             'documents repeat each other; add others')
+    left = val.only(queries=asked, nodes=nodes)
+    left.save_json(self.out/'val_dataset.json')
+    self.describe('val', left)
+    return left
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #afa6de1f
+@patch(as_prop=True)
+def measured(self: _Run) -> Path:
+    "The folder of the model that the table is about, and of its evaluations."
+    return self.out/'evaluated' if self.folder else self.out
+
+def _both(
+    train: EmbeddingQAFinetuneDataset, # one side
+    val: EmbeddingQAFinetuneDataset, # the other, with other ids
+) -> EmbeddingQAFinetuneDataset:
+    "The questions and nodes of both sides."
+    docs = (train.doc_ids or {}) | (val.doc_ids or {})
+    return EmbeddingQAFinetuneDataset(train.queries | val.queries, train.corpus | val.corpus,
+        train.relevant_docs | val.relevant_docs, doc_ids=docs or None,
+        written_by=train.writers | val.writers or None)
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #d7a4af2a
+_SHIPPED = {
+    True: 'The shipped model was tuned once more, the same way, on the questions of both sides. The table is that '
+    'of the model tuned on one side and judged on the other; nobody measured the shipped one.',
+    False: 'The base model is shipped: the guard kept to it, so nothing was tuned a second time.'}
+
+@patch
+def tune_all(self: _Run,
+    everything: EmbeddingQAFinetuneDataset, # of both sides
+    alpha: float, # of the way from the base, as the guard of one side found good
+):
+    "Tune on everything, into `model`."
+    SentenceTransformersFinetuneEngine(everything, self.model, self.out/'model', self.batch_size,
+        epochs=self.epochs, seed=self.seed, alpha=alpha, search=load_search(self.measured/'model'), hybrid=False,
+        show_progress_bar=self.show_progress, bf16=self.bf16, trust_remote_code=self.trust_remote_code).finetune()
+
+@patch
+def copy_measured(self: _Run):
+    "The measured model as the shipped one, whole or not at all."
+    with _new_folder(self.out/'model') as fresh:
+        shutil.copytree(self.measured/'model', fresh, dirs_exist_ok=True)
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #108661eb
+@patch
+def ship(self: _Run,
+    train: EmbeddingQAFinetuneDataset, # that the measured model was tuned on
+    val: EmbeddingQAFinetuneDataset, # that it was judged by
+):
+    "Make the model that is shipped, unless it is there; say what it is in console, card and `run.json`."
+    alpha = json.loads((self.measured/'model'/MANIFEST).read_text())['settings']['alpha']
+    everything, learned = _both(train, val), alpha > 0
+    made_of = [everything.fingerprint, self.settings, _source_key(self.model), alpha]
+    key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    told = dict(key=key, tuned_again=learned, questions=len(everything.queries), what=_SHIPPED[learned])
+    print(told['what'])
+    if self.shipped == told and (self.out/'model'/MANIFEST).is_file(): return
+    self.tune_all(everything, alpha) if learned else self.copy_measured()
+    card = self.out/'model'/'README.md'
+    _write_text(f"{card.read_text(encoding='utf-8').rstrip()}\n\n## What was measured\n\n{told['what']}\n", card)
+    self.shipped = told
+    self.save()
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #845b1bba
+@patch
+def index(self: _Run):
+    "The vectors of all nodes, and where these stand; made again only where model or nodes are others."
+    corpus = {node.id: node.text for node in self.folder.nodes}
+    _write_json([_place_of(node) | dict(sha256=node.metadata.get('sha256')) for node in self.folder.nodes], self.out/_NODES)
+    place, shipped = self.out/'index', self.out/'model'
+    model = load_model(shipped, trust_remote_code=self.trust_remote_code)
+    try:
+        if open_index(place, model).corpus == corpus: return
+    except EmbedtuneError: pass
+    save_index(load_search(shipped).dense(model, corpus, show_progress=self.show_progress), place)
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #ee90271b
 def _two_sides(
     train=None, # files or folders
@@ -351,11 +521,13 @@ def _tell_if_short(
     name, # 'train' or 'val'
     paths, # list of files
     large=50_000, # bytes from which on files are not looked into
+    of: int = 1, # sides that share the files
 ):
     "Warn of documents that are too short to learn from, or to see a gain on."
     if sum(path.stat().st_size for path in paths) > large: return
     with warnings.catch_warnings(action='ignore'): documents = load_documents(paths, show_progress=False)
     words = sum(_word_count(document.text) for document in documents)
+    words //= of
     if words >= _FEW_WORDS: return
     warnings.warn(f'{name}: {_counted(words, "word")} are few. A gain can be seen from questions on '
         f'{2*_LEAST} nodes on, some {_FEW_WORDS:,} words a side; with fewer the tuned model stays the base: '
@@ -376,7 +548,7 @@ def climb(self: _Run,
     settings = dict(seed=self.seed, show_progress=self.show_progress, api_model=api_model,
         cache=VectorCache(), trust_remote_code=self.trust_remote_code, bf16=self.bf16)
     tuning = dict(epochs=self.epochs, batch_size=self.batch_size)
-    climbed = ladder(train, val, self.model, self.out, methods, True, tuning=tuning, **settings)  # the sides were compared
+    climbed = ladder(train, val, self.model, self.measured, methods, True, tuning=tuning, **settings)  # the sides were compared
     for reason in climbed.skipped.values(): raise EmbedtuneError(reason)
     return climbed
 
@@ -394,7 +566,7 @@ def finish(self: _Run,
 ) -> list[Evaluation]:
     "Write the plots, the manifest `run.json` and the page `report.html`."
     evaluations = [rung.evaluation for rung in climbed.rungs.values()]
-    history = json.loads((self.out/'model'/MANIFEST).read_text())['history']
+    history = json.loads((self.measured/'model'/MANIFEST).read_text())['history']
     _save_plots(evaluations, history, self.out)
     verdicts = _usual_verdicts(evaluations, climbed.job.val)
     told = [{name: getattr(v, name) for name in ('before', 'after', 'decision', 'reason', 'whose')}
@@ -402,7 +574,9 @@ def finish(self: _Run,
     advice = climbed.recommend()
     files = ['train_dataset.json', 'val_dataset.json', 'model/model.safetensors', f'model/{MANIFEST}',
         f'model/{_RETRIEVER}']
-    files += [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
+    measured = [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
+    if self.folder: measured += [name for name in files if name.startswith('model/')]
+    files += [(self.measured/name).relative_to(self.out).as_posix() for name in measured]
     hashes = {name: _sha256_of(self.out/name) for name in files}
     parts = {whose: _records(part) for whose, part in by_writer(evaluations).items()}
     self.save(finished=date.today().isoformat(), table=_records(evaluations), by_writer=parts, verdicts=told,
@@ -415,21 +589,38 @@ def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
-    **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`, `engine`, and those of `ChatLLM`, such as `max_usd`
+    documents=None, # in place of two sides: a file, a folder or a list, which is split, and searched as a whole
+    queries=None, # file of people's questions on `documents`, with passages or without; see `read_queries`
+    **settings, # `examples` (questions of users, as models), `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`, `engine`, and those of `ChatLLM`, such as `max_usd`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
-    train, val = _two_sides(train, val)
+    if documents is None: train, val = _two_sides(train, val)
+    elif train or val: raise EmbedtuneError('give documents, or both sides, train and val, but not all of them')
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = _Run(out, **settings)
-    for name, paths in (('train', train), ('val', val)): _tell_if_short(name, paths)
+    with _only_here(job.out/'run.json'): return _run_alone(job, train, val, openai_embeddings, documents, queries)
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #9bc991e2
+def _run_alone(
+    job, # a `_Run`
+    train, val, # lists of files; None with `documents`
+    openai_embeddings, documents, queries, # as for `run`
+) -> list[Evaluation]:
+    "The run itself, with nobody else writing into its folder."
+    if documents is not None: train = val = job.split(documents, queries)
+    for name, paths in (('train', train), ('val', val)): _tell_if_short(name, paths, of=2 if documents else 1)
     limits = dict(max_usd=job.max_usd, max_requests=job.max_requests, allow_http=job.allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
     train, val = job.side('train', train), job.side('val', val)
+    if job.folder: val = job.untangle(train, val)
     sides = train, job.apart(train, val)
     job.compare_sides(*sides)
     if api and job.usage: api.usage.add(job.usage)  # the limits hold for all together
-    return job.finish(job.climb(*sides, api))
+    climbed = job.climb(*sides, api)
+    if job.folder: job.ship(*sides)
+    if job.folder: job.index()
+    return job.finish(climbed)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #84544039
 def _plan_run(

@@ -21,7 +21,7 @@ def _ask_or_fill(nodes, client, fill, **settings) -> EmbeddingQAFinetuneDataset:
     """The LLM's questions; without one where it asks nothing worth keeping, and titles and headings are to fill up."""
     ...
 
-def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', searched=True, **settings) -> EmbeddingQAFinetuneDataset:
+def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', searched=True, read=None, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
     ...
 
@@ -70,6 +70,7 @@ class _Run(_Reading, _Asking):
     ask_anew: bool = False
     trust_remote_code: bool = False
     bf16: bool | None = None
+    examples: list[str] | None = None
 
     def __post_init__(self):
         ...
@@ -116,6 +117,35 @@ class _Run(_Reading, _Asking):
         """What val has in common with train, in `leakage.json`; `DatasetError` if that is too much and not allowed."""
         ...
 
+    def split(self, documents, queries=None) -> list:
+        """Read one folder and split it; people's questions without answers wait in `queries.json` for `embedtune label`."""
+        ...
+
+    def untangle(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset) -> EmbeddingQAFinetuneDataset:
+        """val without the passages and questions that train has, too."""
+        ...
+
+    @property
+    def measured(self) -> Path:
+        """The folder of the model that the table is about, and of its evaluations."""
+        ...
+
+    def tune_all(self, everything: EmbeddingQAFinetuneDataset, alpha: float):
+        """Tune on everything, into `model`."""
+        ...
+
+    def copy_measured(self):
+        """The measured model as the shipped one, whole or not at all."""
+        ...
+
+    def ship(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset):
+        """Make the model that is shipped, unless it is there; say what it is in console, card and `run.json`."""
+        ...
+
+    def index(self):
+        """The vectors of all nodes, and where these stand; made again only where model or nodes are others."""
+        ...
+
     def climb(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, api_model=None) -> Ladder:
         """The ladder with the usual methods; `EmbedtuneError` if one of them does not apply."""
         ...
@@ -129,18 +159,53 @@ class _Run(_Reading, _Asking):
         ...
 
     @property
+    def folder(self) -> Any:
+        ...
+
+    @property
     def sides(self) -> Any:
+        ...
+
+    @property
+    def shipped(self) -> Any:
         ...
 _SHOWN: Any
 _FILLED: int
 _MANIFEST_KEYS: Any
+_SPLIT_FROM: int
+
+@dataclass
+class _Folder:
+    """One folder of documents, split into two sides, with people's questions on it."""
+    documents: list
+    nodes: list
+    sides: dict
+    people: dict
+
+    def part(self, name):
+        ...
+
+    def part_key(self, name):
+        ...
+
+    def with_people(self, dataset, name):
+        ...
+
+def _peoples(queries, nodes) -> tuple[dict, dict]:
+    """People's questions, tied to nodes where something is said of their answers."""
+    ...
+
+def _both(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset) -> EmbeddingQAFinetuneDataset:
+    """The questions and nodes of both sides."""
+    ...
+_SHIPPED: dict
 
 def _two_sides(train=None, val=None):
     """The documents of both sides; with neither given, the two 10-Ks where they can be had, else the bundled sample."""
     ...
 _FEW_WORDS: Any
 
-def _tell_if_short(name, paths, large=50000):
+def _tell_if_short(name, paths, large=50000, of: int=1):
     """Warn of documents that are too short to learn from, or to see a gain on."""
     ...
 _USUAL: Any
@@ -149,8 +214,12 @@ def _records(evaluations) -> list[dict]:
     """The table of `compare` as JSON can write it."""
     ...
 
-def run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, **settings) -> list[Evaluation]:
+def run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, documents=None, queries=None, **settings) -> list[Evaluation]:
     """Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."""
+    ...
+
+def _run_alone(job, train, val, openai_embeddings, documents, queries) -> list[Evaluation]:
+    """The run itself, with nobody else writing into its folder."""
     ...
 
 def _plan_run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, **settings):
