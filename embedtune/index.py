@@ -320,11 +320,10 @@ def _lance_table(
     name: str, # of the table
     pieces, # an iterable of tables of pyarrow
 ): # a table of LanceDB
-    "Write a table, a piece at a time."
-    db.drop_table(name, ignore_missing=True)
-    table = None
+    "Write a table, a piece at a time; who has an old one open goes on reading that."
+    table, mode = None, 'overwrite' if name in db.list_tables().tables else 'create'
     for piece in pieces:
-        if table is None: table = db.create_table(name, piece)
+        if table is None: table = db.create_table(name, piece, mode=mode)
         else: table.add(piece)
     return table
 

@@ -126,7 +126,7 @@ def _lance_nodes(first: int, texts: dict[str, str], words: list[list[str]] | Non
     ...
 
 def _lance_table(db, name: str, pieces):
-    """Write a table, a piece at a time."""
+    """Write a table, a piece at a time; who has an old one open goes on reading that."""
     ...
 
 def _write_lance_tables(path, vectors, nodes, made: dict, cluster: bool | None=None):
