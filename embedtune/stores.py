@@ -253,6 +253,15 @@ def _sql(
 
 _TABLES = 'nodes', 'stamp', 'windows', 'words'
 
+# %% ../nbs/6_serving/56_stores.ipynb #0813f745
+def _check_schema(
+    schema: str, # as it was given
+) -> str:
+    "The name; `EmbedtuneError` where PostgreSQL would cut it, or psycopg would read it as a place for a value."
+    if not 0 < len(schema.encode()) <= 50 or set('%\0') & set(schema):
+        raise EmbedtuneError(f'schema: expected a name of 1 to 50 bytes without %, got {schema[:60]!r}')
+    return schema
+
 # %% ../nbs/6_serving/56_stores.ipynb #6ce35dd6
 def _storable(
     text: str, # any
@@ -337,7 +346,7 @@ def save_pgvector(
 ):
     "Write a search as tables of PostgreSQL, all of them or none."
     from psycopg.types.json import Json
-    made, draft = _store_stamp(retriever), f'{schema} (draft)'
+    made, draft = _store_stamp(retriever), f'{_check_schema(schema)} (draft)'
     n = sum(part['vectors'] for part in made['parts'])
     graph = n >= 100_000 if graph is None else graph
     with _postgres_errors(where), _postgres_at(where) as db, db.transaction():
@@ -360,7 +369,8 @@ class PgvectorRetriever(_StoreRetriever):
         spare: int = 50, # nodes that a graph proposes beyond those that are wanted
         name: str = 'pgvector', # what tables call it
     ):
-        self.schema, self.spare, self._where, self._db = schema, spare, where, _postgres_at(where)
+        self.schema, self.spare, self._where = _check_schema(schema), spare, where
+        self._db = _postgres_at(where)
         there = self._ask('SELECT to_regclass(%(stamp)s)', stamp=_sql('{stamp}', schema).as_string())
         made = self._ask('SELECT made FROM {stamp}') if there[0][0] else []
         if not made:

@@ -86,6 +86,10 @@ def _sql(query: str, schema: str, **more):
     ...
 _TABLES: Any
 
+def _check_schema(schema: str) -> str:
+    """The name; `EmbedtuneError` where PostgreSQL would cut it, or psycopg would read it as a place for a value."""
+    ...
+
 def _storable(text: str) -> str:
     """The text as PostgreSQL can keep it."""
     ...
