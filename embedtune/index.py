@@ -212,14 +212,15 @@ class _StoreRetriever:
         name: str, # what tables call it
     ):
         _check_stamp(made, model, place)
-        self.made, self.model, self.name, self._known = made, model, name, {}
+        self.made, self.model, self.name = made, model, name
+        self._known, self._found = {}, {} # {number: id} and the reverse, of what was found so far
         language = made['words']['language'] if made['words'] else 'english'
         self._speech = SimpleNamespace(language=language, stops=_stop_words(language))
     def __repr__(self): return f'{type(self).__name__}({self.name!r}, {self.made["nodes"]} nodes)'
     @property
     def _contexts(self): return [part['context'] for part in self.made['parts']]
     @cached_property
-    def ids(self): return [row[0] for row in self._rows(range(self.made['nodes']))]
+    def ids(self): return [node_id for node_id, in self._rows(range(self.made['nodes']), whole=False)]
     @cached_property
     def _numbers(self): return {node_id: number for number, node_id in enumerate(self.ids)}
 
@@ -261,7 +262,8 @@ def search(self: _StoreRetriever,
         inside = HybridRetriever(sides, words['weights'], depth=words['depth'])
     hits = inside.search(_check_search(queries, k), k)
     new = {number for numbers in hits.ids for number in numbers} - self._known.keys()
-    self._known |= {number: row[0] for number, row in zip(new, self._rows(new))}
+    self._known |= {number: node_id for number, (node_id,) in zip(new, self._rows(new, whole=False))}
+    self._found |= {self._known[number]: number for number in new}
     return Hits([[self._known[number] for number in numbers] for numbers in hits.ids], hits.scores)
 
 # %% ../nbs/6_serving/51_index.ipynb #6430c908
@@ -270,8 +272,7 @@ def nodes(self: _StoreRetriever,
     node_ids: list[str], # of the corpus
 ) -> list[dict]: # id, text, and what was saved of its place
     "The nodes themselves."
-    found = {node_id: number for number, node_id in self._known.items()}
-    if not found.keys() >= set(node_ids): found = self._numbers
+    found = self._found if self._found.keys() >= set(node_ids) else self._numbers
     strange = next((node_id for node_id in node_ids if node_id not in found), None)
     if strange is not None: raise EmbedtuneError(f'no node "{strange}" in this store')
     rows = self._rows([found[node_id] for node_id in node_ids])
@@ -437,14 +438,16 @@ def _by_words(self: LanceRetriever,
 @patch
 def _rows(self: LanceRetriever,
     numbers, # of nodes
-) -> list[tuple]: # id, text, place
+    whole: bool = True, # text and place as well
+) -> list[tuple]: # id, or id, text, place
     "The nodes of these numbers."
-    numbers = [int(number) for number in numbers]
+    numbers, columns = [int(number) for number in numbers], ['id', 'text', 'place'] if whole else ['id']
+    search = self._texts.search().limit(self.made['nodes']).select(['number', *columns])
     some = ', '.join(f'{number:d}' for number in numbers) or '-1'
-    search = self._texts.search().where(f'number IN ({some})') if len(numbers) < self.made['nodes'] else self._texts.search()
-    found = search.limit(self.made['nodes']).select(['number', 'id', 'text', 'place']).to_arrow().to_pylist()
-    rows = {row['number']: (row['id'], row['text'], json.loads(row['place'])) for row in found}
-    return [rows[number] for number in numbers]
+    if len(numbers) < self.made['nodes']: search = search.where(f'number IN ({some})')
+    found = {row.pop('number'): row for row in search.to_arrow().to_pylist()}
+    for row in found.values() if whole else (): row['place'] = json.loads(row['place'])
+    return [tuple(found[number][column] for column in columns) for number in numbers]
 
 # %% ../nbs/6_serving/51_index.ipynb #3af0a382
 def _recall_at(

@@ -163,7 +163,7 @@ class LanceRetriever(_StoreRetriever):
         """The nodes that share the most telling words with a question."""
         ...
 
-    def _rows(self, numbers) -> list[tuple]:
+    def _rows(self, numbers, whole: bool=True) -> list[tuple]:
         """The nodes of these numbers."""
         ...
 

@@ -127,9 +127,8 @@ def save_qdrant(
     places: dict[str, dict] = None, # {node id: document, page, …}, to be kept beside the texts
 ):
     "Write a search as a collection of Qdrant."
-    made, dense = _store_stamp(retriever), _sides_of(retriever)[0]
+    client, made, dense = _qdrant_at(where), _store_stamp(retriever), _sides_of(retriever)[0]
     settings = _collection_settings(made, dense.by_size()[0].vectors.shape[1])
-    client = _qdrant_at(where)
     with _qdrant_errors(where):
         if client.collection_exists(collection):
             if _collection_stamp(client, collection) is None:
@@ -204,13 +203,15 @@ def _by_words(self: QdrantRetriever,
 @patch
 def _rows(self: QdrantRetriever,
     numbers, # of nodes
-) -> list[tuple]: # id, text, place
+    whole: bool = True, # text and place as well
+) -> list[tuple]: # id, or id, text, place
     "The nodes of these numbers."
     numbers, rows = [int(number) for number in numbers], {}
+    columns = ['node', 'text', 'place'] if whole else ['node']
     for i in range(0, len(numbers), 1000):
-        with self._errors(): found = self.client.retrieve(self.collection, numbers[i:i + 1000])
-        told = {point.id: point.payload for point in found}
-        rows |= {number: (row['node'], row['text'], row['place']) for number, row in told.items()}
+        with self._errors():
+            found = self.client.retrieve(self.collection, numbers[i:i + 1000], with_payload=columns)
+        rows |= {point.id: tuple(point.payload[column] for column in columns) for point in found}
     return [rows[number] for number in numbers]
 
 # %% ../nbs/6_serving/56_stores.ipynb #dcf9bad5
@@ -345,7 +346,7 @@ def save_pgvector(
     graph: bool = None, # look at some of the vectors only (HNSW); None: from 100,000 on
 ):
     "Write a search as tables of PostgreSQL, all of them or none."
-    from psycopg.types.json import Json
+    Json = _require_psycopg().types.json.Json
     made, draft = _store_stamp(retriever), f'{_check_schema(schema)} (draft)'
     n = sum(part['vectors'] for part in made['parts'])
     graph = n >= 100_000 if graph is None else graph
@@ -440,9 +441,10 @@ def _by_words(self: PgvectorRetriever,
 @patch
 def _rows(self: PgvectorRetriever,
     numbers, # of nodes
-) -> list[tuple]: # id, text, place
+    whole: bool = True, # text and place as well
+) -> list[tuple]: # id, or id, text, place
     "The nodes of these numbers."
-    numbers = [int(number) for number in numbers]
-    query = 'SELECT number, id, text, place FROM {nodes} WHERE number = ANY(%(numbers)s)'
+    numbers, columns = [int(number) for number in numbers], 'id, text, place' if whole else 'id'
+    query = f'SELECT number, {columns} FROM {{nodes}} WHERE number = ANY(%(numbers)s)'
     rows = {number: row for number, *row in self._ask(query, numbers=numbers)}
     return [tuple(rows[number]) for number in numbers]

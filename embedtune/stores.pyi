@@ -65,7 +65,7 @@ class QdrantRetriever(_StoreRetriever):
         """The nodes that share the most telling words with a question."""
         ...
 
-    def _rows(self, numbers) -> list[tuple]:
+    def _rows(self, numbers, whole: bool=True) -> list[tuple]:
         """The nodes of these numbers."""
         ...
 
@@ -135,7 +135,7 @@ class PgvectorRetriever(_StoreRetriever):
         """The nodes that share the most telling words with a question."""
         ...
 
-    def _rows(self, numbers) -> list[tuple]:
+    def _rows(self, numbers, whole: bool=True) -> list[tuple]:
         """The nodes of these numbers."""
         ...
 _NEAREST: str
