@@ -346,6 +346,7 @@ def _write_lance_tables(
         windows.create_index('vector', config=lancedb.index.IvfPq(distance_type='dot',
             num_partitions=max(1, round(n**.5)), num_sub_vectors=max(1, d//4)))
         windows.create_index('node', config=lancedb.index.BTree())
+        nodes.create_index('number', config=lancedb.index.BTree())
     if made['words']:
         nodes.create_index('words', config=lancedb.index.FTS(base_tokenizer='whitespace', stem=False,
             remove_stop_words=False, lower_case=False, ascii_folding=False, max_token_length=None))
