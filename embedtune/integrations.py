@@ -10,7 +10,6 @@ import asyncio
 
 from .core import EmbedtuneError
 from .embedding import EmbeddingModel, encode, fingerprint
-from .reranker import _corpus_of
 
 # %% ../nbs/6_serving/53_integrations.ipynb #14ead4b0
 def _place_of(
@@ -27,6 +26,7 @@ def _finder(
     places: dict[str, dict] = None, # {node id: document, page, …}; a finished run and a store know them
 ): # function of a question and k: a list of (id, text, score, place)
     "What finds, best first."
+    from embedtune.reranker import _corpus_of
     if callable(getattr(search, 'retriever', None)): search, places = search.retriever('shipped'), search.places
     corpus = None if hasattr(search, 'nodes') else _corpus_of(search)
     def nodes_of(ids): return [dict(id=i, text=corpus[i]) for i in ids] if corpus else search.nodes(ids)
