@@ -17,7 +17,7 @@ from fastcore.basics import patch, store_attr
 from .core import EmbedtuneError
 from .embedding import EmbeddingModel, _PROMPTS, _unit, encode
 
-# %% ../nbs/6_serving/50_serve.ipynb #2d11bbde
+# %% ../nbs/6_serving/50_serve.ipynb #0f99eab1
 @dataclass(frozen=True)
 class _Limits:
     "What a server takes, at most."
@@ -34,7 +34,7 @@ class _Limits:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise EmbedtuneError(f'{name}: expected a number above 0, got {value!r}')
 
-# %% ../nbs/6_serving/50_serve.ipynb #0d12b4ce
+# %% ../nbs/6_serving/50_serve.ipynb #3dd1a53b
 class _Refused(Exception):
     "A request that gets no answer: the HTTP status, and in one line what was expected and what came."
     def __init__(
@@ -52,7 +52,7 @@ class _Refused(Exception):
         kind = 'server_error' if self.status >= 500 else 'invalid_request_error'
         return dict(error=dict(message=self.message, type=kind, param=None, code=self.code))
 
-# %% ../nbs/6_serving/50_serve.ipynb #be8d8298
+# %% ../nbs/6_serving/50_serve.ipynb #2f3b7e43
 _TOKENS = ('input: expected texts, got numbers of tokens, which are OpenAI\'s own; switch that off '
            '(check_embedding_ctx_length=False in LangChain)')
 
@@ -75,7 +75,7 @@ def _texts_in(
         raise _Refused(413, f'{name}: expected at most {limits.characters} characters a text, got {longest}; split it')
     return texts
 
-# %% ../nbs/6_serving/50_serve.ipynb #bdf30bf0
+# %% ../nbs/6_serving/50_serve.ipynb #580671a1
 def _role_in(
     asked: dict, # a request
     usual: str, # the role of a text where the request does not say
@@ -104,7 +104,7 @@ def _shortened(
     good = ' or '.join(map(str, sorted({*dims, full})))
     raise _Refused(400, f'dimensions: expected {good}, for which this model was tuned, got {str(wanted)[:20]}')
 
-# %% ../nbs/6_serving/50_serve.ipynb #0b043d27
+# %% ../nbs/6_serving/50_serve.ipynb #f659add0
 def _written(
     vectors, # float32 (n, d)
     asked: dict, # the request
@@ -117,7 +117,7 @@ def _written(
     write = packed if kind == 'base64' else np.ndarray.tolist
     return [dict(object='embedding', index=i, embedding=write(vector)) for i, vector in enumerate(vectors)]
 
-# %% ../nbs/6_serving/50_serve.ipynb #d6e5cbd7
+# %% ../nbs/6_serving/50_serve.ipynb #a19d8823
 class _Job:
     "Texts of one request that wait for their vectors, or other work for the model."
     def __init__(
@@ -140,7 +140,7 @@ class _Job:
         if self.work: self.future.set_result(found)
         elif sum(map(len, self.parts)) == len(self.texts): self.future.set_result(np.concatenate(self.parts))
 
-# %% ../nbs/6_serving/50_serve.ipynb #deeb1970
+# %% ../nbs/6_serving/50_serve.ipynb #8da39d18
 class _Line:
     "Jobs that wait for a model, which one thread asks; those that wait together are embedded together."
     def __init__(
@@ -153,7 +153,7 @@ class _Line:
         self.texts, self.batches, self.seconds = 0, 0, 0. # done so far
         self.pool = ThreadPoolExecutor(1, 'embedtune-model')
 
-# %% ../nbs/6_serving/50_serve.ipynb #be81122a
+# %% ../nbs/6_serving/50_serve.ipynb #e474ee38
 @patch
 def _take(self: _Line) -> list: # of (job, its texts); [] if nothing waits
     "What is done next: texts of the jobs that wait, up to a batch, or one piece of other work."
@@ -172,7 +172,7 @@ def _take(self: _Line) -> list: # of (job, its texts); [] if nothing waits
     self.jobs.extend(rest)
     return pieces
 
-# %% ../nbs/6_serving/50_serve.ipynb #f2c87194
+# %% ../nbs/6_serving/50_serve.ipynb #4309a556
 def _embedded(
     model: EmbeddingModel, # that is asked
     texts: list[str], # n texts
@@ -185,7 +185,7 @@ def _embedded(
     vectors[order] = found
     return vectors
 
-# %% ../nbs/6_serving/50_serve.ipynb #415e8d97
+# %% ../nbs/6_serving/50_serve.ipynb #6e55292c
 @patch
 def _do(
     self: _Line,
@@ -206,7 +206,7 @@ def _do(
         if any(each.role == role for each, _ in pieces)}
     return [done[each.role].pop(0) for each, _ in pieces]
 
-# %% ../nbs/6_serving/50_serve.ipynb #e33e9985
+# %% ../nbs/6_serving/50_serve.ipynb #7da2fdc6
 @patch
 async def _drain(self: _Line):
     "Ask the model as long as jobs wait."
@@ -222,7 +222,7 @@ async def _drain(self: _Line):
             await asyncio.sleep(0) # those who got theirs ask again before the next batch is taken
     finally: self.busy = None
 
-# %% ../nbs/6_serving/50_serve.ipynb #bdf5ff3d
+# %% ../nbs/6_serving/50_serve.ipynb #7b167a3f
 @patch
 async def ask(
     self: _Line,
@@ -243,7 +243,7 @@ async def ask(
         raise _Refused(504, f'no answer within {self.limits.timeout:g} s; send fewer texts') from None
     finally: self.waiting -= size
 
-# %% ../nbs/6_serving/50_serve.ipynb #36514ef4
+# %% ../nbs/6_serving/50_serve.ipynb #4fb6644a
 def _is_loopback(
     host: str, # a name or an address, with or without a port
 ) -> bool:
@@ -254,7 +254,7 @@ def _is_loopback(
     try: return ipaddress.ip_address(name).is_loopback
     except ValueError: return False
 
-# %% ../nbs/6_serving/50_serve.ipynb #8b4745d2
+# %% ../nbs/6_serving/50_serve.ipynb #18daeaec
 def _key_in(
     sent: str, # the header Authorization
 ) -> str: # '' if there is none
@@ -272,7 +272,7 @@ def _same_key(
     "Whether a request brings the key, told in a time that says nothing about it."
     return hmac.compare_digest(_key_in(sent).encode(), key.encode())
 
-# %% ../nbs/6_serving/50_serve.ipynb #56e13e81
+# %% ../nbs/6_serving/50_serve.ipynb #0c424add
 def _key_for(
     host: str, # where the server listens
     key: str | None, # given; None: that of the environment
@@ -285,7 +285,7 @@ def _key_for(
                              'EMBEDTUNE_SERVE_KEY, or pass no_key=True')
     return key
 
-# %% ../nbs/6_serving/50_serve.ipynb #befcce9d
+# %% ../nbs/6_serving/50_serve.ipynb #b7a2f075
 _SECONDS = (.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
 
 class _Meter:
@@ -313,7 +313,7 @@ class _Meter:
         rows += [f'embedtune_seconds_sum {self.total:.6f}', f'embedtune_texts_total {line.texts}']
         return '\n'.join(rows + [f'embedtune_batches_total {line.batches}', f'embedtune_waiting_texts {line.waiting}', ''])
 
-# %% ../nbs/6_serving/50_serve.ipynb #a80f3420
+# %% ../nbs/6_serving/50_serve.ipynb #1f125f03
 class _Service:
     "A model with its line, its limits and its key: what requests are answered from."
     def __init__(
@@ -331,7 +331,7 @@ class _Service:
         self.line, self.meter, self.stopping, self.asked = _Line(model, limits), _Meter(), False, []
         self.active, self.last, self.started = 0, 0., int(time.time())
 
-# %% ../nbs/6_serving/50_serve.ipynb #0e27128c
+# %% ../nbs/6_serving/50_serve.ipynb #c7ee4cb7
 @patch
 def check(
     self: _Service,
@@ -346,7 +346,7 @@ def check(
     raise _Refused(401, 'expected the key of this server as "Authorization: Bearer …", got none or another',
                    'invalid_api_key', **dialog)
 
-# %% ../nbs/6_serving/50_serve.ipynb #e66c9599
+# %% ../nbs/6_serving/50_serve.ipynb #a836fe62
 @patch
 async def read(
     self: _Service,
@@ -369,7 +369,7 @@ async def read(
     if not isinstance(content, dict): raise _Refused(400, f'expected a JSON object, got {type(content).__name__}')
     return content
 
-# %% ../nbs/6_serving/50_serve.ipynb #060dea97
+# %% ../nbs/6_serving/50_serve.ipynb #54f35ec5
 async def _embeddings(
     request, # of Starlette
 ):
@@ -387,7 +387,7 @@ async def _embeddings(
     return JSONResponse(dict(object='list', model=asked.get('model') or service.name or '',
                              data=_written(vectors, asked), usage=usage))
 
-# %% ../nbs/6_serving/50_serve.ipynb #42fba9db
+# %% ../nbs/6_serving/50_serve.ipynb #23ff38e6
 async def _models(
     request, # of Starlette
 ):
@@ -415,7 +415,7 @@ async def _metrics(
     service = request.app.state.service
     return PlainTextResponse(service.meter.text(service.line), media_type='text/plain; version=0.0.4')
 
-# %% ../nbs/6_serving/50_serve.ipynb #87b3aa03
+# %% ../nbs/6_serving/50_serve.ipynb #449b1e0b
 _ERRORS = {404: 'there is no such path', 405: 'this path is asked in another way (GET or POST)'}
 
 async def _say(
@@ -430,7 +430,7 @@ async def _say(
         error = _Refused(status, said)
     return JSONResponse(error.content, error.status, error.headers)
 
-# %% ../nbs/6_serving/50_serve.ipynb #0853359b
+# %% ../nbs/6_serving/50_serve.ipynb #da8719b2
 _HEADERS = [(b'x-content-type-options', b'nosniff'), (b'cache-control', b'no-store'),
             (b'referrer-policy', b'no-referrer'), (b'cross-origin-resource-policy', b'same-origin')]
 
@@ -458,7 +458,7 @@ def _guarded(
             service.meter.add(path, (seen or [499])[0], time.perf_counter() - start)
     return guard
 
-# %% ../nbs/6_serving/50_serve.ipynb #b79b3ac0
+# %% ../nbs/6_serving/50_serve.ipynb #8f963d8d
 async def _answered(
     app, # of Starlette
     service: _Service, # that it answers from
@@ -472,7 +472,7 @@ async def _answered(
         return await (await _say(None, error))(scope, receive, send)
     await app(scope, receive, send)
 
-# %% ../nbs/6_serving/50_serve.ipynb #4b320a2b
+# %% ../nbs/6_serving/50_serve.ipynb #8dd8feed
 def _require_serve():
     "Raises `EmbedtuneError` where the extra is missing."
     try: import starlette, uvicorn
@@ -496,7 +496,7 @@ def _application(
     app.state.service = service
     return _guarded(app, service)
 
-# %% ../nbs/6_serving/50_serve.ipynb #067ca2f1
+# %% ../nbs/6_serving/50_serve.ipynb #52622e0c
 def _server_of(
     service: _Service, # that requests are answered from
     routes: tuple = (), # further routes of Starlette
@@ -558,7 +558,7 @@ class EmbeddingServer:
     @property
     def asked(self): return self.service.asked # texts so far, where they are kept
 
-# %% ../nbs/6_serving/50_serve.ipynb #fd6322a8
+# %% ../nbs/6_serving/50_serve.ipynb #9a2f8d6e
 @patch
 def listen(self: EmbeddingServer): # a socket
     "The port, taken before anything is loaded or promised; `EmbedtuneError` where that cannot be."
@@ -587,6 +587,11 @@ def __exit__(self: EmbeddingServer, *error):
     self.thread.join(self.service.limits.grace + 5)
 
 @patch
-def run(self: EmbeddingServer):
+def run(
+    self: EmbeddingServer,
+    started=lambda: None, # called once it listens
+):
     "Answer until SIGTERM or Ctrl-C, in this thread."
-    with self.listen() as listener: self.server.run(sockets=[listener])
+    with self.listen() as listener:
+        started()
+        self.server.run(sockets=[listener])
