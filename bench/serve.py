@@ -2,7 +2,7 @@
 """Measure `embedtune serve`: 64 clients against one at a time and against bare `encode`, a stop in the middle of it, and memory.
 
     python bench/serve.py            # all of it, a few minutes on two cores
-    python bench/serve.py --seconds 3 --rounds 1
+    python bench/serve.py --rounds 1 --questions 384 --passages 64
 
 The server is a process of its own, with the default model and two threads. The clients share its cores: all 64 live in one process with an
 event loop that writes HTTP/1.1 by hand on open connections, which costs less than any client library; its share of the CPU is told.
@@ -136,7 +136,7 @@ def main():
     try:
         for kind, n in dict(questions=args.questions, passages=args.passages).items():
             if n: print(json.dumps(compare(port, kind, n, args.rounds)), flush=True)
-        requests = [request_of([text], 'float') for text in texts_of('questions', 2000)]
+        requests = [request_of([f'word {i}'], 'float') for i in range(2000)]
         load(port, requests[:500])
         before = memory(process)
         load(port, requests)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['serve']
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #c6b61434
+# %% ../nbs/7_deciding/69_search_server.ipynb #483abda3
 import base64, hashlib, re, threading
 from functools import lru_cache
 from importlib.resources import files
@@ -23,7 +23,7 @@ from .retrieval import Search
 from .search import _RETRIEVER, load_search
 from .serve import EmbeddingServer, _Job, _Limits, _Refused, _texts_in
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #9a292068
+# %% ../nbs/7_deciding/69_search_server.ipynb #2ee24ad2
 _METHODS = ('BM25', 'base', 'shipped')
 
 class _Library:
@@ -40,7 +40,7 @@ class _Library:
         self.run, self.ready = open_run(), ()
         self.warm(self.run)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #45402894
+# %% ../nbs/7_deciding/69_search_server.ipynb #c3b0c936
 def _files_of(
     folder: Path, # of a run
 ) -> tuple:
@@ -49,7 +49,7 @@ def _files_of(
     found = [(path, path.stat()) for path in known if path.is_file()]
     return tuple((path.name, stat.st_mtime_ns, stat.st_size) for path, stat in found)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #174b9276
+# %% ../nbs/7_deciding/69_search_server.ipynb #91aa87a4
 @patch
 def warm(
     self: _Library,
@@ -74,7 +74,7 @@ def refresh(self: _Library): # the run to search
         self.opening.start()
     return self.run
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #58731daa
+# %% ../nbs/7_deciding/69_search_server.ipynb #bb44f1c3
 def _question_in(
     asked: dict, # a request
     most: int = 2000, # characters
@@ -91,7 +91,7 @@ def _question_in(
         raise _Refused(400, f'by: expected one of {", ".join(_METHODS)}, got {str(by)[:40]!r}')
     return question.strip(), k, by
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #9f3f9d5c
+# %% ../nbs/7_deciding/69_search_server.ipynb #c033fc14
 @patch
 def find(
     self: _Library,
@@ -115,7 +115,7 @@ async def _search(
     hits = await service.line.ask(_Job(work=lambda: library.find(question, k, by)))
     return JSONResponse(dict(object='list', question=question, by=by, hits=[hit._asdict() for hit in hits]))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #ccacf9fe
+# %% ../nbs/7_deciding/69_search_server.ipynb #c1babee1
 @patch
 def scores(
     self: _Library,
@@ -129,7 +129,8 @@ def scores(
     if not corpus: return found
     retriever = settings.retriever(_uncached(self.run.model), corpus)
     if self.reranker is not None:
-        if not isinstance(self.reranker, RerankedRetriever): self.reranker = RerankedRetriever(retriever, self.reranker)
+        if not isinstance(self.reranker, RerankedRetriever):
+            self.reranker = RerankedRetriever(retriever, self.reranker)
         self.reranker.retriever, self.reranker.corpus = retriever, corpus
         read, = self.reranker.read([query], [list(corpus)])
         found[[int(i) for i in corpus]] = 1/(1 + np.exp(-np.clip(read, -50, 50)))
@@ -144,7 +145,7 @@ def _uncached(
     "The model that computes."
     return model.model if isinstance(model, CachedEmbedding) else model
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #083504fa
+# %% ../nbs/7_deciding/69_search_server.ipynb #b43d26b8
 def _documents_in(
     asked: dict, # a request
     limits: _Limits, # of the server
@@ -153,8 +154,8 @@ def _documents_in(
     query, given = asked.get('query'), asked.get('documents')
     if not isinstance(query, str) or not query.strip() or len(query) > 2000:
         raise _Refused(400, 'query: expected a text of at most 2000 characters')
-    texts = [each.get('text') if isinstance(each, dict) else each for each in given] if isinstance(given, list) else given
-    texts = _texts_in(texts, limits, 'documents')
+    text_of = lambda each: each.get('text') if isinstance(each, dict) else each
+    texts = _texts_in([*map(text_of, given)] if isinstance(given, list) else given, limits, 'documents')
     top_n = asked.get('top_n')
     if top_n is None: top_n = len(texts)
     if type(top_n) is not int or top_n < 1:
@@ -170,14 +171,15 @@ async def _rerank(
     asked = await service.read(request)
     query, texts, top_n = _documents_in(asked, service.limits)
     scores = await service.line.ask(_Job(work=lambda: library.scores(query, texts, service.search)))
-    best = [i for i in np.argsort(-scores, kind='stable')[:top_n].tolist()]
-    results = [dict(index=i, relevance_score=float(scores[i]) if np.isfinite(scores[i]) else None) for i in best]
+    score = lambda i: float(scores[i]) if np.isfinite(scores[i]) else None # of an empty text
+    best = np.argsort(-scores, kind='stable')[:top_n].tolist()
+    results = [dict(index=i, relevance_score=score(i)) for i in best]
     if asked.get('return_documents'):
         results = [each | dict(document=dict(text=texts[each['index']])) for each in results]
     by = 'search' if library.reranker is None else 'reranker'
     return JSONResponse(dict(model=asked.get('model') or service.name, scored_by=by, results=results))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #9b3b06d7
+# %% ../nbs/7_deciding/69_search_server.ipynb #d0d541da
 def _marked(
     text: str, # of a result
     question: str, # asked
@@ -190,7 +192,7 @@ def _marked(
     found = [bool(wanted & {*words}) for words in counted]
     return [(piece, bool(i % 2 and found[i//2])) for i, piece in enumerate(pieces) if piece]
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #385dfc84
+# %% ../nbs/7_deciding/69_search_server.ipynb #806f1854
 @patch
 def columns(
     self: _Library,
@@ -203,12 +205,14 @@ def columns(
     words_of = self.run.retriever('BM25').words_of
     def told(by, hit):
         window = hit.text[hit.start:hit.end]
-        others = [f'{other} {ranks[other][hit.node]}' for other in _METHODS if other != by and hit.node in ranks[other]]
-        return dict(place=hit.place, pieces=_marked(window, question, words_of), others=', '.join(others),
+        others = [other for other in _METHODS if other != by and hit.node in ranks[other]]
+        also = ', '.join(f'{other} {ranks[other][hit.node]}' for other in others)
+        return dict(place=hit.place, pieces=_marked(window, question, words_of), others=also,
             more=hit.text if window.strip() != hit.text.strip() else '')
-    return [dict(by=by, hits=None if hits is None else [told(by, hit) for hit in hits]) for by, hits in found.items()]
+    rows = lambda by, hits: None if hits is None else [told(by, hit) for hit in hits]
+    return [dict(by=by, hits=rows(by, hits)) for by, hits in found.items()]
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #e4aee488
+# %% ../nbs/7_deciding/69_search_server.ipynb #796f9830
 @lru_cache
 def _template(): # a template of Jinja; its style sheet; the policy that allows no more than that
     "What the page is made from."
@@ -232,7 +236,7 @@ def _page_of(
     page, style, _ = _template()
     return page.render(name=name, question=question, columns=columns, told=told, k=k, style=Markup(style))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #6a3dc92c
+# %% ../nbs/7_deciding/69_search_server.ipynb #a151614a
 async def _show(
     request, # of Starlette
 ):
@@ -254,7 +258,7 @@ def _search_routes() -> tuple: # for `EmbeddingServer`
     return (Route('/search', _search, methods=['POST']), Route('/rerank', _rerank, methods=['POST']),
             Route('/v1/rerank', _rerank, methods=['POST']), Route('/', _show))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #3a83ce72
+# %% ../nbs/7_deciding/69_search_server.ipynb #5867d819
 def _search_server(
     library: _Library, # that is searched
     search: Search = Search(), # as the model is shipped
@@ -265,7 +269,7 @@ def _search_server(
     server.service.library, server.service.search = library, search
     return server
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #aaee1043
+# %% ../nbs/7_deciding/69_search_server.ipynb #e2119891
 def _dims_of(
     folder: Path, # of a model
 ) -> tuple: # of lengths; () where the model was not tuned for any
@@ -280,7 +284,7 @@ def _shipped_folder(
     found = run.folder/'model'
     return found if found.is_dir() else run.folder
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #462857bb
+# %% ../nbs/7_deciding/69_search_server.ipynb #ca7a7a49
 def _server_for(
     source, # folder of a finished run or of a model, an id of the hub, or an embedding model
     reranker=None, # a cross-encoder, its id or folder
@@ -296,12 +300,13 @@ def _server_for(
         model = _shipped_folder(library.run)
         search = load_search(model) if (model/_RETRIEVER).is_file() else Search()
         return _search_server(library, search, name=name or folder.resolve().name, dims=_dims_of(model), **settings)
-    if reranker is not None: raise EmbedtuneError('reranker: expected the folder of a finished run beside it, got a model')
-    model = source if folder is None else _uncached(load_model(source))
-    name = name or (folder.resolve().name if folder and folder.is_dir() else str(source).split('/')[-1] if folder else 'model')
-    return EmbeddingServer(model, name=name, dims=_dims_of(folder) if folder else (), **settings)
+    if reranker is not None:
+        raise EmbedtuneError('reranker: expected the folder of a finished run beside it, got a model')
+    if folder is None: return EmbeddingServer(source, name=name or 'model', **settings)
+    name = name or (folder.resolve().name if folder.is_dir() else folder.name)
+    return EmbeddingServer(_uncached(load_model(source)), name=name, dims=_dims_of(folder), **settings)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #566fdf32
+# %% ../nbs/7_deciding/69_search_server.ipynb #57930207
 def serve(
     source=DEFAULT_MODEL, # folder of a finished run or of a model, an id of the hub, or an embedding model
     host: str = '127.0.0.1', # this machine alone; any other address needs EMBEDTUNE_SERVE_KEY in the environment

@@ -9,7 +9,8 @@ __all__ = ['EmbeddingServer']
 import asyncio, base64, binascii, hmac, ipaddress, json, os, socket, threading, time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 
 import numpy as np
 from fastcore.basics import patch, store_attr
@@ -17,7 +18,7 @@ from fastcore.basics import patch, store_attr
 from .core import EmbedtuneError
 from .embedding import EmbeddingModel, _PROMPTS, _unit, encode
 
-# %% ../nbs/6_serving/50_serve.ipynb #0f99eab1
+# %% ../nbs/6_serving/50_serve.ipynb #abd39673
 @dataclass(frozen=True)
 class _Limits:
     "What a server takes, at most."
@@ -34,7 +35,7 @@ class _Limits:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise EmbedtuneError(f'{name}: expected a number above 0, got {value!r}')
 
-# %% ../nbs/6_serving/50_serve.ipynb #3dd1a53b
+# %% ../nbs/6_serving/50_serve.ipynb #74597b2a
 class _Refused(Exception):
     "A request that gets no answer: the HTTP status, and in one line what was expected and what came."
     def __init__(
@@ -52,7 +53,7 @@ class _Refused(Exception):
         kind = 'server_error' if self.status >= 500 else 'invalid_request_error'
         return dict(error=dict(message=self.message, type=kind, param=None, code=self.code))
 
-# %% ../nbs/6_serving/50_serve.ipynb #2f3b7e43
+# %% ../nbs/6_serving/50_serve.ipynb #b2518afc
 _TOKENS = ('input: expected texts, got numbers of tokens, which are OpenAI\'s own; switch that off '
            '(check_embedding_ctx_length=False in LangChain)')
 
@@ -64,18 +65,21 @@ def _texts_in(
     "The texts of a request; `_Refused` where they are none, or too many or too long."
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts:
-        raise _Refused(400, f'{name}: expected a text or a list of texts, got {type(given).__name__ if given != [] else "an empty list"}')
+        got = 'an empty list' if given == [] else type(given).__name__
+        raise _Refused(400, f'{name}: expected a text or a list of texts, got {got}')
     if all(isinstance(text, (int, list)) for text in texts): raise _Refused(400, _TOKENS)
     if not all(isinstance(text, str) for text in texts):
         raise _Refused(400, f'{name}: expected texts alone, got something else among them')
     if len(texts) > limits.inputs:
-        raise _Refused(413, f'{name}: expected at most {limits.inputs} texts a request, got {len(texts)}; send fewer')
+        raise _Refused(413, f'{name}: expected at most {limits.inputs} texts a request, got {len(texts)}; '
+                            'send fewer')
     longest = max(map(len, texts))
     if longest > limits.characters:
-        raise _Refused(413, f'{name}: expected at most {limits.characters} characters a text, got {longest}; split it')
+        raise _Refused(413, f'{name}: expected at most {limits.characters} characters a text, got '
+                            f'{longest}; split it')
     return texts
 
-# %% ../nbs/6_serving/50_serve.ipynb #580671a1
+# %% ../nbs/6_serving/50_serve.ipynb #f3a28fff
 def _role_in(
     asked: dict, # a request
     usual: str, # the role of a text where the request does not say
@@ -104,7 +108,7 @@ def _shortened(
     good = ' or '.join(map(str, sorted({*dims, full})))
     raise _Refused(400, f'dimensions: expected {good}, for which this model was tuned, got {str(wanted)[:20]}')
 
-# %% ../nbs/6_serving/50_serve.ipynb #f659add0
+# %% ../nbs/6_serving/50_serve.ipynb #e52cb9c4
 def _written(
     vectors, # float32 (n, d)
     asked: dict, # the request
@@ -117,7 +121,7 @@ def _written(
     write = packed if kind == 'base64' else np.ndarray.tolist
     return [dict(object='embedding', index=i, embedding=write(vector)) for i, vector in enumerate(vectors)]
 
-# %% ../nbs/6_serving/50_serve.ipynb #a19d8823
+# %% ../nbs/6_serving/50_serve.ipynb #6686f81c
 class _Job:
     "Texts of one request that wait for their vectors, or other work for the model."
     def __init__(
@@ -140,7 +144,7 @@ class _Job:
         if self.work: self.future.set_result(found)
         elif sum(map(len, self.parts)) == len(self.texts): self.future.set_result(np.concatenate(self.parts))
 
-# %% ../nbs/6_serving/50_serve.ipynb #8da39d18
+# %% ../nbs/6_serving/50_serve.ipynb #ead18649
 class _Line:
     "Jobs that wait for a model, which one thread asks; those that wait together are embedded together."
     def __init__(
@@ -153,7 +157,7 @@ class _Line:
         self.texts, self.batches, self.seconds = 0, 0, 0. # done so far
         self.pool = ThreadPoolExecutor(1, 'embedtune-model')
 
-# %% ../nbs/6_serving/50_serve.ipynb #e474ee38
+# %% ../nbs/6_serving/50_serve.ipynb #a4d56e1b
 @patch
 def _take(self: _Line) -> list: # of (job, its texts); [] if nothing waits
     "What is done next: texts of the jobs that wait, up to a batch, or one piece of other work."
@@ -172,20 +176,21 @@ def _take(self: _Line) -> list: # of (job, its texts); [] if nothing waits
     self.jobs.extend(rest)
     return pieces
 
-# %% ../nbs/6_serving/50_serve.ipynb #4309a556
+# %% ../nbs/6_serving/50_serve.ipynb #339fa771
 def _embedded(
     model: EmbeddingModel, # that is asked
     texts: list[str], # n texts
     role: str, # 'query' or 'document'
 ) -> np.ndarray: # float32 (n, d)
-    "The vectors of texts, asked for by length, so that texts of one length are read together."
+    "The vectors of texts, asked for by length."
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found = encode(model, [texts[i] for i in order], role)
+    on_cpu = getattr(getattr(model, 'device', None), 'type', '') == 'cpu'
+    found = encode(model, [texts[i] for i in order], role, 16 if on_cpu else None)
     vectors = np.empty_like(found)
     vectors[order] = found
     return vectors
 
-# %% ../nbs/6_serving/50_serve.ipynb #6e55292c
+# %% ../nbs/6_serving/50_serve.ipynb #f1bdb04b
 @patch
 def _do(
     self: _Line,
@@ -202,11 +207,12 @@ def _do(
     except Exception as error:
         if len(pieces) == 1: return [error]
         return [found for piece in pieces for found in self._do([piece])]
-    done = {role: self._do([piece for piece in pieces if piece[0].role == role]) for role in _PROMPTS
-        if any(each.role == role for each, _ in pieces)}
+    done = {}
+    for role in {each.role for each, _ in pieces}:
+        done[role] = self._do([piece for piece in pieces if piece[0].role == role])
     return [done[each.role].pop(0) for each, _ in pieces]
 
-# %% ../nbs/6_serving/50_serve.ipynb #7da2fdc6
+# %% ../nbs/6_serving/50_serve.ipynb #d806a360
 @patch
 async def _drain(self: _Line):
     "Ask the model as long as jobs wait."
@@ -222,7 +228,7 @@ async def _drain(self: _Line):
             await asyncio.sleep(0) # those who got theirs ask again before the next batch is taken
     finally: self.busy = None
 
-# %% ../nbs/6_serving/50_serve.ipynb #7b167a3f
+# %% ../nbs/6_serving/50_serve.ipynb #eb209384
 @patch
 async def ask(
     self: _Line,
@@ -243,7 +249,7 @@ async def ask(
         raise _Refused(504, f'no answer within {self.limits.timeout:g} s; send fewer texts') from None
     finally: self.waiting -= size
 
-# %% ../nbs/6_serving/50_serve.ipynb #4fb6644a
+# %% ../nbs/6_serving/50_serve.ipynb #1e7f27f1
 def _is_loopback(
     host: str, # a name or an address, with or without a port
 ) -> bool:
@@ -254,7 +260,7 @@ def _is_loopback(
     try: return ipaddress.ip_address(name).is_loopback
     except ValueError: return False
 
-# %% ../nbs/6_serving/50_serve.ipynb #18daeaec
+# %% ../nbs/6_serving/50_serve.ipynb #be0ddf44
 def _key_in(
     sent: str, # the header Authorization
 ) -> str: # '' if there is none
@@ -272,7 +278,7 @@ def _same_key(
     "Whether a request brings the key, told in a time that says nothing about it."
     return hmac.compare_digest(_key_in(sent).encode(), key.encode())
 
-# %% ../nbs/6_serving/50_serve.ipynb #0c424add
+# %% ../nbs/6_serving/50_serve.ipynb #893c5621
 def _key_for(
     host: str, # where the server listens
     key: str | None, # given; None: that of the environment
@@ -285,7 +291,7 @@ def _key_for(
                              'EMBEDTUNE_SERVE_KEY, or pass no_key=True')
     return key
 
-# %% ../nbs/6_serving/50_serve.ipynb #b7a2f075
+# %% ../nbs/6_serving/50_serve.ipynb #003797c5
 _SECONDS = (.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
 
 class _Meter:
@@ -306,14 +312,16 @@ class _Meter:
         line: _Line, # of the same server
     ) -> str:
         "What was counted, as Prometheus reads it."
-        rows = [f'embedtune_answers_total{{path="{path}",status="{status}"}} {n}' for (path, status), n in self.answers.items()]
+        told = 'embedtune_answers_total{{path="{}",status="{}"}} {}'
+        rows = [told.format(*key, n) for key, n in self.answers.items()]
         n = sum(self.answers.values())
         rows += [f'embedtune_seconds_bucket{{le="{limit}"}} {self.within[limit]}' for limit in _SECONDS]
         rows += [f'embedtune_seconds_bucket{{le="+Inf"}} {n}', f'embedtune_seconds_count {n}']
         rows += [f'embedtune_seconds_sum {self.total:.6f}', f'embedtune_texts_total {line.texts}']
-        return '\n'.join(rows + [f'embedtune_batches_total {line.batches}', f'embedtune_waiting_texts {line.waiting}', ''])
+        rows += [f'embedtune_batches_total {line.batches}', f'embedtune_waiting_texts {line.waiting}']
+        return '\n'.join([*rows, ''])
 
-# %% ../nbs/6_serving/50_serve.ipynb #1f125f03
+# %% ../nbs/6_serving/50_serve.ipynb #6b0428a0
 class _Service:
     "A model with its line, its limits and its key: what requests are answered from."
     def __init__(
@@ -331,7 +339,7 @@ class _Service:
         self.line, self.meter, self.stopping, self.asked = _Line(model, limits), _Meter(), False, []
         self.active, self.last, self.started = 0, 0., int(time.time())
 
-# %% ../nbs/6_serving/50_serve.ipynb #c7ee4cb7
+# %% ../nbs/6_serving/50_serve.ipynb #fe0119c5
 @patch
 def check(
     self: _Service,
@@ -340,13 +348,14 @@ def check(
 ):
     "Raise `_Refused` where a request must not be answered."
     if self.loopback and not _is_loopback(headers.get('host', '')):
-        raise _Refused(403, 'this server is for its own machine: expected a Host such as localhost, got another')
+        raise _Refused(403, 'this server is for its own machine: expected a Host such as localhost, got '
+                            'another')
     if path == '/health' or not self.key or _same_key(headers.get('authorization', ''), self.key): return
     dialog = {'WWW_Authenticate': 'Basic realm="embedtune"'} if path == '/' else {}
     raise _Refused(401, 'expected the key of this server as "Authorization: Bearer …", got none or another',
                    'invalid_api_key', **dialog)
 
-# %% ../nbs/6_serving/50_serve.ipynb #a836fe62
+# %% ../nbs/6_serving/50_serve.ipynb #d6ade01f
 @patch
 async def read(
     self: _Service,
@@ -369,7 +378,7 @@ async def read(
     if not isinstance(content, dict): raise _Refused(400, f'expected a JSON object, got {type(content).__name__}')
     return content
 
-# %% ../nbs/6_serving/50_serve.ipynb #54f35ec5
+# %% ../nbs/6_serving/50_serve.ipynb #4d020f79
 async def _embeddings(
     request, # of Starlette
 ):
@@ -387,7 +396,7 @@ async def _embeddings(
     return JSONResponse(dict(object='list', model=asked.get('model') or service.name or '',
                              data=_written(vectors, asked), usage=usage))
 
-# %% ../nbs/6_serving/50_serve.ipynb #23ff38e6
+# %% ../nbs/6_serving/50_serve.ipynb #0d9c8eb7
 async def _models(
     request, # of Starlette
 ):
@@ -415,7 +424,7 @@ async def _metrics(
     service = request.app.state.service
     return PlainTextResponse(service.meter.text(service.line), media_type='text/plain; version=0.0.4')
 
-# %% ../nbs/6_serving/50_serve.ipynb #449b1e0b
+# %% ../nbs/6_serving/50_serve.ipynb #c9d60f66
 _ERRORS = {404: 'there is no such path', 405: 'this path is asked in another way (GET or POST)'}
 
 async def _say(
@@ -430,7 +439,7 @@ async def _say(
         error = _Refused(status, said)
     return JSONResponse(error.content, error.status, error.headers)
 
-# %% ../nbs/6_serving/50_serve.ipynb #da8719b2
+# %% ../nbs/6_serving/50_serve.ipynb #af002d13
 _HEADERS = [(b'x-content-type-options', b'nosniff'), (b'cache-control', b'no-store'),
             (b'referrer-policy', b'no-referrer'), (b'cross-origin-resource-policy', b'same-origin')]
 
@@ -458,7 +467,7 @@ def _guarded(
             service.meter.add(path, (seen or [499])[0], time.perf_counter() - start)
     return guard
 
-# %% ../nbs/6_serving/50_serve.ipynb #8f963d8d
+# %% ../nbs/6_serving/50_serve.ipynb #3451d33a
 async def _answered(
     app, # of Starlette
     service: _Service, # that it answers from
@@ -472,7 +481,7 @@ async def _answered(
         return await (await _say(None, error))(scope, receive, send)
     await app(scope, receive, send)
 
-# %% ../nbs/6_serving/50_serve.ipynb #8dd8feed
+# %% ../nbs/6_serving/50_serve.ipynb #02256a5b
 def _require_serve():
     "Raises `EmbedtuneError` where the extra is missing."
     try: import starlette, uvicorn
@@ -496,7 +505,7 @@ def _application(
     app.state.service = service
     return _guarded(app, service)
 
-# %% ../nbs/6_serving/50_serve.ipynb #52622e0c
+# %% ../nbs/6_serving/50_serve.ipynb #f6141eb9
 def _server_of(
     service: _Service, # that requests are answered from
     routes: tuple = (), # further routes of Starlette
@@ -529,6 +538,17 @@ async def _finish(
     while time.monotonic() < end and (service.active or time.monotonic() - service.last < quiet):
         await asyncio.sleep(.01)
 
+# %% ../nbs/6_serving/50_serve.ipynb #371cca24
+def _limits_of(
+    given: dict, # name -> value
+) -> _Limits:
+    "The limits of a server; `EmbedtuneError` where a name is none of theirs."
+    known = [field.name for field in fields(_Limits)]
+    for name in given:
+        if name not in known:
+            raise EmbedtuneError(f'{name}: expected a limit such as {", ".join(known)}, got another name')
+    return _Limits(**given)
+
 # %% ../nbs/6_serving/50_serve.ipynb #a171fbe0
 class EmbeddingServer:
     "A server of OpenAI's embeddings protocol in a thread: `with EmbeddingServer(model) as server: server.url`."
@@ -548,7 +568,8 @@ class EmbeddingServer:
     ):
         key = _key_for(host, key, no_key)
         self.host, self.port = host, port
-        self.service = _Service(model, name, role, tuple(dims or ()), key, _is_loopback(host), keep_asked, _Limits(**limits))
+        self.service = _Service(model, name, role, tuple(dims or ()), key, _is_loopback(host), keep_asked,
+                                _limits_of(limits))
         self.server = _server_of(self.service, routes)
     @property
     def address(self): # where a browser looks
@@ -558,7 +579,7 @@ class EmbeddingServer:
     @property
     def asked(self): return self.service.asked # texts so far, where they are kept
 
-# %% ../nbs/6_serving/50_serve.ipynb #9a2f8d6e
+# %% ../nbs/6_serving/50_serve.ipynb #8a8a34f4
 @patch
 def listen(self: EmbeddingServer): # a socket
     "The port, taken before anything is loaded or promised; `EmbedtuneError` where that cannot be."
@@ -573,7 +594,8 @@ def listen(self: EmbeddingServer): # a socket
     return listener
 
 @patch
-def __enter__(self: EmbeddingServer):
+def __enter__(self: EmbeddingServer): # itself
+    "Listen in a thread."
     listener = self.listen()
     run = lambda: self.server.run(sockets=[listener])
     self.thread = threading.Thread(target=run, daemon=True)
@@ -582,7 +604,11 @@ def __enter__(self: EmbeddingServer):
     return self
 
 @patch
-def __exit__(self: EmbeddingServer, *error):
+def __exit__(
+    self: EmbeddingServer,
+    *error, # what was raised inside, if anything
+):
+    "Answer what was taken, and end."
     self.server.should_exit = True
     self.thread.join(self.service.limits.grace + 5)
 
@@ -592,6 +618,6 @@ def run(
     started=lambda: None, # called once it listens
 ):
     "Answer until SIGTERM or Ctrl-C, in this thread."
-    with self.listen() as listener:
+    with self.listen() as listener, suppress(KeyboardInterrupt): # uvicorn raises it once more when it is done
         started()
         self.server.run(sockets=[listener])
