@@ -18,7 +18,7 @@ from fastcore.basics import patch, store_attr
 from .core import EmbedtuneError
 from .embedding import EmbeddingModel, _PROMPTS, _unit, encode
 
-# %% ../nbs/6_serving/50_serve.ipynb #abd39673
+# %% ../nbs/6_serving/50_serve.ipynb #e67788dc
 @dataclass(frozen=True)
 class _Limits:
     "What a server takes, at most."
@@ -27,6 +27,7 @@ class _Limits:
     inputs: int = 2048 # texts of one request, as OpenAI has it
     characters: int = 200_000 # of a text
     body: int = 16_000_000 # bytes of a request
+    held: int = 256_000_000 # bytes of all requests that are not answered yet
     connections: int = 1000 # open at a time
     timeout: float = 120. # seconds until an answer
     grace: float = 20. # seconds that a stop takes
@@ -35,7 +36,7 @@ class _Limits:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise EmbedtuneError(f'{name}: expected a number above 0, got {value!r}')
 
-# %% ../nbs/6_serving/50_serve.ipynb #74597b2a
+# %% ../nbs/6_serving/50_serve.ipynb #7757f020
 class _Refused(Exception):
     "A request that gets no answer: the HTTP status, and in one line what was expected and what came."
     def __init__(
@@ -53,7 +54,7 @@ class _Refused(Exception):
         kind = 'server_error' if self.status >= 500 else 'invalid_request_error'
         return dict(error=dict(message=self.message, type=kind, param=None, code=self.code))
 
-# %% ../nbs/6_serving/50_serve.ipynb #b2518afc
+# %% ../nbs/6_serving/50_serve.ipynb #ba357990
 _TOKENS = ('input: expected texts, got numbers of tokens, which are OpenAI\'s own; switch that off '
            '(check_embedding_ctx_length=False in LangChain)')
 
@@ -79,7 +80,7 @@ def _texts_in(
                             f'{longest}; split it')
     return texts
 
-# %% ../nbs/6_serving/50_serve.ipynb #f3a28fff
+# %% ../nbs/6_serving/50_serve.ipynb #4813f8c5
 def _role_in(
     asked: dict, # a request
     usual: str, # the role of a text where the request does not say
@@ -108,7 +109,7 @@ def _shortened(
     good = ' or '.join(map(str, sorted({*dims, full})))
     raise _Refused(400, f'dimensions: expected {good}, for which this model was tuned, got {str(wanted)[:20]}')
 
-# %% ../nbs/6_serving/50_serve.ipynb #e52cb9c4
+# %% ../nbs/6_serving/50_serve.ipynb #6a7de872
 def _written(
     vectors, # float32 (n, d)
     asked: dict, # the request
@@ -121,7 +122,7 @@ def _written(
     write = packed if kind == 'base64' else np.ndarray.tolist
     return [dict(object='embedding', index=i, embedding=write(vector)) for i, vector in enumerate(vectors)]
 
-# %% ../nbs/6_serving/50_serve.ipynb #6686f81c
+# %% ../nbs/6_serving/50_serve.ipynb #decf814d
 class _Job:
     "Texts of one request that wait for their vectors, or other work for the model."
     def __init__(
@@ -144,7 +145,7 @@ class _Job:
         if self.work: self.future.set_result(found)
         elif sum(map(len, self.parts)) == len(self.texts): self.future.set_result(np.concatenate(self.parts))
 
-# %% ../nbs/6_serving/50_serve.ipynb #ead18649
+# %% ../nbs/6_serving/50_serve.ipynb #72f49ee2
 class _Line:
     "Jobs that wait for a model, which one thread asks; those that wait together are embedded together."
     def __init__(
@@ -157,7 +158,7 @@ class _Line:
         self.texts, self.batches, self.seconds = 0, 0, 0. # done so far
         self.pool = ThreadPoolExecutor(1, 'embedtune-model')
 
-# %% ../nbs/6_serving/50_serve.ipynb #a4d56e1b
+# %% ../nbs/6_serving/50_serve.ipynb #c6a008d2
 @patch
 def _take(self: _Line) -> list: # of (job, its texts); [] if nothing waits
     "What is done next: texts of the jobs that wait, up to a batch, or one piece of other work."
@@ -176,7 +177,7 @@ def _take(self: _Line) -> list: # of (job, its texts); [] if nothing waits
     self.jobs.extend(rest)
     return pieces
 
-# %% ../nbs/6_serving/50_serve.ipynb #339fa771
+# %% ../nbs/6_serving/50_serve.ipynb #fde2b1da
 def _embedded(
     model: EmbeddingModel, # that is asked
     texts: list[str], # n texts
@@ -190,7 +191,7 @@ def _embedded(
     vectors[order] = found
     return vectors
 
-# %% ../nbs/6_serving/50_serve.ipynb #f1bdb04b
+# %% ../nbs/6_serving/50_serve.ipynb #4b5a4b90
 @patch
 def _do(
     self: _Line,
@@ -212,7 +213,7 @@ def _do(
         done[role] = self._do([piece for piece in pieces if piece[0].role == role])
     return [done[each.role].pop(0) for each, _ in pieces]
 
-# %% ../nbs/6_serving/50_serve.ipynb #d806a360
+# %% ../nbs/6_serving/50_serve.ipynb #322e6050
 @patch
 async def _drain(self: _Line):
     "Ask the model as long as jobs wait."
@@ -228,7 +229,7 @@ async def _drain(self: _Line):
             await asyncio.sleep(0) # those who got theirs ask again before the next batch is taken
     finally: self.busy = None
 
-# %% ../nbs/6_serving/50_serve.ipynb #eb209384
+# %% ../nbs/6_serving/50_serve.ipynb #8fc60ee7
 @patch
 async def ask(
     self: _Line,
@@ -249,7 +250,7 @@ async def ask(
         raise _Refused(504, f'no answer within {self.limits.timeout:g} s; send fewer texts') from None
     finally: self.waiting -= size
 
-# %% ../nbs/6_serving/50_serve.ipynb #1e7f27f1
+# %% ../nbs/6_serving/50_serve.ipynb #aac18a9f
 def _is_loopback(
     host: str, # a name or an address, with or without a port
 ) -> bool:
@@ -260,7 +261,7 @@ def _is_loopback(
     try: return ipaddress.ip_address(name).is_loopback
     except ValueError: return False
 
-# %% ../nbs/6_serving/50_serve.ipynb #be0ddf44
+# %% ../nbs/6_serving/50_serve.ipynb #745eb883
 def _key_in(
     sent: str, # the header Authorization
 ) -> str: # '' if there is none
@@ -278,7 +279,7 @@ def _same_key(
     "Whether a request brings the key, told in a time that says nothing about it."
     return hmac.compare_digest(_key_in(sent).encode(), key.encode())
 
-# %% ../nbs/6_serving/50_serve.ipynb #893c5621
+# %% ../nbs/6_serving/50_serve.ipynb #741449f2
 def _key_for(
     host: str, # where the server listens
     key: str | None, # given; None: that of the environment
@@ -291,7 +292,7 @@ def _key_for(
                              'EMBEDTUNE_SERVE_KEY, or pass no_key=True')
     return key
 
-# %% ../nbs/6_serving/50_serve.ipynb #003797c5
+# %% ../nbs/6_serving/50_serve.ipynb #ba5742d4
 _SECONDS = (.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
 
 class _Meter:
@@ -321,7 +322,7 @@ class _Meter:
         rows += [f'embedtune_batches_total {line.batches}', f'embedtune_waiting_texts {line.waiting}']
         return '\n'.join([*rows, ''])
 
-# %% ../nbs/6_serving/50_serve.ipynb #6b0428a0
+# %% ../nbs/6_serving/50_serve.ipynb #da68a2d9
 class _Service:
     "A model with its line, its limits and its key: what requests are answered from."
     def __init__(
@@ -337,9 +338,9 @@ class _Service:
     ):
         store_attr()
         self.line, self.meter, self.stopping, self.asked = _Line(model, limits), _Meter(), False, []
-        self.active, self.last, self.started = 0, 0., int(time.time())
+        self.active, self.held, self.last, self.started = 0, 0, 0., int(time.time())
 
-# %% ../nbs/6_serving/50_serve.ipynb #fe0119c5
+# %% ../nbs/6_serving/50_serve.ipynb #757a92a9
 @patch
 def check(
     self: _Service,
@@ -355,7 +356,25 @@ def check(
     raise _Refused(401, 'expected the key of this server as "Authorization: Bearer …", got none or another',
                    'invalid_api_key', **dialog)
 
-# %% ../nbs/6_serving/50_serve.ipynb #d6ade01f
+# %% ../nbs/6_serving/50_serve.ipynb #920bc35f
+@patch
+def hold(
+    self: _Service,
+    new: int, # bytes that have come
+    size: int, # bytes of their request so far
+    scope: dict, # of the request, which notes them until it is answered
+):
+    "Count the bytes of a request; `_Refused` where these, or those of all requests, are too many."
+    self.held += new
+    scope['held'] = scope.get('held', 0) + new
+    if size > self.limits.body:
+        raise _Refused(413, f'expected at most {self.limits.body} bytes, got more; send fewer texts',
+                       Connection='close')
+    if self.held > self.limits.held:
+        raise _Refused(503, 'other requests fill the memory that is allowed; try again', 'overloaded',
+                       Retry_After='5', Connection='close')
+
+# %% ../nbs/6_serving/50_serve.ipynb #e10726c8
 @patch
 async def read(
     self: _Service,
@@ -369,16 +388,14 @@ async def read(
         async with asyncio.timeout(self.limits.timeout):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > self.limits.body:
-                    raise _Refused(413, f'expected at most {self.limits.body} bytes, got more; send fewer texts',
-                                   Connection='close')
+                self.hold(len(chunk), len(body), request.scope)
         content = json.loads(bytes(body))
     except TimeoutError: raise _Refused(408, 'the request did not come to its end', Connection='close') from None
     except (ValueError, RecursionError): raise _Refused(400, 'expected JSON, got something else') from None
     if not isinstance(content, dict): raise _Refused(400, f'expected a JSON object, got {type(content).__name__}')
     return content
 
-# %% ../nbs/6_serving/50_serve.ipynb #4d020f79
+# %% ../nbs/6_serving/50_serve.ipynb #5a7a9e75
 async def _embeddings(
     request, # of Starlette
 ):
@@ -396,7 +413,7 @@ async def _embeddings(
     return JSONResponse(dict(object='list', model=asked.get('model') or service.name or '',
                              data=_written(vectors, asked), usage=usage))
 
-# %% ../nbs/6_serving/50_serve.ipynb #0d9c8eb7
+# %% ../nbs/6_serving/50_serve.ipynb #013d6a99
 async def _models(
     request, # of Starlette
 ):
@@ -424,7 +441,7 @@ async def _metrics(
     service = request.app.state.service
     return PlainTextResponse(service.meter.text(service.line), media_type='text/plain; version=0.0.4')
 
-# %% ../nbs/6_serving/50_serve.ipynb #c9d60f66
+# %% ../nbs/6_serving/50_serve.ipynb #ddad49a5
 _ERRORS = {404: 'there is no such path', 405: 'this path is asked in another way (GET or POST)'}
 
 async def _say(
@@ -439,7 +456,7 @@ async def _say(
         error = _Refused(status, said)
     return JSONResponse(error.content, error.status, error.headers)
 
-# %% ../nbs/6_serving/50_serve.ipynb #af002d13
+# %% ../nbs/6_serving/50_serve.ipynb #f85853e7
 _HEADERS = [(b'x-content-type-options', b'nosniff'), (b'cache-control', b'no-store'),
             (b'referrer-policy', b'no-referrer'), (b'cross-origin-resource-policy', b'same-origin')]
 
@@ -462,12 +479,13 @@ def _guarded(
         try: await _answered(app, service, scope, receive, sending)
         finally:
             service.active -= 1
+            service.held -= scope.get('held', 0)
             service.last = time.monotonic()
             path = scope['path'] if scope['path'] in paths else 'other'
             service.meter.add(path, (seen or [499])[0], time.perf_counter() - start)
     return guard
 
-# %% ../nbs/6_serving/50_serve.ipynb #3451d33a
+# %% ../nbs/6_serving/50_serve.ipynb #a2de9fae
 async def _answered(
     app, # of Starlette
     service: _Service, # that it answers from
@@ -481,7 +499,7 @@ async def _answered(
         return await (await _say(None, error))(scope, receive, send)
     await app(scope, receive, send)
 
-# %% ../nbs/6_serving/50_serve.ipynb #02256a5b
+# %% ../nbs/6_serving/50_serve.ipynb #93aba616
 def _require_serve():
     "Raises `EmbedtuneError` where the extra is missing."
     try: import starlette, uvicorn
@@ -505,7 +523,7 @@ def _application(
     app.state.service = service
     return _guarded(app, service)
 
-# %% ../nbs/6_serving/50_serve.ipynb #f6141eb9
+# %% ../nbs/6_serving/50_serve.ipynb #36479d79
 def _server_of(
     service: _Service, # that requests are answered from
     routes: tuple = (), # further routes of Starlette
@@ -538,7 +556,7 @@ async def _finish(
     while time.monotonic() < end and (service.active or time.monotonic() - service.last < quiet):
         await asyncio.sleep(.01)
 
-# %% ../nbs/6_serving/50_serve.ipynb #371cca24
+# %% ../nbs/6_serving/50_serve.ipynb #3c036189
 def _limits_of(
     given: dict, # name -> value
 ) -> _Limits:
@@ -579,7 +597,7 @@ class EmbeddingServer:
     @property
     def asked(self): return self.service.asked # texts so far, where they are kept
 
-# %% ../nbs/6_serving/50_serve.ipynb #8a8a34f4
+# %% ../nbs/6_serving/50_serve.ipynb #f6b7044a
 @patch
 def listen(self: EmbeddingServer): # a socket
     "The port, taken before anything is loaded or promised; `EmbedtuneError` where that cannot be."
