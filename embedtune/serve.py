@@ -18,7 +18,7 @@ from fastcore.basics import patch, store_attr
 from .core import EmbedtuneError
 from .embedding import EmbeddingModel, _PROMPTS, _unit, encode
 
-# %% ../nbs/6_serving/50_serve.ipynb #e67788dc
+# %% ../nbs/6_serving/50_serve.ipynb #1189cb45
 @dataclass(frozen=True)
 class _Limits:
     "What a server takes, at most."
@@ -36,7 +36,7 @@ class _Limits:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise EmbedtuneError(f'{name}: expected a number above 0, got {value!r}')
 
-# %% ../nbs/6_serving/50_serve.ipynb #7757f020
+# %% ../nbs/6_serving/50_serve.ipynb #db4cd9ef
 class _Refused(Exception):
     "A request that gets no answer: the HTTP status, and in one line what was expected and what came."
     def __init__(
@@ -54,7 +54,7 @@ class _Refused(Exception):
         kind = 'server_error' if self.status >= 500 else 'invalid_request_error'
         return dict(error=dict(message=self.message, type=kind, param=None, code=self.code))
 
-# %% ../nbs/6_serving/50_serve.ipynb #ba357990
+# %% ../nbs/6_serving/50_serve.ipynb #7ddd9e61
 _TOKENS = ('input: expected texts, got numbers of tokens, which are OpenAI\'s own; switch that off '
            '(check_embedding_ctx_length=False in LangChain)')
 
@@ -80,7 +80,7 @@ def _texts_in(
                             f'{longest}; split it')
     return texts
 
-# %% ../nbs/6_serving/50_serve.ipynb #4813f8c5
+# %% ../nbs/6_serving/50_serve.ipynb #f36debe0
 def _role_in(
     asked: dict, # a request
     usual: str, # the role of a text where the request does not say
@@ -109,7 +109,7 @@ def _shortened(
     good = ' or '.join(map(str, sorted({*dims, full})))
     raise _Refused(400, f'dimensions: expected {good}, for which this model was tuned, got {str(wanted)[:20]}')
 
-# %% ../nbs/6_serving/50_serve.ipynb #6a7de872
+# %% ../nbs/6_serving/50_serve.ipynb #90af2ed7
 def _written(
     vectors, # float32 (n, d)
     asked: dict, # the request
@@ -122,7 +122,7 @@ def _written(
     write = packed if kind == 'base64' else np.ndarray.tolist
     return [dict(object='embedding', index=i, embedding=write(vector)) for i, vector in enumerate(vectors)]
 
-# %% ../nbs/6_serving/50_serve.ipynb #decf814d
+# %% ../nbs/6_serving/50_serve.ipynb #94dbdf12
 class _Job:
     "Texts of one request that wait for their vectors, or other work for the model."
     def __init__(
@@ -145,7 +145,7 @@ class _Job:
         if self.work: self.future.set_result(found)
         elif sum(map(len, self.parts)) == len(self.texts): self.future.set_result(np.concatenate(self.parts))
 
-# %% ../nbs/6_serving/50_serve.ipynb #72f49ee2
+# %% ../nbs/6_serving/50_serve.ipynb #d0610a09
 class _Line:
     "Jobs that wait for a model, which one thread asks; those that wait together are embedded together."
     def __init__(
@@ -158,7 +158,7 @@ class _Line:
         self.texts, self.batches, self.seconds = 0, 0, 0. # done so far
         self.pool = ThreadPoolExecutor(1, 'embedtune-model')
 
-# %% ../nbs/6_serving/50_serve.ipynb #c6a008d2
+# %% ../nbs/6_serving/50_serve.ipynb #a1848345
 @patch
 def _take(self: _Line) -> list: # of (job, its texts); [] if nothing waits
     "What is done next: texts of the jobs that wait, up to a batch, or one piece of other work."
@@ -177,7 +177,7 @@ def _take(self: _Line) -> list: # of (job, its texts); [] if nothing waits
     self.jobs.extend(rest)
     return pieces
 
-# %% ../nbs/6_serving/50_serve.ipynb #fde2b1da
+# %% ../nbs/6_serving/50_serve.ipynb #33e5521d
 def _embedded(
     model: EmbeddingModel, # that is asked
     texts: list[str], # n texts
@@ -191,7 +191,7 @@ def _embedded(
     vectors[order] = found
     return vectors
 
-# %% ../nbs/6_serving/50_serve.ipynb #4b5a4b90
+# %% ../nbs/6_serving/50_serve.ipynb #1a32a1dc
 @patch
 def _do(
     self: _Line,
@@ -213,7 +213,7 @@ def _do(
         done[role] = self._do([piece for piece in pieces if piece[0].role == role])
     return [done[each.role].pop(0) for each, _ in pieces]
 
-# %% ../nbs/6_serving/50_serve.ipynb #322e6050
+# %% ../nbs/6_serving/50_serve.ipynb #f7f2156b
 @patch
 async def _drain(self: _Line):
     "Ask the model as long as jobs wait."
@@ -229,7 +229,7 @@ async def _drain(self: _Line):
             await asyncio.sleep(0) # those who got theirs ask again before the next batch is taken
     finally: self.busy = None
 
-# %% ../nbs/6_serving/50_serve.ipynb #8fc60ee7
+# %% ../nbs/6_serving/50_serve.ipynb #92106316
 @patch
 async def ask(
     self: _Line,
@@ -250,7 +250,7 @@ async def ask(
         raise _Refused(504, f'no answer within {self.limits.timeout:g} s; send fewer texts') from None
     finally: self.waiting -= size
 
-# %% ../nbs/6_serving/50_serve.ipynb #aac18a9f
+# %% ../nbs/6_serving/50_serve.ipynb #ca7797a9
 def _is_loopback(
     host: str, # a name or an address, with or without a port
 ) -> bool:
@@ -261,7 +261,7 @@ def _is_loopback(
     try: return ipaddress.ip_address(name).is_loopback
     except ValueError: return False
 
-# %% ../nbs/6_serving/50_serve.ipynb #745eb883
+# %% ../nbs/6_serving/50_serve.ipynb #39d6e9c3
 def _key_in(
     sent: str, # the header Authorization
 ) -> str: # '' if there is none
@@ -279,7 +279,7 @@ def _same_key(
     "Whether a request brings the key, told in a time that says nothing about it."
     return hmac.compare_digest(_key_in(sent).encode(), key.encode())
 
-# %% ../nbs/6_serving/50_serve.ipynb #741449f2
+# %% ../nbs/6_serving/50_serve.ipynb #ff0faf4a
 def _key_for(
     host: str, # where the server listens
     key: str | None, # given; None: that of the environment
@@ -292,7 +292,7 @@ def _key_for(
                              'EMBEDTUNE_SERVE_KEY, or pass no_key=True')
     return key
 
-# %% ../nbs/6_serving/50_serve.ipynb #ba5742d4
+# %% ../nbs/6_serving/50_serve.ipynb #5629bd23
 _SECONDS = (.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60)
 
 class _Meter:
@@ -322,7 +322,7 @@ class _Meter:
         rows += [f'embedtune_batches_total {line.batches}', f'embedtune_waiting_texts {line.waiting}']
         return '\n'.join([*rows, ''])
 
-# %% ../nbs/6_serving/50_serve.ipynb #da68a2d9
+# %% ../nbs/6_serving/50_serve.ipynb #70fcc8a5
 class _Service:
     "A model with its line, its limits and its key: what requests are answered from."
     def __init__(
@@ -340,7 +340,7 @@ class _Service:
         self.line, self.meter, self.stopping, self.asked = _Line(model, limits), _Meter(), False, []
         self.active, self.held, self.last, self.started = 0, 0, 0., int(time.time())
 
-# %% ../nbs/6_serving/50_serve.ipynb #757a92a9
+# %% ../nbs/6_serving/50_serve.ipynb #5bb7ffd7
 @patch
 def check(
     self: _Service,
@@ -356,7 +356,7 @@ def check(
     raise _Refused(401, 'expected the key of this server as "Authorization: Bearer …", got none or another',
                    'invalid_api_key', **dialog)
 
-# %% ../nbs/6_serving/50_serve.ipynb #920bc35f
+# %% ../nbs/6_serving/50_serve.ipynb #80bf6c42
 @patch
 def hold(
     self: _Service,
@@ -374,7 +374,7 @@ def hold(
         raise _Refused(503, 'other requests fill the memory that is allowed; try again', 'overloaded',
                        Retry_After='5', Connection='close')
 
-# %% ../nbs/6_serving/50_serve.ipynb #e10726c8
+# %% ../nbs/6_serving/50_serve.ipynb #786941af
 @patch
 async def read(
     self: _Service,
@@ -395,7 +395,7 @@ async def read(
     if not isinstance(content, dict): raise _Refused(400, f'expected a JSON object, got {type(content).__name__}')
     return content
 
-# %% ../nbs/6_serving/50_serve.ipynb #5a7a9e75
+# %% ../nbs/6_serving/50_serve.ipynb #97938179
 async def _embeddings(
     request, # of Starlette
 ):
@@ -413,7 +413,7 @@ async def _embeddings(
     return JSONResponse(dict(object='list', model=asked.get('model') or service.name or '',
                              data=_written(vectors, asked), usage=usage))
 
-# %% ../nbs/6_serving/50_serve.ipynb #013d6a99
+# %% ../nbs/6_serving/50_serve.ipynb #83b79530
 async def _models(
     request, # of Starlette
 ):
@@ -441,7 +441,7 @@ async def _metrics(
     service = request.app.state.service
     return PlainTextResponse(service.meter.text(service.line), media_type='text/plain; version=0.0.4')
 
-# %% ../nbs/6_serving/50_serve.ipynb #ddad49a5
+# %% ../nbs/6_serving/50_serve.ipynb #927a91d9
 _ERRORS = {404: 'there is no such path', 405: 'this path is asked in another way (GET or POST)'}
 
 async def _say(
@@ -456,7 +456,7 @@ async def _say(
         error = _Refused(status, said)
     return JSONResponse(error.content, error.status, error.headers)
 
-# %% ../nbs/6_serving/50_serve.ipynb #f85853e7
+# %% ../nbs/6_serving/50_serve.ipynb #56a38d19
 _HEADERS = [(b'x-content-type-options', b'nosniff'), (b'cache-control', b'no-store'),
             (b'referrer-policy', b'no-referrer'), (b'cross-origin-resource-policy', b'same-origin')]
 
@@ -485,7 +485,7 @@ def _guarded(
             service.meter.add(path, (seen or [499])[0], time.perf_counter() - start)
     return guard
 
-# %% ../nbs/6_serving/50_serve.ipynb #a2de9fae
+# %% ../nbs/6_serving/50_serve.ipynb #bc64f8ee
 async def _answered(
     app, # of Starlette
     service: _Service, # that it answers from
@@ -499,7 +499,7 @@ async def _answered(
         return await (await _say(None, error))(scope, receive, send)
     await app(scope, receive, send)
 
-# %% ../nbs/6_serving/50_serve.ipynb #93aba616
+# %% ../nbs/6_serving/50_serve.ipynb #3f8b2195
 def _require_serve():
     "Raises `EmbedtuneError` where the extra is missing."
     try: import starlette, uvicorn
@@ -523,7 +523,7 @@ def _application(
     app.state.service = service
     return _guarded(app, service)
 
-# %% ../nbs/6_serving/50_serve.ipynb #36479d79
+# %% ../nbs/6_serving/50_serve.ipynb #a9cb6154
 def _server_of(
     service: _Service, # that requests are answered from
     routes: tuple = (), # further routes of Starlette
@@ -556,7 +556,7 @@ async def _finish(
     while time.monotonic() < end and (service.active or time.monotonic() - service.last < quiet):
         await asyncio.sleep(.01)
 
-# %% ../nbs/6_serving/50_serve.ipynb #3c036189
+# %% ../nbs/6_serving/50_serve.ipynb #eb3157bf
 def _limits_of(
     given: dict, # name -> value
 ) -> _Limits:
@@ -597,7 +597,7 @@ class EmbeddingServer:
     @property
     def asked(self): return self.service.asked # texts so far, where they are kept
 
-# %% ../nbs/6_serving/50_serve.ipynb #f6b7044a
+# %% ../nbs/6_serving/50_serve.ipynb #02667315
 @patch
 def listen(self: EmbeddingServer): # a socket
     "The port, taken before anything is loaded or promised; `EmbedtuneError` where that cannot be."
