@@ -447,6 +447,19 @@ def _index_command(
     print(f"{done['nodes']:,} texts, {done['windows']:,} vectors; {done['new']} of {done['parts']} parts are new: {out}")
     return dict(done, out=out)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #32adb31e
+_SERVED, _TAKES = _As('embedtune.search_server:serve'), _As('embedtune.serve:_Limits')
+
+def _serve_command(
+    source: str, # folder of a finished run or of a model, or an id of the hub
+    host=_SERVED, port=_SERVED, name=_SERVED, reranker=_SERVED, no_key=_SERVED,
+    batch=_TAKES, waiting=_TAKES, inputs=_TAKES, characters=_TAKES, timeout=_TAKES, grace=_TAKES,
+):
+    "Answer embeddings, and for a run search, rerank and a page; the key is EMBEDTUNE_SERVE_KEY."
+    from embedtune.search_server import serve
+    serve(source, host, port, name, reranker, no_key, batch=batch, waiting=waiting, inputs=inputs,
+        characters=characters, timeout=timeout, grace=grace)
+
 # %% ../nbs/7_deciding/63_cli.ipynb #9c44e452
 _COMMANDS = { # name -> (function, a line to copy)
     'run': (_run_command, '--train lyft_2021.pdf --val uber_2021.pdf --out runs/10k'),
@@ -458,6 +471,7 @@ _COMMANDS = { # name -> (function, a line to copy)
     'compare': (_compare_command, 'runs/10k/evaluations/base.json runs/10k/evaluations/finetuned.json'),
     'ladder': (_ladder_command, '--dataset train_dataset.json --val-dataset val_dataset.json'),
     'report': (_report_command, 'runs/10k'),
+    'serve': (_serve_command, 'runs/handbook --port 8080'),
     'index': (_index_command, 'reports/ --model model --out index')}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b490113f
@@ -554,7 +568,7 @@ def _outcome(
     except SystemExit as end: return None, end.code # --help
     except (EmbedtuneError, OSError) as error:
         said = f'embedtune: error: {error}'
-        for name in ('allow_leakage', 'trust_remote_code', 'allow_http'):
+        for name in ('allow_leakage', 'trust_remote_code', 'allow_http', 'no_key'):
             said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
         return _stop(said, 2)
     except KeyboardInterrupt:

@@ -94,6 +94,12 @@ _CORPUS: Any
 def _index_command(source: list[str], model=..., store: Literal['exact', 'lancedb', 'none']='exact', sizes: list[int] | None=None, shard_size=..., chunk_size=..., ray=..., workers=..., num_gpus=..., address=..., out: Path=...):
     """Embed a corpus of any size into an index; the same command goes on after a crash."""
     ...
+_SERVED: Any
+_TAKES: Any
+
+def _serve_command(source: str, host=..., port=..., name=..., reranker=..., no_key=..., batch=..., waiting=..., inputs=..., characters=..., timeout=..., grace=...):
+    """Answer embeddings, and for a run search, rerank and a page; the key is EMBEDTUNE_SERVE_KEY."""
+    ...
 _COMMANDS: dict
 _EXIT_CODES: dict
 
