@@ -122,13 +122,14 @@ def _merged(
 # %% ../nbs/7_deciding/68_labels.ipynb #3493139e
 def _agreement(
     labels, # list of `_Labels`
-) -> list[str]: # a line for each two judges
+) -> list[str]: # a line for each two judges of the same passages
     "How far judges agree on what both judged: Cohen's kappa with quadratic weights."
     from sklearn.metrics import cohen_kappa_score
     lines = []
     for a, b in combinations(labels, 2):
         common = [(grades[node], b.grades[query][node]) for query, grades in a.grades.items()
             for node in grades if node in b.grades.get(query, {})]
+        if not common: continue
         varied = len(set(common)) > 1
         kappa = cohen_kappa_score(*zip(*common), labels=range(len(_GRADES)), weights='quadratic') if varied else np.nan
         said = f'weighted kappa {kappa:.2f}' if np.isfinite(kappa) else 'too little to say how far they agree'
@@ -258,7 +259,9 @@ def _told(
     out = [f'{_counted(len(finished) - answered, "question")} without an answer among what was found',
            f'{len(skipped)} skipped']
     counted = f'{_counted(answered, "question")} with an answer; left out: {" and ".join(out)}.'
-    return [counted, _UNJUDGED, *(f'{line}; where they differ, the lower middle grade counts.' for line in _agreement(labels))]
+    agreed = _agreement(labels)
+    rule = ['Where judges differ, the middle grade counts, of two the lower one.']*bool(agreed)
+    return [counted, _UNJUDGED, *(f'{line}.' for line in agreed), *rule]
 
 def _outcome(
     run, # a finished run
@@ -472,7 +475,7 @@ def passage(self: _Labeling,
     node: str, # id of a node
 ) -> dict:
     "What the page shows of a passage."
-    text = _shown(self.run.corpus[node])
+    text = re.sub(r'\s*\n\s*', '\n', _shown(self.run.corpus[node]).strip())
     spans = _marked(text, self.texts[query], self.words)
     grade = self.labels.drafts.get(query, {}).get(node)
     return dict(node=node, place=_shown(self.run.place(node)), parts=_parts(text, spans), lead=_lead(text, spans),

@@ -1,7 +1,7 @@
 // One page for passages to be judged on, in a browser and, by anywidget, in a notebook.
 // Texts of documents are only ever appended as text nodes.
 const GRADES = ['not', 'a little', 'mostly', 'answers it'];
-const KEYS = [[['1', '2', '3', '4'], 'not … answers it'], [['↑', '↓'], 'move'], [['Enter'], 'next, the rest is “not”'], [['u'], 'undo'], [['s'], 'skip']];
+const DEEDS = [['Enter', 'Next: the rest is “not”'], ['u', 'Undo'], ['s', 'Skip']];
 
 function make(tag, name, ...content) {
   const element = document.createElement(tag);
@@ -44,22 +44,28 @@ class Label {
     this.paper = make('aside', 'paper');
     this.paper.setAttribute('aria-label', 'the page of the document');
     this.desk = make('div', 'desk', this.list, this.paper);
-    this.work = make('section', '', make('div', 'asked', this.text, this.about), this.desk);
-    this.work.setAttribute('aria-label', 'question and passages');
+    this.asked = make('div', 'asked', this.text, this.about);
+    this.work = make('section', '', this.desk);
+    this.work.setAttribute('aria-label', 'passages');
     this.end = make('section', 'end');
     this.end.setAttribute('aria-label', 'verdict');
-    this.root.append(make('div', 'top', this.told, this.bar), this.said, this.work, this.end, this.keys());
+    const head = make('div', 'head', make('div', 'top', this.told, this.bar), this.said, this.asked);
+    this.root.append(head, this.work, this.end, this.keys());
+  }
+
+  button(name, content, step) {
+    const button = make('button', name, ...content);
+    button.type = 'button';
+    button.onclick = () => this.then(step);
+    return button;
   }
 
   keys() {
-    const hints = KEYS.map(([keys, what]) => {
-      const shown = keys.flatMap(key => [make('kbd', '', key), ' ']);
-      return make('span', what === 'move' ? 'wide' : '', ...shown, what);
-    });
-    const stop = make('button', '', 'See the verdict');
-    stop.type = 'button';
-    stop.onclick = () => this.then(() => this.conclude());
-    this.legend = make('div', 'keys', ...hints, stop);
+    const hint = (keys, what) => make('span', 'hint', ...keys.flatMap(key => [make('kbd', '', key), ' ']), what);
+    const hints = [hint(['1', '2', '3', '4'], 'judge'), hint(['↑', '↓'], 'move')];
+    const deeds = DEEDS.map(([key, what]) => this.button('deed', [make('kbd', '', key), ` ${what}`], () => this.press(key)));
+    const stop = this.button('stop', [make('span', 'hint', 'See the '), 'verdict'], () => this.conclude());
+    this.legend = make('div', 'keys', ...hints, ...deeds, stop);
     return this.legend;
   }
 
@@ -90,8 +96,9 @@ class Label {
   show(view, node) {
     this.view = view;
     this.end.hidden = true;
-    this.work.hidden = this.legend.hidden = false;
+    this.asked.hidden = this.work.hidden = this.legend.hidden = false;
     this.text.replaceChildren(view.text);
+    this.asked.classList.toggle('long', view.text.length > 180);
     this.about.textContent = view.about;
     this.list.replaceChildren(...view.passages.map((each, place) => this.passage(each, place)));
     const again = view.passages.findIndex(each => each.node === node);
@@ -104,10 +111,9 @@ class Label {
     text.dir = 'auto';
     const chip = make('span', 'chip');
     const buttons = GRADES.map((name, grade) => {
-      const button = make('button', '', make('kbd', '', String(grade + 1)), ` ${name}`);
-      button.type = 'button';
+      const content = [make('kbd', '', String(grade + 1)), ` ${name}`];
+      const button = this.button('', content, () => this.judge(place, grade));
       button.dataset.grade = grade;
-      button.onclick = () => this.then(() => this.judge(place, grade));
       return button;
     });
     const grades = make('div', 'grades', ...buttons);
@@ -161,9 +167,11 @@ class Label {
 
   async turn(here) {
     if (!here.papered) { this.desk.classList.remove('papered'); return; }
+    this.paper.classList.add('stale');
     if (!this.papers.has(here.node)) this.papers.set(here.node, this.ask({do: 'paper', node: here.node}));
     const found = await this.papers.get(here.node).catch(() => ({}));
     if (this.view.passages[this.place] !== here) return;
+    this.paper.classList.remove('stale');
     this.desk.classList.toggle('papered', Boolean(found.image));
     if (!found.image) return;
     const caption = make('figcaption', '', isolated(here.place));
@@ -180,7 +188,7 @@ class Label {
       Object.assign(frame.style, {left: `${100*left}%`, top: `${100*top}%`, width: `${100*(right - left)}%`, height: `${100*(bottom - top)}%`});
       return frame;
     });
-    const leaf = make('div', 'leaf', image, ...frames);
+    const leaf = make('div', 'leaf', make('div', 'sheet', image, ...frames));
     leaf.tabIndex = 0;
     leaf.setAttribute('role', 'region');
     leaf.setAttribute('aria-label', `the page itself: ${here.place}`);
@@ -223,14 +231,13 @@ class Label {
   async conclude() {
     const found = await this.ask({do: 'verdict'});
     if (found.error) throw new Error(found.error);
-    const back = make('button', '', 'Back to the questions');
-    back.type = 'button';
-    back.onclick = () => this.then(() => this.take({do: 'open', question: this.view?.question ?? null}));
-    const title = make('h1', '', found.title);
+    const open = {do: 'open', question: this.view?.question ?? null};
+    const back = this.button('', ['Back to the questions'], () => this.take(open));
+    const title = make('h1', found.title.split(' ')[0].toLowerCase(), found.title);
     title.tabIndex = -1;
     const lines = found.lines.map(line => make('p', 'soft', line));
     this.end.replaceChildren(title, make('p', '', found.reason), ...this.table(found.rows), ...lines, make('p', '', back));
-    this.work.hidden = this.legend.hidden = true;
+    this.asked.hidden = this.work.hidden = this.legend.hidden = true;
     this.end.hidden = false;
     title.focus();
     this.root.scrollIntoView({block: 'start'});
@@ -240,7 +247,7 @@ class Label {
     if (!head) return [];
     const cells = (tag, row) => row.map((text, place) => {
       const cell = make(place ? tag : 'th', '', text);
-      cell.scope = tag === 'th' ? 'col' : 'row';
+      if (cell.tagName === 'TH') cell.scope = tag === 'th' ? 'col' : 'row';
       return cell;
     });
     const top = make('thead', '', make('tr', '', ...cells('th', head)));
@@ -253,7 +260,7 @@ class Label {
   }
 
   start(target) {
-    this.end.hidden = true;
+    this.end.hidden = this.asked.hidden = true;
     this.listen(target);
     this.then(() => this.take({do: 'open', question: null}));
   }
