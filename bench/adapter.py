@@ -71,7 +71,7 @@ def requests():
     from embedtune.embedding import OpenAIEmbedding, VectorCache
     from embedtune.serve import EmbeddingServer
     train, _ = datasets()
-    with EmbeddingServer(warm_model()) as server:
+    with EmbeddingServer(warm_model(), keep_asked=True) as server:
         model = OpenAIEmbedding('minilm', base_url=server.url)
         EmbeddingAdapterFinetuneEngine(train, model, epochs=10, model_output_path=FOLDER/'api', cache=VectorCache(Path(tempfile.mkdtemp())/'v.sqlite'), show_progress_bar=False).finetune()
     return dict(asked=len(server.asked), texts=len({*train.queries.values(), *train.corpus.values()}))
