@@ -69,13 +69,15 @@ export: .venv/.installed ## write embedtune/*.py from the notebooks, and the stu
 clean-notebooks: .venv/.installed ## strip what changes without meaning; outputs stay
 	$(BIN)/nbdev_clean
 
-readme: .venv/.installed ## write README.md from nbs/index.ipynb
+readme: .venv/.installed ## write README.md from nbs/index.ipynb, and llms.txt
 	$(BIN)/python tools/build_readme.py
+	$(BIN)/python tools/llms.py
 
-check: .venv/.installed ## exports in step, notebooks clean, README.md and exercises current, every definition explained?
+check: .venv/.installed ## exports in step, notebooks clean, README.md, llms.txt and exercises current, every definition explained?
 	@$(BIN)/python tools/test_notebooks.py --check
 	@$(BIN)/python tools/stubs.py --check
 	@$(BIN)/python tools/build_readme.py --check
+	@$(BIN)/python tools/llms.py --check
 	@$(BIN)/python tools/workshop.py check
 	@$(BIN)/python tools/definitions.py
 

@@ -138,10 +138,10 @@ def alignment(folder):
 
 def lance_build(n):
     """Write `n` clustered vectors as an index of LanceDB; seconds."""
-    from embedtune.index import _clustered, save_lance
+    from embedtune.index import _clustered, _lance_of
     start = time.perf_counter()
     shutil.rmtree(FOLDER/f'lance-{n}', ignore_errors=True)
-    save_lance(_clustered(n), range(n), FOLDER/f'lance-{n}', 'given')
+    _lance_of(_clustered(n), FOLDER/f'lance-{n}')
     return time.perf_counter() - start
 
 
@@ -167,7 +167,7 @@ def lance_search(n):
         fingerprint, vectors = 'given', np.load(FOLDER/f'questions-{n}.npy')
         def encode_query(self, texts): return self.vectors[[int(text) for text in texts]]
         encode_document = encode_query
-    retriever, found, seconds = LanceRetriever(FOLDER/f'lance-{n}', Given(), windows=1), [], []
+    retriever, found, seconds = LanceRetriever(FOLDER/f'lance-{n}', Given()), [], []
     retriever.search(['0'], 10)
     for i in range(100):
         start = time.perf_counter()

@@ -6,7 +6,7 @@
 __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
-import argparse, json, os, signal, sys, warnings
+import argparse, contextlib, json, math, os, signal, sys, traceback, warnings
 from functools import partial
 from importlib import import_module
 from inspect import Parameter
@@ -64,6 +64,14 @@ def _add_parameter(
     told = f'{told} (default: {given.default})' if shown else told
     parser.add_argument('--' + name.replace('_', '-'), default=given.default, help=told, **kind, **word)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #bc88b49a
+def _planned(
+    *lines, # what it would take
+) -> dict: # of the same lines
+    "Print a plan, and return it."
+    print(*lines, sep='\n')
+    return dict(plan=[str(line) for line in lines])
+
 # %% ../nbs/7_deciding/63_cli.ipynb #91634d5e
 _RUN, _LLM = _As('embedtune.pipeline:_Run'), _As('embedtune.pipeline:_Asking')
 _READ = _As('embedtune.documents:load_documents')
@@ -90,7 +98,7 @@ def _run_command(
         trust_remote_code=trust_remote_code, bf16=bf16, engine=engine, max_usd=max_usd, max_requests=max_requests, price=price,
         concurrency=concurrency, timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort,
         allow_http=allow_http)
-    if plan: return print(*_plan_run(train, val, out, openai_embeddings, **settings), sep='\n')
+    if plan: return _planned(*_plan_run(train, val, out, openai_embeddings, **settings))
     evaluations = run(train, val, out, openai_embeddings, **settings)
     for part in by_writer(evaluations).values() or [evaluations]:
         table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
@@ -100,6 +108,7 @@ def _run_command(
         print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
     print(f"\nTo ship: {manifest['recommendation']['reason']}\n")
     for name, what in _LEFT.items(): print(f'{what:24} {out/name}')
+    return dict(out=out, **manifest)
 
 _LEFT = { # in the folder of a run
     'report.html': 'all of it, to read', 'comparison.png': 'the table as bars',
@@ -139,6 +148,7 @@ def _nodes_command(
     nodes = _nodes_of(documents, model, chunk_size, chunk_overlap, trust_remote_code, engine)
     _write_json([asdict(node) for node in nodes], out)
     print(f'{len(nodes)} nodes of {chunk_size} tokens at most: {out}')
+    return dict(nodes=len(nodes), chunk_size=chunk_size, out=out)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #feb0b256
 _ASKED = _As('embedtune.pipeline:_prepare')
@@ -168,15 +178,17 @@ def _pairs_command(
     asking.check()
     if plan:
         nodes = _nodes_of(documents, model, chunk_size, trust_remote_code=trust_remote_code, engine=engine)
-        return print(plan_pairs(nodes, _planning_llm(llm, **asking.asking), None, questions_per_node, out,
+        return _planned(plan_pairs(nodes, _planning_llm(llm, **asking.asking), None, questions_per_node, out,
             questions, seed=seed, **settings))
     with llm_from_spec(llm, **asking.asking) as client:
         dataset = _prepare(documents, out, client, model, questions, questions_per_node, chunk_size, seed,
             trust_remote_code=trust_remote_code, engine=engine, **settings)
     print(f'{len(dataset.queries)} questions on {len(dataset.corpus)} nodes: {out}')
-    if not dataset.report: return
-    dropped = ', '.join(f'{name} {n}' for name, n in dataset.report.counts.items() if n)
-    print(dropped or 'nothing', 'dropped')
+    result = dict(questions=len(dataset.queries), nodes=len(dataset.corpus), out=out)
+    if not dataset.report: return result
+    dropped = {name: n for name, n in dataset.report.counts.items() if n}
+    print(', '.join(f'{name} {n}' for name, n in dropped.items()) or 'nothing', 'dropped')
+    return dict(result, dropped=dropped)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #57c7b364
 def _read(
@@ -220,12 +232,14 @@ def _finetune_command(
     engine = SentenceTransformersFinetuneEngine(
         train, model, out, batch_size, val, epochs=epochs, num_hard_negatives=hard_negatives, log_dir=log_dir,
         allow_leakage=allow_leakage, trust_remote_code=trust_remote_code, **settings)
-    if plan: return print(engine.plan())
+    if plan: return _planned(engine.plan())
     engine.finetune()
     if not engine.leads: return
-    for evaluation in engine.evaluations:
-        print(f"{evaluation.name}: hit_rate@5 {evaluation.hit_rate(5):.3f}, mrr@10 {evaluation.mrr(10):.3f}")
+    found = {e.name: {'hit_rate@5': e.hit_rate(5), 'mrr@10': e.mrr(10)} for e in engine.evaluations}
+    for name, metrics in found.items():
+        print(f'{name}: ' + ', '.join(f'{metric} {value:.3f}' for metric, value in metrics.items()))
     print(f'tuned model: {out}')
+    return dict(evaluations=found, out=out)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b7d1a001
 def _adapter_command(
@@ -250,11 +264,13 @@ def _adapter_command(
     else: base = load_model(model, trust_remote_code=trust_remote_code)
     engine = EmbeddingAdapterFinetuneEngine(train, base, adapter_model=kinds[kind], model_output_path=out,
         seed=seed)
-    if plan: return print(engine.plan())
+    if plan: return _planned(engine.plan())
     engine.finetune()
-    for alpha, ranks in engine.alphas.items():
-        print(f'held-out questions, {alpha:.0%} of the way: mrr@10 {ranks.mean():.3f}')
+    held_out = {alpha: ranks.mean() for alpha, ranks in engine.alphas.items()}
+    for alpha, mrr in held_out.items():
+        print(f'held-out questions, {alpha:.0%} of the way: mrr@10 {mrr:.3f}')
     print(f'adapter, {engine.adapter.alpha:.0%} of the way: {out}')
+    return {'alpha': engine.adapter.alpha, 'held_out_mrr@10': held_out, 'out': out}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #d5fadd4b
 def _candidates(
@@ -314,13 +330,15 @@ def _evaluate_command(
     loading = dict(bf16=bf16, device=device, trust_remote_code=trust_remote_code)
     limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
-    if plan: return print(_plan_embedding(api, asked))
+    if plan: return _planned(_plan_embedding(api, asked))
     found = _candidates(models or [DEFAULT_MODEL], asked.corpus, api, **loading)
     evaluations = [evaluate(make(), asked, name=name, show_progress=True) for name, make in found.items()]
-    print(to_markdown(compare(evaluations).drop(columns='seconds')))
-    if not save: return
-    for e in evaluations: e.save_json(save/f'{_file_name(e.name)}.json')
-    print(f'evaluations: {save}')
+    table = compare(evaluations).drop(columns='seconds')
+    print(to_markdown(table))
+    if save:
+        for e in evaluations: e.save_json(save/f'{_file_name(e.name)}.json')
+        print(f'evaluations: {save}')
+    return dict(retrievers=table.to_dict('index'), save=save)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #e429cdb4
 def _compare_command(
@@ -328,12 +346,10 @@ def _compare_command(
     after: Path, # another one of the same questions
     judged: Path = None, # the dataset that was evaluated, which says what questions share nodes; else val_dataset.json of the run, if there
     worthwhile=_As('embedtune.verdicts:verdict'),
-    json: Path = None, # write the result as JSON as well
     fail_on_regression: bool = False, # exit with code 3 if the verdict is REGRESSION, for continuous integration
 ):
     "Say whether one evaluation is better than another, and whether that is luck."
     from dataclasses import asdict
-    from embedtune.core import _write_json
     from embedtune.evaluation import Evaluation
     from embedtune.verdicts import verdict
     usual = after.parent.parent/'val_dataset.json'
@@ -344,8 +360,7 @@ def _compare_command(
     for d in found.differences: print(f'  {d}, p {d.p:.2g}, detectable {d.detectable:.3f}')
     if not judged:
         print('every question counts for itself: pass --judged, and questions on one node count together')
-    if json: _write_json(asdict(found), json)
-    return 3 if fail_on_regression and found.decision == 'REGRESSION' else 0
+    return asdict(found), 3 if fail_on_regression and found.decision == 'REGRESSION' else 0
 
 # %% ../nbs/7_deciding/63_cli.ipynb #14ff764e
 def _ladder_command(
@@ -358,7 +373,6 @@ def _ladder_command(
     max_usd=_LLM, max_requests=_LLM, allow_http=_LLM,
     plan: bool = False, # say what --openai-embeddings would take, and send nothing
     saturation: bool = False, # say as well whether more questions or more documents would help
-    json: Path = None, # write the result as JSON as well
     reranker: str = None, # id or folder of a cross-encoder to tune as well; it takes long
     seed=_RUN,
     allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
@@ -373,20 +387,20 @@ def _ladder_command(
     train = _read('ladder', dataset=dataset)
     limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
-    if plan: return print(_plan_embedding(api, train, val))
+    if plan: return _planned(_plan_embedding(api, train, val))
     found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker,
         models=tuple(models or ()), seed=seed, bf16=bf16, trust_remote_code=trust_remote_code)
-    _tell_ladder(found, saturation, json)
-    print(f'report: {write_ladder_report(found)}')
+    told = _tell_ladder(found, saturation)
+    page = write_ladder_report(found)
+    print(f'report: {page}')
+    return dict(told, report=page, out=out)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #47743ed1
 def _tell_ladder(
     found, # a `Ladder`
     grow: bool, # ask for the saturation as well
-    json: Path | None, # file for the same
-):
-    "Print a ladder's table and recommendation, and write them."
-    from embedtune.core import _write_json
+) -> dict: # the same, for programs
+    "Print a ladder's table and recommendation."
     from embedtune.evaluation import to_markdown
     from embedtune.ladders import saturation
     advice = found.recommend()
@@ -400,7 +414,7 @@ def _tell_ladder(
         grown = saturation(found.job)
         print(f'{grown.decision}: {grown.reason}')
         content |= dict(saturation=grown.decision, saturation_reason=grown.reason)
-    if json: _write_json(content, json)
+    return content
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b24d92c1
 def _report_command(
@@ -409,7 +423,24 @@ def _report_command(
 ):
     "Write one page about a finished run: the decision, the metrics, and every question."
     from embedtune.report import write_report
-    print(f'report: {write_report(folder, page)}')
+    written = write_report(folder, page)
+    print(f'report: {written}')
+    return dict(report=written)
+
+# %% ../nbs/7_deciding/63_cli.ipynb #90a8da09
+_LABEL = _As('embedtune.labels:label')
+
+def _label_command(
+    folder: Path, # of a finished run, as `embedtune run` writes it
+    questions=_LABEL, n=_LABEL, judge=_LABEL, port=_LABEL, depth=_LABEL,
+    verdict: bool = False, # say the verdict on what was judged so far, without a page
+):
+    "Judge what was found for people's questions, at a page on this machine; then see the verdict on them."
+    from dataclasses import asdict
+    from embedtune.labels import _say_verdict, label
+    if verdict: return _say_verdict(folder)
+    found = label(folder, questions, n, judge, port, depth)
+    return asdict(found) if found else dict(decision=None)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #2e88d305
 _CORPUS = _As('embedtune.corpus:embed_corpus')
@@ -429,6 +460,7 @@ def _index_command(
     done = embed_corpus(source, model, out, search, None if store == 'none' else store, shard_size, chunk_size,
         ray or bool(address), workers, num_gpus, address)
     print(f"{done['nodes']:,} texts, {done['windows']:,} vectors; {done['new']} of {done['parts']} parts are new: {out}")
+    return dict(done, out=out)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #9c44e452
 _COMMANDS = { # name -> (function, a line to copy)
@@ -441,7 +473,23 @@ _COMMANDS = { # name -> (function, a line to copy)
     'compare': (_compare_command, 'runs/10k/evaluations/base.json runs/10k/evaluations/finetuned.json'),
     'ladder': (_ladder_command, '--dataset train_dataset.json --val-dataset val_dataset.json'),
     'report': (_report_command, 'runs/10k'),
+    'label': (_label_command, 'runs/handbook'),
     'index': (_index_command, 'reports/ --model model --out index')}
+
+# %% ../nbs/7_deciding/63_cli.ipynb #b490113f
+_EXIT_CODES = {
+    0: 'done',
+    2: 'something to mend, said in one line',
+    3: 'what was to fail, failed: REGRESSION, or drift beyond the tolerance',
+    70: "a fault of embedtune's own, with its traceback",
+    130: 'Ctrl-C or SIGTERM; the same command goes on where it was'}
+
+# %% ../nbs/7_deciding/63_cli.ipynb #5a1da659
+class _Parser(argparse.ArgumentParser):
+    "What it cannot parse is told as every other mistake is."
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        raise EmbedtuneError(message)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #afbc60ff
 def _make_parser(
@@ -450,7 +498,8 @@ def _make_parser(
     "The parser of the whole command line, and of one command."
     from embedtune import __version__
     about = 'Finetune embeddings on your own documents, and see whether it helped.'
-    parser = argparse.ArgumentParser(prog='embedtune', allow_abbrev=False, description=about)
+    codes = '; '.join(f'{code}: {meaning}' for code, meaning in _EXIT_CODES.items())
+    parser = _Parser('embedtune', allow_abbrev=False, description=about, epilog=f'exit codes: {codes}')
     parser.add_argument('--version', action='version', version=__version__)
     commands = parser.add_subparsers(required=True, metavar='COMMAND', dest='command')
     for name, (function, line) in _COMMANDS.items():
@@ -460,7 +509,20 @@ def _make_parser(
         if name != word: continue
         for parameter, given in docments(function, full=True, returns=False, eval_str=True).items():
             _add_parameter(one, parameter, given)
+        one.add_argument('--json', action='store_true',
+            help='one JSON object on standard output, everything else on standard error')
     return parser
+
+# %% ../nbs/7_deciding/63_cli.ipynb #0f93e89d
+def _jsonable(
+    value, # of a result: dicts, lists, numbers, texts, paths, also NumPy's
+): # of `json`'s own types
+    "The value as JSON has it: keys and paths as text, no number that is none."
+    if isinstance(value, dict): return {str(key): _jsonable(one) for key, one in value.items()}
+    if hasattr(value, 'tolist'): value = value.tolist()
+    if isinstance(value, (list, tuple)): return [_jsonable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value): return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #ed437c5e
 def _warn_in_a_line(
@@ -478,30 +540,58 @@ def _leave(
     for stream in (sys.stdout, sys.stderr): stream.flush()
     os._exit(code)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #01d5653e
+def _stop(
+    said: str, # in one line
+    code: int, # a key of `_EXIT_CODES`
+): # for programs; the code
+    "Tell on standard error why a command ends."
+    print(said, file=sys.stderr)
+    return dict(error=said.strip().removeprefix('embedtune: ').removeprefix('error: ')), code
+
+# %% ../nbs/7_deciding/63_cli.ipynb #3b86d670
+def _call(
+    words: list[str], # of the command line
+): # what the command returns: a dict, None, or that and an exit code
+    "Run the command that the words name."
+    args = vars(_make_parser(next((word for word in words if word in _COMMANDS), None)).parse_args(words))
+    function, _ = _COMMANDS[args.pop('command')]
+    said = sys.stderr if args.pop('json') else sys.stdout
+    with warnings.catch_warnings(), contextlib.redirect_stdout(said):
+        warnings.showwarning = _warn_in_a_line
+        return function(**args)
+
+# %% ../nbs/7_deciding/63_cli.ipynb #31d426e4
+def _outcome(
+    words: list[str], # of the command line
+): # the same as `_call`, whatever happens
+    "Run a command; what goes wrong is told on standard error."
+    try: return _call(words)
+    except SystemExit as end: return None, end.code # --help
+    except (EmbedtuneError, OSError) as error:
+        said = f'embedtune: error: {error}'
+        for name in ('allow_leakage', 'trust_remote_code', 'allow_http'):
+            said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
+        return _stop(said, 2)
+    except KeyboardInterrupt:
+        return _stop('\nembedtune: interrupted; the same command goes on where it was', 130)
+    except Exception as error:
+        traceback.print_exc()
+        named = type(error).__name__
+        return _stop(f"embedtune: a fault of embedtune's own ({named}); please report it with these lines", 70)
+
 # %% ../nbs/7_deciding/63_cli.ipynb #f066365a
 def main(
     argv=None, # list of words; None: those of the process
-): # exit code: 0, 2 for bad input, 3 for a regression that was to be one, 130 for Ctrl-C
+): # exit code, a key of `_EXIT_CODES`
     "Run one command."
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # or a busy neighbor stalls torch; must be set before torch is imported
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
     words = sys.argv[1:] if argv is None else list(argv)
     if argv is None: signal.signal(signal.SIGTERM, signal.default_int_handler) # ends as Ctrl-C does
-    try:
-        args = vars(_make_parser(next((word for word in words if word in _COMMANDS), None)).parse_args(words))
-    except SystemExit as end: return end.code
-    function, _ = _COMMANDS[args.pop('command')]
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _warn_in_a_line
-            return function(**args) or 0
-    except (EmbedtuneError, OSError) as error:
-        said = f'embedtune: error: {error}'
-        for name in ('allow_leakage', 'trust_remote_code', 'allow_http'):
-            said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
-        print(said, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print('\nembedtune: interrupted; the same command goes on where it was', file=sys.stderr)
-        if argv is None: _leave(130)
-        return 130
+    result = _outcome(words)
+    if isinstance(result, int): result = None, result # an exit code alone
+    result, code = result if isinstance(result, tuple) else (result, 0)
+    if '--json' in words: print(json.dumps(_jsonable(result or {})))
+    if code == 130 and argv is None: _leave(130)
+    return code

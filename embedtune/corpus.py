@@ -18,7 +18,7 @@ from .adapter import _document_fingerprint
 from .core import EmbedtuneError, _check_count, _read_json, _write_json, _writing
 from .documents import DocumentWarning, _SUFFIXES, _load_document
 from .embedding import DEFAULT_MODEL, _load_transformer, encode
-from .index import _STAMP, _require_lancedb, save_lance
+from .index import _STAMP, _lance_nodes, _lance_vectors, _require_lancedb, _write_lance_tables
 from .nodes import split_nodes
 from .precision import half_precision
 from .retrieval import Search
@@ -387,6 +387,18 @@ def _whole_texts(
         found[node] = before + text[len(before) - start:]
     return found
 
+# %% ../nbs/6_serving/54_corpus.ipynb #5b227047
+def _size_settings(
+    made: dict, # model, sizes, stride
+    context: float, # of the search settings
+    vectors: list[int], # how many, for each size
+) -> list[dict]: # as a stamp has them
+    "What the stamp of an index says of each size of windows."
+    step = Search(stride=made['stride']).stride_for
+    sizes = made['sizes'] or [0]
+    return [dict(window=size or None, stride=step(size), context=context, vectors=n)
+        for size, n in zip(sizes, vectors)]
+
 # %% ../nbs/6_serving/54_corpus.ipynb #c010cd7f
 def _write_exact(
     out: Path, # folder of the result
@@ -398,11 +410,8 @@ def _write_exact(
     corpus = {}
     for table in _columns(out, names, 'node', 'start', 'text'): corpus |= _whole_texts(table)
     place = {node: i for i, node in enumerate(corpus)}
-    told = []
-    for i, size in enumerate(made['sizes'] or [0]):
-        stride = Search(stride=made['stride']).stride_for(size)
-        n = _write_size(out, names, i, size, place)
-        told.append(dict(window=size or None, stride=stride, context=context, vectors=n))
+    vectors = [_write_size(out, names, i, size, place) for i, size in enumerate(made['sizes'] or [0])]
+    told = _size_settings(made, context, vectors)
     _write_json(corpus, out/'corpus.json')
     _write_json(dict(model=made['model'], nodes=len(corpus), parts=told), out/_STAMP)
 
@@ -439,17 +448,47 @@ def _write_size(
         done = until
     return n
 
+# %% ../nbs/6_serving/54_corpus.ipynb #bbc536df
+def _lance_pieces(
+    out: Path, # folder of the result
+    names: list[str], # of the parts
+    sizes: list[int], # tokens of a window; 0: one vector a text
+): # yields tables of pyarrow
+    "The vectors as LanceDB takes them, a part and a size at a time."
+    first = 0
+    for table in _columns(out, names, 'node', 'sizes', 'vector'):
+        place = {node: first + i for i, node in enumerate(table['node'].unique().to_pylist())}
+        for part, size in enumerate(sizes):
+            own = table.take(_of_size(table, size))
+            owners = [place[node] for node in own['node'].to_pylist()]
+            yield _lance_vectors(owners, part, _vectors_of(own))
+        first += len(place)
+
+# %% ../nbs/6_serving/54_corpus.ipynb #32431e6d
+def _lance_texts(
+    out: Path, # folder of the result
+    names: list[str], # of the parts
+): # yields tables of pyarrow
+    "The nodes as LanceDB takes them, a part at a time."
+    first = 0
+    for table in _columns(out, names, 'node', 'start', 'text'):
+        texts = _whole_texts(table)
+        yield _lance_nodes(first, texts)
+        first += len(texts)
+
 # %% ../nbs/6_serving/54_corpus.ipynb #f72233a9
 def _write_lance(
     out: Path, # folder of the result
     names: list[str], # of the parts
     made: dict, # model, sizes, stride
-    n: int, # windows in all
+    context: float, # of the search settings
 ):
-    "A table of LanceDB, a part at a time; clustered from 10,000 vectors on."
-    vectors = map(_vectors_of, _columns(out, names, 'vector'))
-    nodes = (table['node'].to_pylist() for table in _columns(out, names, 'node'))
-    save_lance(vectors, nodes, out, made['model'], train=n >= 10_000)
+    "Tables of LanceDB, a part at a time; clustered from 10,000 vectors on."
+    sizes = made['sizes'] or [0]
+    counts = [sum(len(_of_size(table, size)) for table in _columns(out, names, 'sizes')) for size in sizes]
+    nodes = sum(len(table['node'].unique()) for table in _columns(out, names, 'node'))
+    told = dict(model=made['model'], nodes=nodes, parts=_size_settings(made, context, counts), words=None)
+    _write_lance_tables(out, _lance_pieces(out, names, sizes), _lance_texts(out, names), told)
 
 # %% ../nbs/6_serving/54_corpus.ipynb #67c427fe
 def _clear_index(
@@ -459,7 +498,7 @@ def _clear_index(
     (out/_STAMP).unlink(missing_ok=True)
     old = [*out.glob('vectors-*.npy'), *out.glob('windows-*.npy'), out/'corpus.json']
     for path in old: path.unlink(missing_ok=True)
-    shutil.rmtree(out/'vectors.lance', ignore_errors=True)
+    for table in ('windows', 'nodes'): shutil.rmtree(out/f'{table}.lance', ignore_errors=True)
 
 # %% ../nbs/6_serving/54_corpus.ipynb #d35e4f3e
 def _finish(
@@ -480,7 +519,7 @@ def _finish(
         (out/'parts.json').unlink(missing_ok=True)
         _clear_index(out)
         if store == 'exact': _write_exact(out, names, made, context)
-        if store == 'lancedb': _write_lance(out, names, made, n)
+        if store == 'lancedb': _write_lance(out, names, made, context)
         _write_json(told, out/'parts.json')
         for path in (out/'parts').iterdir():
             if path.name not in by_name: path.unlink(missing_ok=True)

@@ -133,6 +133,10 @@ def _whole_texts(table) -> dict[str, str]:
     """The texts of a part, put together from their windows, which cover them."""
     ...
 
+def _size_settings(made: dict, context: float, vectors: list[int]) -> list[dict]:
+    """What the stamp of an index says of each size of windows."""
+    ...
+
 def _write_exact(out: Path, names: list[str], made: dict, context: float):
     """An index as `save_index` writes it, a part at a time."""
     ...
@@ -145,8 +149,16 @@ def _write_size(out: Path, names: list[str], i: int, size: int, place: dict) -> 
     """Write vectors and places of one size of windows."""
     ...
 
-def _write_lance(out: Path, names: list[str], made: dict, n: int):
-    """A table of LanceDB, a part at a time; clustered from 10,000 vectors on."""
+def _lance_pieces(out: Path, names: list[str], sizes: list[int]):
+    """The vectors as LanceDB takes them, a part and a size at a time."""
+    ...
+
+def _lance_texts(out: Path, names: list[str]):
+    """The nodes as LanceDB takes them, a part at a time."""
+    ...
+
+def _write_lance(out: Path, names: list[str], made: dict, context: float):
+    """Tables of LanceDB, a part at a time; clustered from 10,000 vectors on."""
     ...
 
 def _clear_index(out: Path):

@@ -7,7 +7,11 @@ __all__ = ['save_index', 'open_index', 'save_lance', 'LanceRetriever']
 
 # %% ../nbs/6_serving/51_index.ipynb #ef549fd7
 import json
+from collections import Counter
+from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
@@ -15,7 +19,8 @@ from fastcore.basics import patch
 from .adapter import _document_fingerprint
 from .core import EmbedtuneError, _read_json, _write_json
 from .embedding import EmbeddingModel, encode
-from .retrieval import DenseRetriever, Hits, _MeanRetriever, _check_search
+from .retrieval import BM25Retriever, DenseRetriever, Hits, HybridRetriever
+from .retrieval import _ByVectors, _MeanRetriever, _check_search, _pool_windows, _stop_words
 
 # %% ../nbs/6_serving/51_index.ipynb #22d142c4
 _STAMP = 'index.json'
@@ -74,7 +79,7 @@ def _read_stamp(
     if not (Path(path)/_STAMP).is_file():
         raise EmbedtuneError(f'{str(path)!r} holds no whole index: expected a folder with {_STAMP}, as '
                              'save_index writes it')
-    return _read_json(Path(path)/_STAMP, ['model', 'nodes', 'parts'], [])
+    return _read_json(Path(path)/_STAMP, ['model', 'nodes', 'parts'], ['words', 'store'])
 
 # %% ../nbs/6_serving/51_index.ipynb #4ee416db
 def _check_stamp(
@@ -115,99 +120,331 @@ def open_index(
 ): # a `DenseRetriever`, a `_MeanRetriever` of such, or a `LanceRetriever`
     "The retriever that was saved; `EmbedtuneError` for another model."
     made = _read_stamp(path)
-    if 'trained' in made['parts'][0]: return LanceRetriever(path, model)
+    if made.get('store') == 'lancedb': return LanceRetriever(path, model)
     _check_stamp(made, model, path)
     corpus = json.loads((Path(path)/'corpus.json').read_text(encoding='utf-8'))
     parts = [_open_part(model, corpus, Path(path), i, settings) for i, settings in enumerate(made['parts'])]
     return parts[0] if len(parts) == 1 else _MeanRetriever(parts)
 
+# %% ../nbs/6_serving/51_index.ipynb #6b1fa109
+def _sides_of(
+    retriever, # as `Search.retriever` makes it
+) -> tuple: # the side by vectors; BM25, or None
+    "What a store is to hold; `EmbedtuneError` for a search that is made otherwise."
+    if isinstance(retriever, _ByVectors): return retriever, None
+    inside = getattr(retriever, 'retrievers', [])
+    kinds = (_ByVectors, BM25Retriever)
+    if isinstance(retriever, HybridRetriever) and retriever.method == 'zscore' and len(inside) == 2:
+        if all(map(isinstance, inside, kinds)): return tuple(inside)
+    raise EmbedtuneError('a store takes a search by vectors, or by vectors and BM25 as Search.retriever '
+                         f'makes it, got {type(retriever).__name__}')
+
+# %% ../nbs/6_serving/51_index.ipynb #f0d6bf93
+def _store_stamp(
+    retriever, # as `Search.retriever` makes it
+) -> dict:
+    "The stamp of its vectors, and how BM25 counts beside them, in which language."
+    dense, words = _sides_of(retriever)
+    if not words: return _stamp(dense) | dict(words=None)
+    counts = dict(weights=list(retriever.weights), depth=retriever.depth, language=words.language)
+    return _stamp(dense) | dict(words=counts)
+
+# %% ../nbs/6_serving/51_index.ipynb #30349a77
+def _node_scores(
+    nodes: np.ndarray, # int (windows,): the number of each window's node
+    parts: np.ndarray, # int (windows,): its size, by number
+    cosines: np.ndarray, # float (windows,)
+    contexts: list[float], # for each size the weight of the mean beside the best
+) -> dict[int, float]: # {number of a node: score}
+    "The score of each node, of which all windows must be there."
+    scores = []
+    for part, context in enumerate(contexts):
+        mine = np.flatnonzero(parts == part)
+        mine = mine[np.argsort(nodes[mine], kind='stable')]
+        numbers, sizes = np.unique(nodes[mine], return_counts=True)
+        scores.append(_pool_windows(cosines[None, mine], sizes, context)[0])
+    return dict(zip(numbers.tolist(), np.mean(scores, axis=0).tolist()))
+
+# %% ../nbs/6_serving/51_index.ipynb #d397e08a
+def _best(
+    scores: dict[int, float], # {number of a node: score}
+    k: int, # nodes, at most
+) -> dict[int, float]: # best first
+    "The `k` best; of equal scores the first in the corpus."
+    return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:k])
+
+# %% ../nbs/6_serving/51_index.ipynb #87624cd4
+def _rarity(
+    holders, # int: nodes that hold a word, or an array of such
+    nodes: int, # of the corpus
+):
+    "BM25's inverse document frequency, as Lucene has it."
+    return np.log(1 + (nodes - holders + .5)/(holders + .5))
+
+# %% ../nbs/6_serving/51_index.ipynb #79190676
+def _word_weights(
+    bm25: BM25Retriever, # over the corpus
+) -> list[dict[str, float]]: # for each node {word: weight}
+    "What each word counts in each node, before its rarity."
+    if not bm25.vocabulary: return [{} for _ in bm25.ids]
+    engine = bm25.engine.scores
+    holders = np.diff(engine['indptr'])
+    weights = engine['data']/np.repeat(_rarity(holders, len(bm25.ids)), holders)
+    words = np.repeat(np.array(list(bm25.vocabulary)[:len(holders)], object), holders)
+    found = [{} for _ in bm25.ids]
+    for node, word, weight in zip(engine['indices'].tolist(), words, weights.tolist()): found[node][word] = weight
+    return found
+
+# %% ../nbs/6_serving/51_index.ipynb #11c1d695
+class _Side(NamedTuple):
+    "One side of a store's search, as a retriever of numbers."
+    name: str # for tables
+    search: object # function of questions and k that returns `Hits`
+
+# %% ../nbs/6_serving/51_index.ipynb #77308114
+class _StoreRetriever:
+    "A search whose vectors live in a store, as it was evaluated."
+    def __init__(
+        self,
+        made: dict, # the store's stamp
+        model: EmbeddingModel, # that made its vectors; an adapter or a query tower over it will do
+        place: str, # of the store, for messages
+        name: str, # what tables call it
+    ):
+        _check_stamp(made, model, place)
+        self.made, self.model, self.name, self._known = made, model, name, {}
+        language = made['words']['language'] if made['words'] else 'english'
+        self._speech = SimpleNamespace(language=language, stops=_stop_words(language))
+    def __repr__(self): return f'{type(self).__name__}({self.name!r}, {self.made["nodes"]} nodes)'
+    @property
+    def _contexts(self): return [part['context'] for part in self.made['parts']]
+    @cached_property
+    def ids(self): return [row[0] for row in self._rows(range(self.made['nodes']))]
+    @cached_property
+    def _numbers(self): return {node_id: number for number, node_id in enumerate(self.ids)}
+
+# %% ../nbs/6_serving/51_index.ipynb #17b4d31a
+def _ragged(
+    found: list[dict], # for each question {node: score}, best first
+) -> Hits:
+    "Hits of which one question may have fewer than others; scores are filled up with −inf."
+    most = max(map(len, found), default=0)
+    rows = [[*best.values()] + [-np.inf]*(most - len(best)) for best in found]
+    return Hits([list(best) for best in found], np.array(rows, np.float32).reshape(len(found), most))
+
+# %% ../nbs/6_serving/51_index.ipynb #7511625e
+@patch
+def _hits_by_words(self: _StoreRetriever,
+    queries: list[str], # n texts
+    k: int, # nodes a query, at most
+) -> Hits: # of numbers
+    "The store's BM25; nodes without a word of the question score 0."
+    found, n = [], self.made['nodes']
+    for words in BM25Retriever.words_of(self._speech, queries):
+        best = self._by_words(Counter(words), k) if words else {}
+        rest = (number for number in range(n) if number not in best)
+        found.append(best | {number: 0. for _, number in zip(range(min(k, n) - len(best)), rest)})
+    return _ragged(found)
+
+# %% ../nbs/6_serving/51_index.ipynb #c811e7d7
+@patch
+def search(self: _StoreRetriever,
+    queries: list[str], # n texts
+    k: int, # nodes a query, at most
+) -> Hits:
+    "The best nodes of each query, as the search found them that was saved."
+    def by_vectors(queries, k):
+        return _ragged([self._nearest(vector, k) for vector in encode(self.model, queries, 'query')])
+    inside = _Side('vectors', by_vectors)
+    if (words := self.made['words']):
+        sides = [inside, _Side('BM25', self._hits_by_words)]
+        inside = HybridRetriever(sides, words['weights'], depth=words['depth'])
+    hits = inside.search(_check_search(queries, k), k)
+    new = {number for numbers in hits.ids for number in numbers} - self._known.keys()
+    self._known |= {number: row[0] for number, row in zip(new, self._rows(new))}
+    return Hits([[self._known[number] for number in numbers] for numbers in hits.ids], hits.scores)
+
+# %% ../nbs/6_serving/51_index.ipynb #6430c908
+@patch
+def nodes(self: _StoreRetriever,
+    node_ids: list[str], # of the corpus
+) -> list[dict]: # id, text, and what was saved of its place
+    "The nodes themselves."
+    found = {node_id: number for number, node_id in self._known.items()}
+    if not found.keys() >= set(node_ids): found = self._numbers
+    strange = next((node_id for node_id in node_ids if node_id not in found), None)
+    if strange is not None: raise EmbedtuneError(f'no node "{strange}" in this store')
+    rows = self._rows([found[node_id] for node_id in node_ids])
+    return [dict(place, id=node_id, text=text) for node_id, text, place in rows]
+
 # %% ../nbs/6_serving/51_index.ipynb #4de790c5
 def _require_lancedb():
     "The module `lancedb`; `EmbedtuneError` without the extra."
-    try: import lancedb, lancedb.index
+    try: import lancedb, lancedb.index, lancedb.query
     except ImportError:
         raise EmbedtuneError('an index of LanceDB needs the package lancedb: pip install '
                              '"embedtune[lancedb]"') from None
     return lancedb
 
+# %% ../nbs/6_serving/51_index.ipynb #3cd6d71d
+def _lance_vectors(
+    nodes, # int (n,): number of each vector's node
+    part: int, # number of their size
+    vectors: np.ndarray, # float32 (n, d), rows of length 1
+): # a table of pyarrow
+    "Vectors as LanceDB takes them."
+    import pyarrow as pa
+    n, d = vectors.shape
+    flat = pa.array(np.asarray(vectors, np.float32).ravel())
+    columns = dict(node=pa.array(np.asarray(nodes, np.int64)), part=pa.array(np.full(n, part)))
+    return pa.table(dict(columns, vector=pa.FixedSizeListArray.from_arrays(flat, d)))
+
+# %% ../nbs/6_serving/51_index.ipynb #b334b8ef
+def _lance_nodes(
+    first: int, # number of the first one
+    texts: dict[str, str], # {node id: text}
+    words: list[list[str]] = None, # of each, for BM25; None: it is not asked
+    places: dict[str, dict] = None, # {node id: what is known of its place}
+): # a table of pyarrow
+    "Nodes as LanceDB takes them."
+    import pyarrow as pa
+    numbers = np.arange(first, first + len(texts))
+    told = [json.dumps((places or {}).get(node_id) or {}) for node_id in texts]
+    split = [' '.join(some) for some in words or [[] for _ in texts]]
+    columns = dict(number=pa.array(numbers), id=[str(i) for i in texts], text=list(texts.values()))
+    return pa.table(dict(columns, words=split, place=told))
+
+# %% ../nbs/6_serving/51_index.ipynb #d3c5a26e
+def _lance_table(
+    db, # a connection of LanceDB
+    name: str, # of the table
+    pieces, # an iterable of tables of pyarrow
+): # a table of LanceDB
+    "Write a table, a piece at a time; who has an old one open goes on reading that."
+    table, mode = None, 'overwrite' if name in db.list_tables().tables else 'create'
+    for piece in pieces:
+        if table is None: table = db.create_table(name, piece, mode=mode)
+        else: table.add(piece)
+    return table
+
+# %% ../nbs/6_serving/51_index.ipynb #6005b0fd
+def _write_lance_tables(
+    path, # a folder
+    vectors, # an iterable of `_lance_vectors`
+    nodes, # an iterable of `_lance_nodes`
+    made: dict, # the stamp
+    cluster: bool = None, # look at some of the vectors only; None: from 10,000 on
+):
+    "Both tables, their indexes, and at last the stamp."
+    lancedb = _require_lancedb()
+    db = lancedb.connect(str(path))
+    (Path(path)/_STAMP).unlink(missing_ok=True)
+    windows, nodes = _lance_table(db, 'windows', vectors), _lance_table(db, 'nodes', nodes)
+    n, d = windows.count_rows(), windows.schema.field('vector').type.list_size
+    if n >= 10_000 if cluster is None else cluster:
+        windows.create_index('vector', config=lancedb.index.IvfPq(distance_type='dot',
+            num_partitions=max(1, round(n**.5)), num_sub_vectors=max(1, d//4)))
+        windows.create_index('node', config=lancedb.index.BTree())
+    if made['words']:
+        nodes.create_index('words', config=lancedb.index.FTS(base_tokenizer='whitespace', stem=False,
+            remove_stop_words=False, lower_case=False, ascii_folding=False, max_token_length=None))
+    _write_json(made | dict(store='lancedb'), Path(path)/_STAMP)
+
 # %% ../nbs/6_serving/51_index.ipynb #09dde522
 def save_lance(
-    vectors, # float32 (n, d), rows of length 1, or an iterable of such arrays
-    nodes, # for each vector the id of its node, in as many pieces
-    path, # a new folder
-    model: str, # `_document_fingerprint` of what made them
-    partitions: int = None, # clusters; None: the square root of n
-    codes: int = None, # bytes a vector in the coarse search; None: a quarter of its length
-    train: bool = True, # cluster them: below 10,000 vectors it does not pay
+    retriever, # by vectors, or by vectors and BM25, as `Search.retriever` makes it
+    path, # a new folder, or one that holds such tables
+    places: dict[str, dict] = None, # {node id: document, page, …}, to be kept beside the texts
+    cluster: bool = None, # look at some of the vectors only; None: from 10,000 on
 ):
-    "Write vectors as a table of LanceDB, with a cluster index."
-    import pyarrow as pa
-    pieces = [(vectors, nodes)] if isinstance(vectors, np.ndarray) else zip(vectors, nodes)
-    def batch(vectors, nodes): return pa.table(dict(node=pa.array([str(i) for i in nodes]),
-            vector=pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(vectors, np.float32).ravel()),
-            vectors.shape[1])))
-    table, lancedb = None, _require_lancedb()
-    db = lancedb.connect(str(path))
-    for some in pieces:
-        if table is None: table = db.create_table('vectors', batch(*some))
-        else: table.add(batch(*some))
-    n, d = table.count_rows(), table.schema.field('vector').type.list_size
-    if train:
-        table.create_index('vector', config=lancedb.index.IvfPq(distance_type='dot',
-            num_partitions=partitions or max(1, round(n**.5)), num_sub_vectors=codes or max(1, d//4)))
-    _write_json(dict(model=model, nodes=n, parts=[dict(trained=train)]), Path(path)/_STAMP)
+    "Write a search as tables of LanceDB."
+    dense, bm25 = _sides_of(retriever)
+    path = Path(path)
+    if path.exists() and any(path.iterdir()) and not (path/'windows.lance').is_dir():
+        raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    owners = [np.repeat(np.arange(len(dense.ids)), part.sizes) for part in dense.by_size()]
+    vectors = (_lance_vectors(owner, i, part.vectors)
+        for i, (owner, part) in enumerate(zip(owners, dense.by_size())))
+    words = bm25 and bm25.words_of(list(dense.corpus.values()))
+    nodes = [_lance_nodes(0, dense.corpus, words, places)]
+    _write_lance_tables(path, vectors, nodes, _store_stamp(retriever), cluster)
 
 # %% ../nbs/6_serving/51_index.ipynb #9e23cbff
-class LanceRetriever:
-    "Search in a table of LanceDB: a node scores by its best window."
+class LanceRetriever(_StoreRetriever):
+    "Search in tables of LanceDB, as it was evaluated."
     def __init__(
         self,
         path, # a folder that `save_lance` wrote
         model: EmbeddingModel, # that made its vectors; an adapter or a query tower over it will do
         probes: int = 30, # clusters looked into
         refine: int = 10, # so many times the hits are compared exactly
-        windows: int = 8, # vectors a node, at a guess: so many hits are asked for each node wanted
+        spare: int = 50, # nodes that clusters propose beyond those that are wanted
         name: str = 'LanceDB', # what tables call it
     ):
-        _check_stamp(_read_stamp(path), model, path)
-        self.table = _require_lancedb().connect(str(path)).open_table('vectors')
-        self.model = model
-        self.name = name
-        self.probes, self.refine, self.windows = probes, refine, windows
-    def __repr__(self): return f'LanceRetriever({self.name!r}, {self.table.count_rows()} vectors)'
+        super().__init__(_read_stamp(path), model, str(path), name)
+        db = _require_lancedb().connect(str(path))
+        self.table, self._texts = db.open_table('windows'), db.open_table('nodes')
+        self.probes, self.refine, self.spare = probes, refine, spare
+        self._clustered = any('vector' in index.columns for index in self.table.list_indices())
+    @property
+    def _windows(self): return sum(part['vectors'] for part in self.made['parts'])
+
+# %% ../nbs/6_serving/51_index.ipynb #5317236f
+@patch
+def _near(self: LanceRetriever,
+    vector: np.ndarray, # float32 (d,), of length 1
+    most: int, # windows, at most
+    where: str = None, # which ones: a condition on `node` and `part`, made of whole numbers
+    exact: bool = True, # compare with each
+) -> tuple: # int (n,), int (n,), float (n,): node, size and cosine of each window
+    "The windows nearest to a vector."
+    search = self.table.search(vector).distance_type('dot').limit(most)
+    if where: search = search.where(where, prefilter=True)
+    search = search.bypass_vector_index() if exact else search.nprobes(self.probes).refine_factor(self.refine)
+    found = search.select(['node', 'part', '_distance']).to_arrow()
+    nodes, parts, distances = (found[name].to_numpy() for name in ('node', 'part', '_distance'))
+    return nodes, parts, 1 - distances
 
 # %% ../nbs/6_serving/51_index.ipynb #323f8eb1
 @patch
-def nearest(self: LanceRetriever,
+def _nearest(self: LanceRetriever,
     vector: np.ndarray, # float32 (d,), of length 1
     k: int, # nodes, at most
-) -> dict[str, float]: # {node id: cosine of its best window}, best first
+) -> dict[int, float]: # {number: score}, best first
     "The nodes nearest to one vector."
-    found = self.table.search(vector).distance_type('dot').nprobes(self.probes).refine_factor(self.refine).limit(k*self.windows).select(['node', '_distance']).to_arrow()
-    best = {}
-    for node, distance in zip(found['node'].to_pylist(), found['_distance'].to_pylist()):
-        best.setdefault(node, 1 - distance)
-    return dict(list(best.items())[:k])
+    parts, n = self.made['parts'], self.made['nodes']
+    each = [2*-(-part['vectors']//n)*(k + self.spare) for part in parts] # windows that propose nodes
+    if not self._clustered or sum(each) >= self._windows: found = self._near(vector, self._windows)
+    elif self._windows == n: found = self._near(vector, k, exact=False) # one window each, of one size
+    else:
+        near = [self._near(vector, most, f'part = {i:d}', False)[0] for i, most in enumerate(each)]
+        among = ', '.join(f'{node:d}' for node in np.unique(np.concatenate(near)))
+        found = self._near(vector, self._windows, f'node IN ({among})')
+    return _best(_node_scores(*found, self._contexts), k)
 
 # %% ../nbs/6_serving/51_index.ipynb #b929db8f
 @patch
-def search(self: LanceRetriever,
-    queries: list[str], # n texts
-    k: int, # nodes a query, at most
-) -> Hits:
-    "The nodes nearest to each query; a query with fewer than others is filled up with no node at −inf."
-    found = [self.nearest(vector, k) for vector in encode(self.model, _check_search(queries, k), 'query')]
-    most = max(map(len, found), default=0)
-    return Hits([list(best) for best in found],
-        np.array([[*best.values()] + [-np.inf]*(most - len(best)) for best in found],
-        np.float32).reshape(len(found), most))
+def _by_words(self: LanceRetriever,
+    words: Counter, # how often each stands in the question
+    k: int, # nodes, at most
+) -> dict[int, float]: # {number: score}, best first
+    "The nodes that share the most telling words with a question."
+    asked = _require_lancedb().query.MatchQuery(' '.join(words.elements()), 'words')
+    found = self._texts.search(asked).limit(k).select(['number', '_score']).to_arrow()
+    return _best(dict(zip(found['number'].to_pylist(), found['_score'].to_pylist())), k)
 
 # %% ../nbs/6_serving/51_index.ipynb #e368e000
-@patch(as_prop=True)
-def ids(self: LanceRetriever) -> list[str]:
-    "The ids of the nodes in the table, each once."
-    found = self.table.search().select(['node']).limit(self.table.count_rows()).to_arrow()
-    return list(dict.fromkeys(found['node'].to_pylist()))
+@patch
+def _rows(self: LanceRetriever,
+    numbers, # of nodes
+) -> list[tuple]: # id, text, place
+    "The nodes of these numbers."
+    numbers = [int(number) for number in numbers]
+    some = ', '.join(f'{number:d}' for number in numbers) or '-1'
+    search = self._texts.search().where(f'number IN ({some})') if len(numbers) < self.made['nodes'] else self._texts.search()
+    found = search.limit(self.made['nodes']).select(['number', 'id', 'text', 'place']).to_arrow().to_pylist()
+    rows = {row['number']: (row['id'], row['text'], json.loads(row['place'])) for row in found}
+    return [rows[number] for number in numbers]
 
 # %% ../nbs/6_serving/51_index.ipynb #3af0a382
 def _recall_at(
@@ -235,3 +472,16 @@ def _clustered(
     subjects = step(max(1, n_centres//size))
     centres = _unit(subjects[rng.integers(len(subjects), size=n_centres)] + spread*step(n_centres))
     return _unit(centres[rng.integers(n_centres, size=n)] + spread*step(n))
+
+# %% ../nbs/6_serving/51_index.ipynb #93dcae2e
+def _lance_of(
+    vectors: np.ndarray, # float32 (n, d), rows of length 1
+    path, # a new folder
+    model: str = 'given', # fingerprint of what made them
+):
+    "Bare vectors as a table of LanceDB, one a node, named by their numbers; for measuring."
+    n = len(vectors)
+    part = dict(window=None, stride=None, context=0., vectors=n)
+    nodes = [_lance_nodes(0, {str(i): '' for i in range(n)})]
+    made = dict(model=model, nodes=n, parts=[part], words=None)
+    _write_lance_tables(path, [_lance_vectors(range(n), 0, vectors)], nodes, made)

@@ -8,7 +8,7 @@ __all__ = ['read_labels', 'labelled_dataset', 'label', 'label_widget']
 # %% ../nbs/7_deciding/68_labels.ipynb #910b88e6
 import base64, io, json, random, re, secrets, socket, threading
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import combinations
 from pathlib import Path
@@ -25,6 +25,7 @@ from .queries import _query_id, read_queries
 from .report import _template_text
 from .retrieval import Hits, HybridRetriever
 from .search import load_search
+from .serve import _require_serve
 from .trec import _Qrels, _dataset_from, save_qrels
 from .verdicts import _FEWEST, Verdict, _questions_needed, differences, verdict
 
@@ -589,32 +590,38 @@ _POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src dat
            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 _SAFE = {'Content-Security-Policy': _POLICY, 'Referrer-Policy': 'no-referrer', 'X-Content-Type-Options': 'nosniff',
          'Cache-Control': 'no-store', 'Cross-Origin-Opener-Policy': 'same-origin'}
-_NEEDED = 'the page needs starlette and uvicorn: pip install "embedtune[serve]"'
+
+_PAGE = {'': ('label.html', 'text/html'), 'label.js': ('label.js', 'text/javascript'), 'label.css': ('label.css', 'text/css')}
+
+def _giving(
+    name: str, # of a file in `templates`
+    kind: str, # its media type
+): # a function of a request
+    "What answers with a file."
+    from starlette.responses import Response
+    async def give(request): return Response(_template_text(name), media_type=kind, headers=_SAFE)
+    return give
 
 def _label_app(
     labeling: _Labeling, # whose questions are judged
     token: str, # without it nothing is answered
 ): # a Starlette application
     "The page, its script and style, and where its messages go."
-    try:
-        from starlette.applications import Starlette
-        from starlette.concurrency import run_in_threadpool
-        from starlette.middleware import Middleware
-        from starlette.middleware.trustedhost import TrustedHostMiddleware
-        from starlette.responses import JSONResponse, Response
-        from starlette.routing import Route
-    except ImportError: raise EmbedtuneError(_NEEDED) from None
-    def page(name, kind):
-        async def give(request): return Response(_template_text(name), media_type=kind, headers=_SAFE)
-        return give
+    _require_serve()
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
     async def ask(request):
         message = await _message_in(request)
         if message is None: return JSONResponse(dict(error='expected a small JSON object'), 400, _SAFE)
         return JSONResponse(await run_in_threadpool(labeling.answer, message), headers=_SAFE)
-    files = {'': ('label.html', 'text/html'), 'label.js': ('label.js', 'text/javascript'), 'label.css': ('label.css', 'text/css')}
-    routes = [Route(f'/{token}/{path}', page(*of)) for path, of in files.items()]
+    routes = [Route(f'/{token}/{path}', _giving(*of)) for path, of in _PAGE.items()]
     routes.append(Route(f'/{token}/ask', ask, methods=['POST']))
-    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=['127.0.0.1', 'localhost'])])
+    here = Middleware(TrustedHostMiddleware, allowed_hosts=['127.0.0.1', 'localhost'])
+    return Starlette(routes=routes, middleware=[here])
 
 # %% ../nbs/7_deciding/68_labels.ipynb #b564532e
 async def _message_in(
@@ -630,6 +637,15 @@ async def _message_in(
     try: return json.loads(body)
     except ValueError: return None
 
+# %% ../nbs/7_deciding/68_labels.ipynb #58da356f
+def _opened(
+    run, # a finished run, or its folder
+):
+    "The run, opened."
+    if not isinstance(run, (str, Path)): return run
+    from embedtune.runs import open_run
+    return open_run(run)
+
 # %% ../nbs/7_deciding/68_labels.ipynb #66dc47c5
 def _listening(
     port: int, # 0: any that is free
@@ -642,22 +658,23 @@ def _listening(
 def _tell(
     run, # a finished run
     outcome: _Outcome, # the verdict
-):
+) -> dict: # the same, for programs
     "Print the table, the verdict, what belongs to it, and where it is written."
     from embedtune.evaluation import to_markdown
-    print(to_markdown(compare(outcome.evaluations).drop(columns='seconds')), '', sep='\n')
-    print(f'{outcome.verdict.before} → {outcome.verdict.after}: {outcome.verdict}', *outcome.lines, sep='\n')
-    for path in _write_labelled(run, outcome): print(f'written: {path}')
+    table, decided = compare(outcome.evaluations).drop(columns='seconds'), outcome.verdict
+    print(to_markdown(table), '', f'{decided.before} → {decided.after}: {decided}', *outcome.lines, sep='\n')
+    dataset, qrels = _write_labelled(run, outcome)
+    print(f'written: {dataset}, {qrels}')
+    return asdict(decided) | dict(searches=table.to_dict('index'), notes=outcome.lines, dataset=dataset, qrels=qrels)
 
-# %% ../nbs/7_deciding/68_labels.ipynb #58da356f
-def _opened(
-    run, # a finished run, or its folder
-):
-    "The run, opened."
-    if not isinstance(run, (str, Path)): return run
-    from embedtune.runs import open_run
-    return open_run(run)
+def _say_verdict(
+    run, # folder of a finished run, or what `open_run` gives
+) -> dict: # for programs
+    "Print the verdict on what was judged so far."
+    run = _opened(run)
+    return _tell(run, _outcome(run))
 
+# %% ../nbs/7_deciding/68_labels.ipynb #10b5828a
 def label(
     run, # folder of a finished run, or what `open_run` gives
     questions=None, # file of people's questions (CSV, JSONL or lines); None: the run's own
@@ -667,14 +684,16 @@ def label(
     depth: int = _DEPTH, # first results of each search that are judged
 ) -> Verdict | None: # None if nothing can be said yet
     "Serve the page on which passages are judged, until Ctrl-C; then print the verdict."
-    labeling = _Labeling(_opened(run), questions, n, judge, depth)
-    token = secrets.token_urlsafe(16)
-    app = _label_app(labeling, token)
+    _require_serve()
     import uvicorn
-    with _only_here(labeling.path), _listening(port) as listening:
-        print(f'judge here: http://127.0.0.1:{listening.getsockname()[1]}/{token}/ (Ctrl-C ends)', flush=True)
-        server = uvicorn.Server(uvicorn.Config(app, log_level='warning', timeout_graceful_shutdown=2))
-        with suppress(KeyboardInterrupt): server.run(sockets=[listening])
+    _label_file('.', judge)
+    with _listening(port) as listening:
+        labeling = _Labeling(_opened(run), questions, n, judge, depth)
+        token = secrets.token_urlsafe(16)
+        with _only_here(labeling.path):
+            server = uvicorn.Server(uvicorn.Config(_label_app(labeling, token), log_level='warning', timeout_graceful_shutdown=2))
+            print(f'judge here: http://127.0.0.1:{listening.getsockname()[1]}/{token}/ (Ctrl-C ends)', flush=True)
+            with suppress(KeyboardInterrupt): server.run(sockets=[listening])
     print(f'\nkept: {labeling.path}, {labeling.progress()["told"]}')
     try: found = _outcome(labeling.run, ranked=labeling.ranked)
     except EmbedtuneError as error: return print(f'no verdict yet: {error}')

@@ -138,7 +138,9 @@ def write_llms(home, groups, files):
     pages |= {name: text for name, text in files.items() if name.endswith(".md")}
     for name, text in pages.items(): (SITE/name).with_suffix(".html.md").write_text(text, encoding="utf-8")
     line = lambda page, title, subtitle: f"- [{title}]({Path(page).with_suffix('.html.md')}): {subtitle}"
-    parts = {title: [line(c.page, c.title, c.subtitle) for c in group] for title, group in groups.items()}
+    here = (ROOT/"llms.txt").read_text(encoding="utf-8")  # of the repository, which `make check` keeps current
+    parts = {"Commands": re.search(r"## Commands\n\n(.*?)\n\n", here, re.DOTALL)[1].splitlines()}
+    parts |= {title: [line(c.page, c.title, c.subtitle) for c in group] for title, group in groups.items()}
     parts["API"] = [line(f"api/{c.module}.md", f"embedtune.{c.module}", c.subtitle) for group in groups.values() for c in group if c.found]
     parts["Optional"] = [line(on_site(page), *re.match(r"# (.*)\s+(.*)", files[on_site(page)]).groups()) for page in PAGES]
     text = "\n\n".join([f"# {home.title}", f"> {home.subtitle}", *(f"## {title}\n\n" + "\n".join(lines) for title, lines in parts.items())])
