@@ -7,7 +7,7 @@ __all__ = ['read_labels', 'labelled_dataset', 'label', 'label_widget']
 
 # %% ../nbs/7_deciding/68_labels.ipynb #910b88e6
 import base64, io, json, random, re, secrets, socket, threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import combinations
@@ -101,7 +101,8 @@ def read_labels(
     "What every judge of a run said; `EmbedtuneError` if nobody did."
     files = sorted((Path(folder).expanduser()/'labels').glob('*.jsonl'))
     if not files:
-        raise EmbedtuneError(f'{folder}: expected labels/NAME.jsonl in it, found none; `embedtune label {folder}` makes them')
+        raise EmbedtuneError(f'{folder}: expected labels/NAME.jsonl in it, found none; '
+                             f'`embedtune label {folder}` makes them')
     found = []
     for file in files:
         try: found.append(_labels_from(file.stem, _read_jsonl(file)))
@@ -118,7 +119,7 @@ def _merged(
     for each in labels:
         for query, grades in each.grades.items():
             for node, grade in grades.items(): said.setdefault(query, {}).setdefault(node, []).append(grade)
-    return {query: {node: median_low(given) for node, given in nodes.items()} for query, nodes in said.items()}
+    return {query: dict(zip(nodes, map(median_low, nodes.values()))) for query, nodes in said.items()}
 
 # %% ../nbs/7_deciding/68_labels.ipynb #3493139e
 def _agreement(
@@ -131,10 +132,11 @@ def _agreement(
         common = [(grades[node], b.grades[query][node]) for query, grades in a.grades.items()
             for node in grades if node in b.grades.get(query, {})]
         if not common: continue
-        varied = len(set(common)) > 1
-        kappa = cohen_kappa_score(*zip(*common), labels=range(len(_GRADES)), weights='quadratic') if varied else np.nan
+        kappa, grades = np.nan, range(len(_GRADES))
+        if len(set(common)) > 1: kappa = cohen_kappa_score(*zip(*common), labels=grades, weights='quadratic')
         said = f'weighted kappa {kappa:.2f}' if np.isfinite(kappa) else 'too little to say how far they agree'
-        lines.append(f'{a.judge} and {b.judge}: {said}, on {_counted(len(common), "passage")} that both judged')
+        on = _counted(len(common), 'passage')
+        lines.append(f'{a.judge} and {b.judge}: {said}, on {on} that both judged')
     return lines
 
 # %% ../nbs/7_deciding/68_labels.ipynb #6e2580b7
@@ -224,14 +226,15 @@ def labelled_dataset(
     run, # a finished run of `open_run`
     labels=None, # list of `read_labels`; None: of all who judged this run
 ) -> EmbeddingQAFinetuneDataset:
-    "The questions that have an answer by people's judgement, over the run's corpus; `EmbedtuneError` if there is none."
+    "The questions that have an answer by people's judgement; `EmbedtuneError` if there is none."
     labels = read_labels(run.folder) if labels is None else labels
     qrels = {query: {node: grade for node, grade in grades.items() if node in run.corpus}
         for query, grades in _merged(labels).items()}
     qrels = {query: grades for query, grades in qrels.items() if max(grades.values(), default=0) >= _ANSWERS}
     if not qrels: raise EmbedtuneError('no question has a passage that answers it: judge some more')
     texts = {query: text for each in labels for query, text in each.texts.items()}
-    writers = {query: writer for each in labels for query, writer in each.written_by.items() if query in qrels}
+    known = {query: writer for each in labels for query, writer in each.written_by.items()}
+    writers = {query: known[query] for query in qrels if query in known}
     wrong = {query: [node for node, grade in grades.items() if grade == 0] for query, grades in qrels.items()}
     made = _dataset_from(qrels, texts, run.corpus, _ANSWERS)
     return replace(made, written_by=writers or None, negative_docs=wrong, doc_ids=_documents(run))
@@ -247,8 +250,8 @@ class _Outcome:
     lines: list[str] # what else is to be said
 
 # %% ../nbs/7_deciding/68_labels.ipynb #9e7005c3
-_UNJUDGED = (f'A passage is an answer from “{_GRADES[_ANSWERS]}” on. What no search had among its first results was not '
-             'judged and counts as no answer, which is fair to these searches and to no other.')
+_UNJUDGED = (f'A passage is an answer from “{_GRADES[_ANSWERS]}” on. What no search had among its first results '
+             'was not judged and counts as no answer, which is fair to these searches and to no other.')
 
 def _told(
     labels, # list of `_Labels`
@@ -284,11 +287,12 @@ def _with_copies(
     corpus: dict, # node id -> text
 ) -> _Qrels:
     "The judgements of the nodes in the corpus, and of their exact copies."
-    same = {}
+    same, spread = {}, {}
     for node, text in corpus.items(): same.setdefault(text, []).append(node)
-    spread = {query: {copy: grade for node, grade in grades.items() if node in corpus for copy in same[corpus[node]]}
-        for query, grades in qrels.items()}
-    return {query: grades for query, grades in spread.items() if grades}
+    for query, grades in qrels.items():
+        for node in grades.keys() & corpus.keys():
+            spread.setdefault(query, {}).update(dict.fromkeys(same[corpus[node]], grades[node]))
+    return {query: dict(sorted(grades.items())) for query, grades in spread.items()}
 
 def _write_labelled(
     run, # a finished run
@@ -380,7 +384,8 @@ def _paper(
         except (pypdfium2.PdfiumError, OSError, IndexError, ValueError): return {}
     file = io.BytesIO()
     picture.save(file, 'PNG')
-    frames = [[left/across, top/down, right/across, bottom/down] for on, left, top, right, bottom in boxes if on == page]
+    size = np.array([across, down, across, down])
+    frames = [(np.array(box)/size).tolist() for on, *box in boxes if on == page]
     return dict(image='data:image/png;base64,' + base64.b64encode(file.getvalue()).decode(), frames=frames)
 
 # %% ../nbs/7_deciding/68_labels.ipynb #9324acf0
@@ -401,7 +406,8 @@ class _Labeling:
         self.texts = _some_of(texts, n)
         self.written_by = {query: writers[query] for query in self.texts if query in writers}
         self.ranked = _rank_all(run, self.texts.values())
-        self.pools = {query: _pool(self.ranked.values(), text, run.corpus, judge, depth) for query, text in self.texts.items()}
+        found = self.ranked.values()
+        self.pools = {query: _pool(found, text, run.corpus, judge, depth) for query, text in self.texts.items()}
         self.words = run.retriever('BM25')
         self.steps = _read_jsonl(self.path)
         self.labels = _labels_from(judge, self.steps)
@@ -429,7 +435,8 @@ def finish(self: _Labeling,
     "The question is done: what was not judged is not an answer."
     given = self.labels.drafts.get(query, {})
     grades = {node: given.get(node, 0) for node in self.pools[query]}
-    self.record('done', question=query, text=self.texts[query], written_by=self.written_by.get(query), grades=grades)
+    about = dict(text=self.texts[query], written_by=self.written_by.get(query))
+    self.record('done', question=query, **about, grades=grades)
 
 @patch
 def undo(self: _Labeling) -> dict: # the step; {} if there was none
@@ -458,13 +465,14 @@ def progress(self: _Labeling) -> dict:
     through = len(finished) + len(self.labels.skipped & self.texts.keys())
     key = json.dumps([self.labels.grades[query] for query in finished])
     if self.seen[0] != key: self.seen = key, _power(self.difference())
-    return dict(finished=through, total=len(self.texts), told=f'{through} of {len(self.texts)} · {self.seen[1]}')
+    told = f'{through} of {len(self.texts)} · {self.seen[1]}'
+    return dict(finished=through, total=len(self.texts), told=told)
 
 @patch
 def difference(self: _Labeling): # as of `differences`; None without an answer
     "What the questions so far show of base + BM25 and shipped."
-    mine = replace(self.labels, grades={q: grades for q, grades in self.labels.grades.items() if q in self.texts})
-    try: dataset = labelled_dataset(self.run, [mine])
+    mine = {query: grades for query, grades in self.labels.grades.items() if query in self.texts}
+    try: dataset = labelled_dataset(self.run, [replace(self.labels, grades=mine)])
     except EmbedtuneError: return None
     pair = [evaluate(self.ranked[name], dataset) for name in _SYSTEMS[-2:]]
     return differences(*pair, dataset, ['mrr@10'], rounds=1000)[0]
@@ -479,8 +487,8 @@ def passage(self: _Labeling,
     text = re.sub(r'\s*\n\s*', '\n', _shown(self.run.corpus[node]).strip())
     spans = _marked(text, self.texts[query], self.words)
     grade = self.labels.drafts.get(query, {}).get(node)
-    return dict(node=node, place=_shown(self.run.place(node)), parts=_parts(text, spans), lead=_lead(text, spans),
-        grade=grade, papered=self.file_of(node) is not None)
+    told = dict(place=_shown(self.run.place(node)), parts=_parts(text, spans), lead=_lead(text, spans))
+    return dict(node=node, **told, grade=grade, papered=self.file_of(node) is not None)
 
 @patch
 def file_of(self: _Labeling,
@@ -546,7 +554,8 @@ def act(self: _Labeling,
     query, node = self.known(message)
     if do == 'verdict': return self.conclude()
     if do == 'paper': return self.paper(node)
-    if do in ('judge', 'done', 'skip') and query is None: raise EmbedtuneError(f'{do}: expected a question, got none')
+    if do in ('judge', 'done', 'skip') and query is None:
+        raise EmbedtuneError(f'{do}: expected a question, got none')
     if do != 'judge': return self.turn(do, query)
     if type(message.get('grade')) is not int or not 0 <= message['grade'] < len(_GRADES) or node is None:
         raise EmbedtuneError('judge: expected a node and a grade from 0 to 3')
@@ -557,8 +566,8 @@ def act(self: _Labeling,
 def answer(self: _Labeling,
     message: dict, # from page or widget
 ) -> dict: # what to show, or `error`
-    "What the page is told, one message at a time."
-    with self.lock:
+    "What the page is told, one message at a time; a page of a document may take its time."
+    with nullcontext() if isinstance(message, dict) and message.get('do') == 'paper' else self.lock:
         try: return self.act(message)
         except EmbedtuneError as error: return dict(error=str(error))
         except OSError as error: return dict(error=f'it could not be written: {error.strerror}')
@@ -577,21 +586,27 @@ def paper(self: _Labeling,
 def conclude(self: _Labeling) -> dict:
     "The verdict on what was judged so far, by all judges, for the page; dataset and qrels are written."
     try: found = _outcome(self.run, ranked=self.ranked)
-    except EmbedtuneError as error: return dict(title='Nothing to decide on yet', reason=f'{error}.', rows=[], lines=[])
+    except EmbedtuneError as error:
+        return dict(title='Nothing to decide on yet', reason=f'{error}.', rows=[], lines=[])
     table = compare(found.evaluations)[['mrr@10', 'hit_rate@5', 'ndcg@10']]
     rows = [['search', 'MRR@10', 'hit rate@5', 'nDCG@10']]
     rows += [[name, *(f'{x:.3f}' for x in row)] for name, *row in table.itertuples()]
-    reason = f'{found.verdict.before} → {found.verdict.after}, on questions {found.verdict.whose}. {found.verdict.reason}'
+    decided = found.verdict
+    reason = f'{decided.before} → {decided.after}, on questions {decided.whose}. {decided.reason}'
     files = ' and '.join(map(str, _write_labelled(self.run, found)))
-    return dict(title=found.verdict.decision, reason=reason, rows=rows, lines=[*found.lines, f'Written: {_shown(files)}.'])
+    lines = [*found.lines, f'Written: {_shown(files)}.']
+    return dict(title=decided.decision, reason=reason, rows=rows, lines=lines)
 
 # %% ../nbs/7_deciding/68_labels.ipynb #938ac5cb
 _POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-_SAFE = {'Content-Security-Policy': _POLICY, 'Referrer-Policy': 'no-referrer', 'X-Content-Type-Options': 'nosniff',
-         'Cache-Control': 'no-store', 'Cross-Origin-Opener-Policy': 'same-origin'}
+_SAFE = {
+    'Content-Security-Policy': _POLICY, 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff', 'Cross-Origin-Opener-Policy': 'same-origin'}
 
-_PAGE = {'': ('label.html', 'text/html'), 'label.js': ('label.js', 'text/javascript'), 'label.css': ('label.css', 'text/css')}
+_PAGE = { # path -> file, media type
+    '': ('label.html', 'text/html'), 'label.js': ('label.js', 'text/javascript'),
+    'label.css': ('label.css', 'text/css')}
 
 def _giving(
     name: str, # of a file in `templates`
@@ -662,10 +677,12 @@ def _tell(
     "Print the table, the verdict, what belongs to it, and where it is written."
     from embedtune.evaluation import to_markdown
     table, decided = compare(outcome.evaluations).drop(columns='seconds'), outcome.verdict
-    print(to_markdown(table), '', f'{decided.before} → {decided.after}: {decided}', *outcome.lines, sep='\n')
+    print(to_markdown(table), '', sep='\n')
+    print(f'{decided.before} → {decided.after}: {decided}', *outcome.lines, sep='\n')
     dataset, qrels = _write_labelled(run, outcome)
     print(f'written: {dataset}, {qrels}')
-    return asdict(decided) | dict(searches=table.to_dict('index'), notes=outcome.lines, dataset=dataset, qrels=qrels)
+    found = dict(searches=table.to_dict('index'), notes=outcome.lines)
+    return asdict(decided) | found | dict(dataset=dataset, qrels=qrels)
 
 def _say_verdict(
     run, # folder of a finished run, or what `open_run` gives
@@ -674,7 +691,22 @@ def _say_verdict(
     run = _opened(run)
     return _tell(run, _outcome(run))
 
-# %% ../nbs/7_deciding/68_labels.ipynb #10b5828a
+# %% ../nbs/7_deciding/68_labels.ipynb #5a1677bc
+def _serve_page(
+    labeling: _Labeling, # whose questions are judged
+    listening: socket.socket, # where
+):
+    "Serve the page until Ctrl-C."
+    _require_serve()
+    import uvicorn
+    token = secrets.token_urlsafe(16)
+    settings = dict(log_level='warning', lifespan='off', ws='none', timeout_graceful_shutdown=2)
+    server = uvicorn.Server(uvicorn.Config(_label_app(labeling, token), **settings))
+    address = f'http://127.0.0.1:{listening.getsockname()[1]}/{token}/'
+    print(f'judge here: {address} (Ctrl-C ends)', flush=True)
+    with suppress(KeyboardInterrupt): server.run(sockets=[listening])
+
+# %% ../nbs/7_deciding/68_labels.ipynb #a2b9a95d
 def label(
     run, # folder of a finished run, or what `open_run` gives
     questions=None, # file of people's questions (CSV, JSONL or lines); None: the run's own
@@ -684,16 +716,10 @@ def label(
     depth: int = _DEPTH, # first results of each search that are judged
 ) -> Verdict | None: # None if nothing can be said yet
     "Serve the page on which passages are judged, until Ctrl-C; then print the verdict."
-    _require_serve()
-    import uvicorn
     _label_file('.', judge)
     with _listening(port) as listening:
         labeling = _Labeling(_opened(run), questions, n, judge, depth)
-        token = secrets.token_urlsafe(16)
-        with _only_here(labeling.path):
-            server = uvicorn.Server(uvicorn.Config(_label_app(labeling, token), log_level='warning', timeout_graceful_shutdown=2))
-            print(f'judge here: http://127.0.0.1:{listening.getsockname()[1]}/{token}/ (Ctrl-C ends)', flush=True)
-            with suppress(KeyboardInterrupt): server.run(sockets=[listening])
+        with _only_here(labeling.path): _serve_page(labeling, listening)
     print(f'\nkept: {labeling.path}, {labeling.progress()["told"]}')
     try: found = _outcome(labeling.run, ranked=labeling.ranked)
     except EmbedtuneError as error: return print(f'no verdict yet: {error}')
@@ -710,7 +736,8 @@ def label_widget(
 ): # an anywidget
     "The page on which passages are judged, as a widget."
     try: import anywidget
-    except ImportError: raise EmbedtuneError('the widget needs anywidget: pip install "embedtune[widget]"') from None
+    except ImportError:
+        raise EmbedtuneError('the widget needs anywidget: pip install "embedtune[widget]"') from None
     labeling = _Labeling(_opened(run), questions, n, judge, depth)
     widget = anywidget.AnyWidget(_esm=_template_text('label.js'), _css=_template_text('label.css'))
     def heard(widget, content, buffers):

@@ -192,6 +192,7 @@ class Label {
     leaf.tabIndex = 0;
     leaf.setAttribute('role', 'region');
     leaf.setAttribute('aria-label', `the page itself: ${here.place}`);
+    image.onload = () => { leaf.scrollTop = frames.length ? frames[0].offsetTop - 60 : 0; };
     return leaf;
   }
 
