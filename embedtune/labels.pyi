@@ -89,7 +89,7 @@ def _documents(run) -> dict | None:
     ...
 
 def labelled_dataset(run, labels=None) -> EmbeddingQAFinetuneDataset:
-    """The questions that have an answer by people's judgement, over the run's corpus; `EmbedtuneError` if there is none."""
+    """The questions that have an answer by people's judgement; `EmbedtuneError` if there is none."""
     ...
 
 @dataclass
@@ -215,7 +215,7 @@ class _Labeling:
         ...
 
     def answer(self, message: dict) -> dict:
-        """What the page is told, one message at a time."""
+        """What the page is told, one message at a time; a page of a document may take its time."""
         ...
 
     def paper(self, node: str | None) -> dict:
@@ -255,6 +255,10 @@ def _tell(run, outcome: _Outcome) -> dict:
 
 def _say_verdict(run) -> dict:
     """Print the verdict on what was judged so far."""
+    ...
+
+def _serve_page(labeling: _Labeling, listening: socket.socket):
+    """Serve the page until Ctrl-C."""
     ...
 
 def label(run, questions=None, n: int=50, judge: str='me', port: int=0, depth: int=...) -> Verdict | None:
