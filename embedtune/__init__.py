@@ -24,6 +24,7 @@ _chapter = {
     'load_run': 'trec', 'save_run': 'trec', 'load_beir': 'trec', 'save_beir': 'trec',
     'Ladder': 'ladders', 'ladder': 'ladders', 'saturation': 'ladders',
     'write_report': 'report', 'write_ladder_report': 'report',
+    'label': 'labels', 'label_widget': 'labels', 'labelled_dataset': 'labels', 'read_labels': 'labels',
     'SentenceTransformersFinetuneEngine': 'finetune', 'merge': 'merging', 'nudge': 'nudging',
     'EmbeddingAdapterFinetuneEngine': 'adapter', 'AdapterEmbeddingModel': 'adapter',
     'QueryTowerFinetuneEngine': 'tower', 'CrossEncoderFinetuneEngine': 'reranker',

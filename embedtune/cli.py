@@ -427,6 +427,21 @@ def _report_command(
     print(f'report: {written}')
     return dict(report=written)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #90a8da09
+_LABEL = _As('embedtune.labels:label')
+
+def _label_command(
+    folder: Path, # of a finished run, as `embedtune run` writes it
+    questions=_LABEL, n=_LABEL, judge=_LABEL, port=_LABEL, depth=_LABEL,
+    verdict: bool = False, # say the verdict on what was judged so far, without a page
+):
+    "Judge what was found for people's questions, at a page on this machine; then see the verdict on them."
+    from dataclasses import asdict
+    from embedtune.labels import _say_verdict, label
+    if verdict: return _say_verdict(folder)
+    found = label(folder, questions, n, judge, port, depth)
+    return asdict(found) if found else dict(decision=None)
+
 # %% ../nbs/7_deciding/63_cli.ipynb #2e88d305
 _CORPUS = _As('embedtune.corpus:embed_corpus')
 
@@ -472,6 +487,7 @@ _COMMANDS = { # name -> (function, a line to copy)
     'ladder': (_ladder_command, '--dataset train_dataset.json --val-dataset val_dataset.json'),
     'report': (_report_command, 'runs/10k'),
     'serve': (_serve_command, 'runs/handbook --port 8080'),
+    'label': (_label_command, 'runs/handbook'),
     'index': (_index_command, 'reports/ --model model --out index')}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b490113f

@@ -89,6 +89,11 @@ def _tell_ladder(found, grow: bool) -> dict:
 def _report_command(folder: Path, page: Path | None=None):
     """Write one page about a finished run: the decision, the metrics, and every question."""
     ...
+_LABEL: Any
+
+def _label_command(folder: Path, questions=..., n=..., judge=..., port=..., depth=..., verdict: bool=False):
+    """Judge what was found for people's questions, at a page on this machine; then see the verdict on them."""
+    ...
 _CORPUS: Any
 
 def _index_command(source: list[str], model=..., store: Literal['exact', 'lancedb', 'none']='exact', sizes: list[int] | None=None, shard_size=..., chunk_size=..., ray=..., workers=..., num_gpus=..., address=..., out: Path=...):
