@@ -411,6 +411,27 @@ def _report_command(
     from embedtune.report import write_report
     print(f'report: {write_report(folder, page)}')
 
+# %% ../nbs/7_deciding/63_cli.ipynb #bcdd0aaf
+_DRIFT = _As('embedtune.export:drift')
+
+def _export_command(
+    source: str, # folder of a finished run; or a model's folder or id, with --dataset
+    onnx: bool = False, # as ONNX, which is what there is
+    int8: bool = False, # weights of 8 bits: a quarter of the size, and faster
+    dataset: Path = None, # questions to check with, such as val_dataset.json; without it, those of the run
+    tolerance: float = _DRIFT,
+    out: Path = None, # where the export goes; without it, onnx or onnx-int8 in the folder of the run
+):
+    "Write a model that runs without torch, checked against the original; code 3 if it drifts too far."
+    from embedtune.export import _export_checked
+    if out is None and not (Path(source)/'model').is_dir():
+        raise EmbedtuneError(f'export: {source!r} is no finished run, so say where the export goes: --out FOLDER')
+    out = out or Path(source)/('onnx-int8' if int8 else 'onnx')
+    found = _export_checked(source, out, dataset, int8, tolerance)
+    print(found.table(), found, sep='\n\n')
+    print(f'export: {out}' if found.ok else 'nothing was written')
+    return 0 if found.ok else 3
+
 # %% ../nbs/7_deciding/63_cli.ipynb #2e88d305
 _CORPUS = _As('embedtune.corpus:embed_corpus')
 
@@ -441,6 +462,7 @@ _COMMANDS = { # name -> (function, a line to copy)
     'compare': (_compare_command, 'runs/10k/evaluations/base.json runs/10k/evaluations/finetuned.json'),
     'ladder': (_ladder_command, '--dataset train_dataset.json --val-dataset val_dataset.json'),
     'report': (_report_command, 'runs/10k'),
+    'export': (_export_command, 'runs/10k --onnx --int8'),
     'index': (_index_command, 'reports/ --model model --out index')}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #afbc60ff

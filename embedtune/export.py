@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['export_onnx', 'OnnxEmbedding', 'Drift', 'drift']
 
-# %% ../nbs/6_serving/55_export.ipynb #2ba46ef6
+# %% ../nbs/6_serving/55_export.ipynb #f371ad17
 import copy, logging, os, tempfile, warnings
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ from .search import _RETRIEVER, load_search
 from .trainer import _require
 from .verdicts import Verdict, verdict
 
-# %% ../nbs/6_serving/55_export.ipynb #b2d3c09c
+# %% ../nbs/6_serving/55_export.ipynb #0d847c1c
 _ONNX, _ONNX_FACTS = 'model.onnx', 'onnx.json'
 
 def _check_exportable(
@@ -45,7 +45,7 @@ def _check_exportable(
         raise EmbedtuneError('export_onnx: an ONNX file holds 2 GB, which is 500 million weights, this model has '
                              'more; serve it with TEI or vLLM')
 
-# %% ../nbs/6_serving/55_export.ipynb #b3f2bffa
+# %% ../nbs/6_serving/55_export.ipynb #b7aa064e
 @contextmanager
 def _silent():
     "Nothing that the tracer tells is shown."
@@ -56,7 +56,7 @@ def _silent():
             yield
     finally: logging.disable(shown)
 
-# %% ../nbs/6_serving/55_export.ipynb #89186e54
+# %% ../nbs/6_serving/55_export.ipynb #6b1b9f5d
 def _whole_way(
     model, # a SentenceTransformer
 ): # a torch `Module`
@@ -71,7 +71,7 @@ def _whole_way(
             return self.model(read)['sentence_embedding']
     return Whole().eval()
 
-# %% ../nbs/6_serving/55_export.ipynb #4c67f22e
+# %% ../nbs/6_serving/55_export.ipynb #59a8b4dc
 def _traced(
     model, # a SentenceTransformer in float32 on the CPU
 ): # a `torch.onnx.ONNXProgram`
@@ -91,7 +91,7 @@ def _traced(
         raise EmbedtuneError(f'export_onnx: torch cannot export this model ({why}); serve it with embedtune, TEI '
                              'or vLLM') from None
 
-# %% ../nbs/6_serving/55_export.ipynb #6de2d6aa
+# %% ../nbs/6_serving/55_export.ipynb #01dd490b
 def _without_remarks(
     graph, # an onnx `ModelProto`
 ): # the same
@@ -112,7 +112,7 @@ def _quantize(
                          weight_type=QuantType.QUInt8)
     onnx.save(_without_remarks(onnx.load(path)), path)
 
-# %% ../nbs/6_serving/55_export.ipynb #13d51705
+# %% ../nbs/6_serving/55_export.ipynb #42e31019
 def _facts(
     model, # a SentenceTransformer
     int8: bool, # whether the weights will have 8 bits
@@ -123,7 +123,7 @@ def _facts(
                 side=model.tokenizer.padding_side, pad=model.tokenizer.pad_token_id or 0,
                 prompts={role: _prompt_of(model, role) for role in ('query', 'document')})
 
-# %% ../nbs/6_serving/55_export.ipynb #9f35c366
+# %% ../nbs/6_serving/55_export.ipynb #5c26666f
 def export_onnx(
     model, # a SentenceTransformer, or the id or folder of one
     path, # folder that is written; one that an export wrote is replaced
@@ -147,7 +147,7 @@ def export_onnx(
         _write_json(facts, new/_ONNX_FACTS)
     return path
 
-# %% ../nbs/6_serving/55_export.ipynb #e8f5585e
+# %% ../nbs/6_serving/55_export.ipynb #c8afebce
 class OnnxEmbedding:
     "An embedding model from a folder of `export_onnx`: `OnnxEmbedding('runs/handbook/onnx')`."
     def __init__(self,
@@ -176,7 +176,7 @@ class OnnxEmbedding:
             vectors[some] = _onnx_vectors(self, [texts[i] for i in some])[:, :self.dimensions]
         return _unit(vectors)
 
-# %% ../nbs/6_serving/55_export.ipynb #e669317a
+# %% ../nbs/6_serving/55_export.ipynb #d2ced9cb
 def _export_fingerprint(
     path, # Path of a folder of `export_onnx`
     facts: dict, # of it
@@ -187,7 +187,7 @@ def _export_fingerprint(
                              'export again')
     return facts['weights'] if facts['int8'] else facts['base']
 
-# %% ../nbs/6_serving/55_export.ipynb #45e5cbe0
+# %% ../nbs/6_serving/55_export.ipynb #aff559d3
 def _facts_of(
     path, # Path of a folder of `export_onnx`
 ) -> dict:
@@ -202,7 +202,7 @@ def _facts_of(
     if not wrong: return facts
     raise EmbedtuneError(f'{path/_ONNX_FACTS}: {wrong[0]} is missing or no {kinds[wrong[0]].__name__}; export again')
 
-# %% ../nbs/6_serving/55_export.ipynb #996a29bc
+# %% ../nbs/6_serving/55_export.ipynb #b6b2df2a
 def _onnx_tokenizer(
     path, # Path of a folder of `export_onnx`
     facts: dict, # of it
@@ -214,7 +214,7 @@ def _onnx_tokenizer(
     tokenizer.enable_padding(direction=facts['side'], pad_id=facts['pad'])
     return tokenizer
 
-# %% ../nbs/6_serving/55_export.ipynb #c28f989f
+# %% ../nbs/6_serving/55_export.ipynb #9c3b95e4
 def _session(
     path, # Path of a folder of `export_onnx`
     threads: int = None, # None: as many as onnxruntime likes
@@ -229,7 +229,7 @@ def _session(
         why = str(error).splitlines()[0][:200]
         raise EmbedtuneError(f'OnnxEmbedding: {str(path/_ONNX)!r} cannot be loaded ({why}); export again') from None
 
-# %% ../nbs/6_serving/55_export.ipynb #e5719297
+# %% ../nbs/6_serving/55_export.ipynb #be7cec91
 def _token_columns(
     tokenizer, # a `tokenizers.Tokenizer`, which cuts and pads
     texts: list[str], # n texts with their prompts
@@ -246,7 +246,7 @@ def _onnx_vectors(
     "The vectors of one batch."
     return model.session.run(None, _token_columns(model.tokenizer, texts))[0]
 
-# %% ../nbs/6_serving/55_export.ipynb #3e148820
+# %% ../nbs/6_serving/55_export.ipynb #0a148e32
 @dataclass
 class Drift:
     "How far an exported model is from the original on the same questions."
@@ -258,6 +258,11 @@ class Drift:
     def change(self): return self.verdict.differences[0].mean
     @property
     def ok(self): return abs(self.change) <= self.tolerance and self.verdict.decision != 'REGRESSION'
+    def table(self):
+        head = '| metric | original | exported | change | 95 % interval |\n|---|---:|---:|---:|---:|'
+        rows = [f'| {d.metric} | {d.before:.3f} | {d.after:.3f} | {d.mean:+.4f} | {d.low:+.3f} to {d.high:+.3f} |'
+                for d in self.verdict.differences]
+        return '\n'.join([head, *rows])
     def __str__(self):
         main = self.verdict.differences[0]
         state = 'as good as' if self.ok else 'NOT the same as'
@@ -265,7 +270,7 @@ class Drift:
                 f'tolerance {self.tolerance:g}) on {main.questions:,} questions {self.verdict.whose}; lowest cosine '
                 f'{self.cosine:.4f}, another first result for {self.first:.1%}')
 
-# %% ../nbs/6_serving/55_export.ipynb #9d7cf343
+# %% ../nbs/6_serving/55_export.ipynb #59ff303b
 def _lowest_cosine(
     one: EmbeddingModel,
     other: EmbeddingModel,
@@ -276,7 +281,7 @@ def _lowest_cosine(
     cosines = [(encode(one, some, role)*encode(other, some, role)).sum(axis=1) for role, some in texts.items()]
     return float(np.concatenate(cosines).min())
 
-# %% ../nbs/6_serving/55_export.ipynb #19e57194
+# %% ../nbs/6_serving/55_export.ipynb #c3cd5b23
 def drift(
     original: EmbeddingModel, # what was evaluated
     exported: EmbeddingModel, # what is to take its place
@@ -294,7 +299,7 @@ def drift(
     cosine = _lowest_cosine(original, exported, dataset)
     return Drift(cosine, first, verdict(before, after, dataset), tolerance)
 
-# %% ../nbs/6_serving/55_export.ipynb #9b9a1442
+# %% ../nbs/6_serving/55_export.ipynb #705c6685
 def _model_and_questions(
     source, # folder of a finished run, or a model's folder or id
     dataset=None, # file of questions; None: those that the run was evaluated on
@@ -310,7 +315,7 @@ def _model_and_questions(
     search = load_search(model) if (Path(model)/_RETRIEVER).is_file() else Search()
     return model, EmbeddingQAFinetuneDataset.from_json(questions), search
 
-# %% ../nbs/6_serving/55_export.ipynb #be0d94e6
+# %% ../nbs/6_serving/55_export.ipynb #6c2048be
 def _export_checked(
     source, # folder of a finished run, or a model's folder or id
     out, # folder of the export
