@@ -354,6 +354,7 @@ def _ladder_command(
     model=_RUN,
     methods: list[str] = None, # some of the methods; without any, all that apply
     models: list[str] = None, # further bases, each a row as it is
+    static: bool = False, # a row for the tuned model as a table of word vectors; needs the extra static
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     max_usd=_LLM, max_requests=_LLM, allow_http=_LLM,
     plan: bool = False, # say what --openai-embeddings would take, and send nothing
@@ -374,7 +375,7 @@ def _ladder_command(
     limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
     if plan: return print(_plan_embedding(api, train, val))
-    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker,
+    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker, static=static,
         models=tuple(models or ()), seed=seed, bf16=bf16, trust_remote_code=trust_remote_code)
     _tell_ladder(found, saturation, json)
     print(f'report: {write_ladder_report(found)}')
@@ -411,7 +412,7 @@ def _report_command(
     from embedtune.report import write_report
     print(f'report: {write_report(folder, page)}')
 
-# %% ../nbs/7_deciding/63_cli.ipynb #bcdd0aaf
+# %% ../nbs/7_deciding/63_cli.ipynb #fa8880ff
 _DRIFT = _As('embedtune.export:drift')
 
 def _export_command(

@@ -21,6 +21,7 @@ class _Job:
     out: Path = ...
     api_model: object | None = None
     reranker: object | None = None
+    static: bool = False
     models: tuple = ...
     search: Search = ...
     seed: int = 42
@@ -144,6 +145,10 @@ def _shipped(job: _Job):
 
 def _merged(job: _Job):
     """Four fifths of the tuned weights and one of the base's."""
+    ...
+
+def _distilled(job: _Job):
+    """A table of word vectors, distilled from the tuned model."""
     ...
 
 def _reranked(job: _Job):
