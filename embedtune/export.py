@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['export_onnx', 'OnnxEmbedding', 'Drift', 'drift']
 
-# %% ../nbs/6_serving/55_export.ipynb #f371ad17
+# %% ../nbs/6_serving/55_export.ipynb #b4af778e
 import copy, logging, os, tempfile, warnings
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ from .search import _RETRIEVER, load_search
 from .trainer import _require
 from .verdicts import Verdict, verdict
 
-# %% ../nbs/6_serving/55_export.ipynb #0d847c1c
+# %% ../nbs/6_serving/55_export.ipynb #7303b9e4
 _ONNX, _ONNX_FACTS = 'model.onnx', 'onnx.json'
 
 def _check_exportable(
@@ -45,7 +45,7 @@ def _check_exportable(
         raise EmbedtuneError('export_onnx: an ONNX file holds 2 GB, which is 500 million weights, this model has '
                              'more; serve it with TEI or vLLM')
 
-# %% ../nbs/6_serving/55_export.ipynb #b7aa064e
+# %% ../nbs/6_serving/55_export.ipynb #41935d1d
 @contextmanager
 def _silent():
     "Nothing that the tracer tells is shown."
@@ -56,7 +56,7 @@ def _silent():
             yield
     finally: logging.disable(shown)
 
-# %% ../nbs/6_serving/55_export.ipynb #6b1b9f5d
+# %% ../nbs/6_serving/55_export.ipynb #8fec44a9
 def _whole_way(
     model, # a SentenceTransformer
 ): # a torch `Module`
@@ -71,7 +71,7 @@ def _whole_way(
             return self.model(read)['sentence_embedding']
     return Whole().eval()
 
-# %% ../nbs/6_serving/55_export.ipynb #59a8b4dc
+# %% ../nbs/6_serving/55_export.ipynb #3776e5c2
 def _traced(
     model, # a SentenceTransformer in float32 on the CPU
 ): # a `torch.onnx.ONNXProgram`
@@ -91,7 +91,7 @@ def _traced(
         raise EmbedtuneError(f'export_onnx: torch cannot export this model ({why}); serve it with embedtune, TEI '
                              'or vLLM') from None
 
-# %% ../nbs/6_serving/55_export.ipynb #01dd490b
+# %% ../nbs/6_serving/55_export.ipynb #ee33529c
 def _without_remarks(
     graph, # an onnx `ModelProto`
 ): # the same
@@ -112,7 +112,7 @@ def _quantize(
                          weight_type=QuantType.QUInt8)
     onnx.save(_without_remarks(onnx.load(path)), path)
 
-# %% ../nbs/6_serving/55_export.ipynb #42e31019
+# %% ../nbs/6_serving/55_export.ipynb #96d1fe04
 def _facts(
     model, # a SentenceTransformer
     int8: bool, # whether the weights will have 8 bits
@@ -123,7 +123,7 @@ def _facts(
                 side=model.tokenizer.padding_side, pad=model.tokenizer.pad_token_id or 0,
                 prompts={role: _prompt_of(model, role) for role in ('query', 'document')})
 
-# %% ../nbs/6_serving/55_export.ipynb #5c26666f
+# %% ../nbs/6_serving/55_export.ipynb #a27a8bc3
 def export_onnx(
     model, # a SentenceTransformer, or the id or folder of one
     path, # folder that is written; one that an export wrote is replaced
@@ -147,7 +147,7 @@ def export_onnx(
         _write_json(facts, new/_ONNX_FACTS)
     return path
 
-# %% ../nbs/6_serving/55_export.ipynb #c8afebce
+# %% ../nbs/6_serving/55_export.ipynb #0c9c5b33
 class OnnxEmbedding:
     "An embedding model from a folder of `export_onnx`: `OnnxEmbedding('runs/handbook/onnx')`."
     def __init__(self,
@@ -176,7 +176,7 @@ class OnnxEmbedding:
             vectors[some] = _onnx_vectors(self, [texts[i] for i in some])[:, :self.dimensions]
         return _unit(vectors)
 
-# %% ../nbs/6_serving/55_export.ipynb #d2ced9cb
+# %% ../nbs/6_serving/55_export.ipynb #b01ff9e1
 def _export_fingerprint(
     path, # Path of a folder of `export_onnx`
     facts: dict, # of it
@@ -187,7 +187,7 @@ def _export_fingerprint(
                              'export again')
     return facts['weights'] if facts['int8'] else facts['base']
 
-# %% ../nbs/6_serving/55_export.ipynb #aff559d3
+# %% ../nbs/6_serving/55_export.ipynb #671f3232
 def _facts_of(
     path, # Path of a folder of `export_onnx`
 ) -> dict:
@@ -202,7 +202,7 @@ def _facts_of(
     if not wrong: return facts
     raise EmbedtuneError(f'{path/_ONNX_FACTS}: {wrong[0]} is missing or no {kinds[wrong[0]].__name__}; export again')
 
-# %% ../nbs/6_serving/55_export.ipynb #b6b2df2a
+# %% ../nbs/6_serving/55_export.ipynb #addcc06d
 def _onnx_tokenizer(
     path, # Path of a folder of `export_onnx`
     facts: dict, # of it
@@ -214,7 +214,7 @@ def _onnx_tokenizer(
     tokenizer.enable_padding(direction=facts['side'], pad_id=facts['pad'])
     return tokenizer
 
-# %% ../nbs/6_serving/55_export.ipynb #9c3b95e4
+# %% ../nbs/6_serving/55_export.ipynb #e68d6719
 def _session(
     path, # Path of a folder of `export_onnx`
     threads: int = None, # None: as many as onnxruntime likes
@@ -229,7 +229,7 @@ def _session(
         why = str(error).splitlines()[0][:200]
         raise EmbedtuneError(f'OnnxEmbedding: {str(path/_ONNX)!r} cannot be loaded ({why}); export again') from None
 
-# %% ../nbs/6_serving/55_export.ipynb #be7cec91
+# %% ../nbs/6_serving/55_export.ipynb #e3e91fd6
 def _token_columns(
     tokenizer, # a `tokenizers.Tokenizer`, which cuts and pads
     texts: list[str], # n texts with their prompts
@@ -240,13 +240,13 @@ def _token_columns(
     return {name: np.array(rows, np.int64) for name, rows in columns.items()}
 
 def _onnx_vectors(
-    model: OnnxEmbedding,
+    model: OnnxEmbedding, # whose session computes
     texts: list[str], # n texts with their prompts
 ) -> np.ndarray: # float32 (n, d)
     "The vectors of one batch."
     return model.session.run(None, _token_columns(model.tokenizer, texts))[0]
 
-# %% ../nbs/6_serving/55_export.ipynb #0a148e32
+# %% ../nbs/6_serving/55_export.ipynb #225fa22b
 @dataclass
 class Drift:
     "How far an exported model is from the original on the same questions."
@@ -270,10 +270,10 @@ class Drift:
                 f'tolerance {self.tolerance:g}) on {main.questions:,} questions {self.verdict.whose}; lowest cosine '
                 f'{self.cosine:.4f}, another first result for {self.first:.1%}')
 
-# %% ../nbs/6_serving/55_export.ipynb #59ff303b
+# %% ../nbs/6_serving/55_export.ipynb #0b9a09ee
 def _lowest_cosine(
-    one: EmbeddingModel,
-    other: EmbeddingModel,
+    one: EmbeddingModel, # whose vectors are compared
+    other: EmbeddingModel, # with those of this one
     dataset: EmbeddingQAFinetuneDataset, # whose questions, and first 200 passages, are embedded
 ) -> float:
     "The lowest cosine between the two models' vectors of a text."
@@ -281,7 +281,7 @@ def _lowest_cosine(
     cosines = [(encode(one, some, role)*encode(other, some, role)).sum(axis=1) for role, some in texts.items()]
     return float(np.concatenate(cosines).min())
 
-# %% ../nbs/6_serving/55_export.ipynb #c3cd5b23
+# %% ../nbs/6_serving/55_export.ipynb #ec2d04de
 def drift(
     original: EmbeddingModel, # what was evaluated
     exported: EmbeddingModel, # what is to take its place
@@ -299,7 +299,7 @@ def drift(
     cosine = _lowest_cosine(original, exported, dataset)
     return Drift(cosine, first, verdict(before, after, dataset), tolerance)
 
-# %% ../nbs/6_serving/55_export.ipynb #705c6685
+# %% ../nbs/6_serving/55_export.ipynb #3bbb35a3
 def _model_and_questions(
     source, # folder of a finished run, or a model's folder or id
     dataset=None, # file of questions; None: those that the run was evaluated on
@@ -315,7 +315,7 @@ def _model_and_questions(
     search = load_search(model) if (Path(model)/_RETRIEVER).is_file() else Search()
     return model, EmbeddingQAFinetuneDataset.from_json(questions), search
 
-# %% ../nbs/6_serving/55_export.ipynb #6c2048be
+# %% ../nbs/6_serving/55_export.ipynb #45703100
 def _export_checked(
     source, # folder of a finished run, or a model's folder or id
     out, # folder of the export

@@ -62,8 +62,6 @@ class _Job:
     def store(self): return self.cache or VectorCache(self.out/'vectors.sqlite')
     @cached_property
     def base(self): return self.cached(self.loaded(self.model) if self.weights else self.model)
-    def cached(self, model):
-        return CachedEmbedding(half_precision(model, self.bf16) if self.weights else model, self.store)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #948afc2a
 @patch
@@ -72,6 +70,13 @@ def loaded(self: _Job,
 ): # a SentenceTransformer
     "A model, as it was saved."
     return load_model(source, bare=True, trust_remote_code=self.trust_remote_code)
+
+@patch
+def cached(self: _Job,
+    model, # any embedding model
+): # a `CachedEmbedding`
+    "A model that embeds each text once, in 16 bits where that pays."
+    return CachedEmbedding(half_precision(model, self.bf16) if self.weights else model, self.store)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #2f516c8a
 class _Method(NamedTuple):
@@ -240,7 +245,7 @@ def _merged(
     "Four fifths of the tuned weights and one of the base's."
     return job.search.dense(job.cached(merge(job.model, job.out/'model')), job.val.corpus)
 
-# %% ../nbs/7_deciding/60_ladder.ipynb #321d24bf
+# %% ../nbs/7_deciding/60_ladder.ipynb #d2fa652e
 @method('static', weights=True, after='finetuned')
 def _distilled(
     job: _Job, # with a tuned model in `out/model`; the table goes to `out/static`

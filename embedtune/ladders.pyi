@@ -46,11 +46,12 @@ class _Job:
     def base(self):
         ...
 
-    def cached(self, model):
-        ...
-
     def loaded(self, source):
         """A model, as it was saved."""
+        ...
+
+    def cached(self, model):
+        """A model that embeds each text once, in 16 bits where that pays."""
         ...
 
     def tuned(self, folder, bm25: bool=False):
