@@ -369,6 +369,7 @@ def _ladder_command(
     model=_RUN,
     methods: list[str] = None, # some of the methods; without any, all that apply
     models: list[str] = None, # further bases, each a row as it is
+    static: bool = False, # a row for the tuned model as a table of word vectors; needs the extra static
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
     max_usd=_LLM, max_requests=_LLM, allow_http=_LLM,
     plan: bool = False, # say what --openai-embeddings would take, and send nothing
@@ -388,7 +389,7 @@ def _ladder_command(
     limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
     if plan: return _planned(_plan_embedding(api, train, val))
-    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker,
+    found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker, static=static,
         models=tuple(models or ()), seed=seed, bf16=bf16, trust_remote_code=trust_remote_code)
     told = _tell_ladder(found, saturation)
     page = write_ladder_report(found)
@@ -426,6 +427,28 @@ def _report_command(
     written = write_report(folder, page)
     print(f'report: {written}')
     return dict(report=written)
+
+# %% ../nbs/7_deciding/63_cli.ipynb #fa8880ff
+_DRIFT = _As('embedtune.export:drift')
+
+def _export_command(
+    source: str, # folder of a finished run; or a model's folder or id, with --dataset
+    onnx: bool = False, # as ONNX, which is what there is
+    int8: bool = False, # weights of 8 bits: a quarter of the size, and faster
+    dataset: Path = None, # questions to check with, such as val_dataset.json; without it, those of the run
+    tolerance: float = _DRIFT,
+    out: Path = None, # where the export goes; without it, onnx or onnx-int8 in the folder of the run
+):
+    "Write a model that runs without torch, checked against the original; code 3 if it drifts too far."
+    from dataclasses import asdict
+    from embedtune.export import _export_checked
+    if out is None and not (Path(source)/'model').is_dir():
+        raise EmbedtuneError(f'export: {source!r} is no finished run, so say where the export goes: --out FOLDER')
+    out = out or Path(source)/('onnx-int8' if int8 else 'onnx')
+    found = _export_checked(source, out, dataset, int8, tolerance)
+    print(found.table(), found, sep='\n\n')
+    print(f'export: {out}' if found.ok else 'nothing was written')
+    return dict(out=out if found.ok else None, drift=asdict(found)), 0 if found.ok else 3
 
 # %% ../nbs/7_deciding/63_cli.ipynb #90a8da09
 _LABEL = _As('embedtune.labels:label')
@@ -488,6 +511,7 @@ _COMMANDS = { # name -> (function, a line to copy)
     'report': (_report_command, 'runs/10k'),
     'serve': (_serve_command, 'runs/handbook --port 8080'),
     'label': (_label_command, 'runs/handbook'),
+    'export': (_export_command, 'runs/10k --onnx --int8'),
     'index': (_index_command, 'reports/ --model model --out index')}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b490113f

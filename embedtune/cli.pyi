@@ -78,7 +78,7 @@ def _compare_command(before: Path, after: Path, judged: Path | None=None, worthw
     """Say whether one evaluation is better than another, and whether that is luck."""
     ...
 
-def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, saturation: bool=False, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: Path=...):
+def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, models: list[str] | None=None, static: bool=False, openai_embeddings: str | None=None, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, saturation: bool=False, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: Path=...):
     """Run every method on the same questions, and recommend the cheapest within noise of the best."""
     ...
 
@@ -88,6 +88,11 @@ def _tell_ladder(found, grow: bool) -> dict:
 
 def _report_command(folder: Path, page: Path | None=None):
     """Write one page about a finished run: the decision, the metrics, and every question."""
+    ...
+_DRIFT: Any
+
+def _export_command(source: str, onnx: bool=False, int8: bool=False, dataset: Path | None=None, tolerance: float=..., out: Path | None=None):
+    """Write a model that runs without torch, checked against the original; code 3 if it drifts too far."""
     ...
 _LABEL: Any
 

@@ -30,6 +30,7 @@ from .nudging import nudge
 from .reranker import CrossEncoderFinetuneEngine
 from .retrieval import BM25Retriever, DenseRetriever, Search
 from .search import choose_weight, load_search
+from .trainer import _require
 from .tower import QueryTowerFinetuneEngine, TowerEmbeddingModel
 from .verdicts import _Difference, bootstrap_means, differences, _labels_of, middle, _paired_values, _plt_axes
 
@@ -43,6 +44,7 @@ class _Job:
     out: Path = Path('runs/ladder')   # folder for models and figures
     api_model: object = None          # a further `EmbeddingModel` to compare with, as it is
     reranker: object = None           # id or folder of what a reranker is tuned from; None: none is wanted
+    static: bool = False              # distil the tuned model into a table of word vectors; needs the extra static
     models: tuple = ()                # ids or folders of further bases, each a row as it is
     search: Search = Search() # windows, and how a node scores by them
     seed: int = 42                    # of everything that is drawn at random
@@ -60,8 +62,6 @@ class _Job:
     def store(self): return self.cache or VectorCache(self.out/'vectors.sqlite')
     @cached_property
     def base(self): return self.cached(self.loaded(self.model) if self.weights else self.model)
-    def cached(self, model):
-        return CachedEmbedding(half_precision(model, self.bf16) if self.weights else model, self.store)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #948afc2a
 @patch
@@ -70,6 +70,13 @@ def loaded(self: _Job,
 ): # a SentenceTransformer
     "A model, as it was saved."
     return load_model(source, bare=True, trust_remote_code=self.trust_remote_code)
+
+@patch
+def cached(self: _Job,
+    model, # any embedding model
+): # a `CachedEmbedding`
+    "A model that embeds each text once, in 16 bits where that pays."
+    return CachedEmbedding(half_precision(model, self.bf16) if self.weights else model, self.store)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #2f516c8a
 class _Method(NamedTuple):
@@ -237,6 +244,21 @@ def _merged(
 ):
     "Four fifths of the tuned weights and one of the base's."
     return job.search.dense(job.cached(merge(job.model, job.out/'model')), job.val.corpus)
+
+# %% ../nbs/7_deciding/60_ladder.ipynb #d2fa652e
+@method('static', weights=True, after='finetuned')
+def _distilled(
+    job: _Job, # with a tuned model in `out/model`; the table goes to `out/static`
+):
+    "A table of word vectors, distilled from the tuned model."
+    if not job.static: raise EmbedtuneError('no static model was asked for')
+    _require('skeletoken', 'the row static', 'pip install "embedtune[static]"')
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    words = StaticEmbedding.from_distillation(str(job.out/'model'), device='cpu')
+    model = SentenceTransformer(modules=[words], device='cpu')
+    model.save_pretrained(str(job.out/'static'), create_model_card=False)
+    return job.search.dense(job.cached(model), job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #da829a1d
 @method('base + BM25, reranked')
@@ -450,7 +472,7 @@ def ladder(
     out='runs/ladder',        # folder for models and figures
     methods=None,             # names in `_METHODS`; None: all that apply
     allow_leakage=False, # True: judge by questions or answers that are trained on
-    **settings,               # as of `_Job`: `models` (further bases), `api_model`, `reranker`, `search`, `seed`, `show_progress`, `tuning`, …
+    **settings,               # as of `_Job`: `models` (further bases), `api_model`, `reranker`, `static`, `search`, `seed`, `show_progress`, `tuning`, …
 ) -> Ladder:
     "Every method on the same questions; `EmbedtuneError` if the two sides share answers, or a method is unknown."
     from tqdm.auto import tqdm

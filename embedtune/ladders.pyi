@@ -21,6 +21,7 @@ class _Job:
     out: Path = ...
     api_model: object | None = None
     reranker: object | None = None
+    static: bool = False
     models: tuple = ...
     search: Search = ...
     seed: int = 42
@@ -45,11 +46,12 @@ class _Job:
     def base(self):
         ...
 
-    def cached(self, model):
-        ...
-
     def loaded(self, source):
         """A model, as it was saved."""
+        ...
+
+    def cached(self, model):
+        """A model that embeds each text once, in 16 bits where that pays."""
         ...
 
     def tuned(self, folder, bm25: bool=False):
@@ -144,6 +146,10 @@ def _shipped(job: _Job):
 
 def _merged(job: _Job):
     """Four fifths of the tuned weights and one of the base's."""
+    ...
+
+def _distilled(job: _Job):
+    """A table of word vectors, distilled from the tuned model."""
     ...
 
 def _reranked(job: _Job):
