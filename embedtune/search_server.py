@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['serve']
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #2372c276
+# %% ../nbs/7_deciding/69_search_server.ipynb #05f02b8d
 import base64, hashlib, re, threading
 from functools import lru_cache
 from importlib.resources import files
@@ -23,7 +23,7 @@ from .retrieval import Search
 from .search import _RETRIEVER, load_search
 from .serve import EmbeddingServer, _Job, _Limits, _Refused, _texts_in
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #9e8b451a
+# %% ../nbs/7_deciding/69_search_server.ipynb #24eebf5d
 _METHODS = ('BM25', 'base', 'shipped')
 
 class _Library:
@@ -40,7 +40,7 @@ class _Library:
         self.run, self.ready = open_run(), ()
         self.warm(self.run)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #d8038d38
+# %% ../nbs/7_deciding/69_search_server.ipynb #d59153b5
 def _files_of(
     folder: Path, # of a run
 ) -> tuple:
@@ -49,7 +49,7 @@ def _files_of(
     found = [(path, path.stat()) for path in known if path.is_file()]
     return tuple((path.name, stat.st_mtime_ns, stat.st_size) for path, stat in found)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #553235d3
+# %% ../nbs/7_deciding/69_search_server.ipynb #af76de87
 @patch
 def warm(
     self: _Library,
@@ -69,7 +69,13 @@ def refresh(self: _Library): # the run to search
         self.opening.start()
     return self.run
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #00f921a8
+# %% ../nbs/7_deciding/69_search_server.ipynb #e3ee3372
+def _uncached(
+    model, # an embedding model
+): # the same without a cache on disk: what users ask is not kept
+    "The model that computes."
+    return model.model if isinstance(model, CachedEmbedding) else model
+
 def _forget(
     retriever, # of a run
 ):
@@ -78,7 +84,7 @@ def _forget(
     for part in dense.by_size() if hasattr(dense, 'by_size') else ():
         part.model = _uncached(part.model)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #c835bb4e
+# %% ../nbs/7_deciding/69_search_server.ipynb #933fccee
 def _question_in(
     asked: dict, # a request
     most: int = 2000, # characters
@@ -95,7 +101,7 @@ def _question_in(
         raise _Refused(400, f'by: expected one of {", ".join(_METHODS)}, got {str(by)[:40]!r}')
     return question.strip(), k, by
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #7b666ea8
+# %% ../nbs/7_deciding/69_search_server.ipynb #7945a053
 @patch
 def find(
     self: _Library,
@@ -119,7 +125,7 @@ async def _search(
     hits = await service.line.ask(_Job(work=lambda: library.find(question, k, by)))
     return JSONResponse(dict(object='list', question=question, by=by, hits=[hit._asdict() for hit in hits]))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #c3eb7035
+# %% ../nbs/7_deciding/69_search_server.ipynb #033f6f8e
 @patch
 def scores(
     self: _Library,
@@ -143,13 +149,7 @@ def scores(
     found[[int(i) for i in hits.ids[0]]] = hits.scores[0][:len(hits.ids[0])]
     return found
 
-def _uncached(
-    model, # an embedding model
-): # the same without a cache on disk: what users ask is not kept
-    "The model that computes."
-    return model.model if isinstance(model, CachedEmbedding) else model
-
-# %% ../nbs/7_deciding/69_search_server.ipynb #67ade931
+# %% ../nbs/7_deciding/69_search_server.ipynb #8c173204
 def _documents_in(
     asked: dict, # a request
     limits: _Limits, # of the server
@@ -183,7 +183,7 @@ async def _rerank(
     by = 'search' if library.reranker is None else 'reranker'
     return JSONResponse(dict(model=asked.get('model') or service.name, scored_by=by, results=results))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #f0acbf3d
+# %% ../nbs/7_deciding/69_search_server.ipynb #955d6470
 def _marked(
     text: str, # of a result
     question: str, # asked
@@ -196,7 +196,7 @@ def _marked(
     found = [bool(wanted & {*words}) for words in counted]
     return [(piece, bool(i % 2 and found[i//2])) for i, piece in enumerate(pieces) if piece]
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #18d640b7
+# %% ../nbs/7_deciding/69_search_server.ipynb #b19c1fc1
 @patch
 def columns(
     self: _Library,
@@ -216,7 +216,7 @@ def columns(
     rows = lambda by, hits: None if hits is None else [told(by, hit) for hit in hits]
     return [dict(by=by, hits=rows(by, hits)) for by, hits in found.items()]
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #23fe5e68
+# %% ../nbs/7_deciding/69_search_server.ipynb #e9c898d9
 @lru_cache
 def _template(): # a template of Jinja; its style sheet; the policy that allows no more than that
     "What the page is made from."
@@ -240,7 +240,7 @@ def _page_of(
     page, style, _ = _template()
     return page.render(name=name, question=question, columns=columns, told=told, k=k, style=Markup(style))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #11e22f83
+# %% ../nbs/7_deciding/69_search_server.ipynb #08600e33
 async def _show(
     request, # of Starlette
 ):
@@ -262,7 +262,7 @@ def _search_routes() -> tuple: # for `EmbeddingServer`
     return (Route('/search', _search, methods=['POST']), Route('/rerank', _rerank, methods=['POST']),
             Route('/v1/rerank', _rerank, methods=['POST']), Route('/', _show))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #a11a2a15
+# %% ../nbs/7_deciding/69_search_server.ipynb #ebfa1e74
 def _search_server(
     library: _Library, # that is searched
     search: Search = Search(), # as the model is shipped
@@ -273,7 +273,7 @@ def _search_server(
     server.service.library, server.service.search = library, search
     return server
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #38f2a7ae
+# %% ../nbs/7_deciding/69_search_server.ipynb #776920d6
 def _dims_of(
     folder: Path, # of a model
 ) -> tuple: # of lengths; () where the model was not tuned for any
@@ -288,7 +288,7 @@ def _shipped_folder(
     found = run.folder/'model'
     return found if found.is_dir() else run.folder
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #8a3ac63c
+# %% ../nbs/7_deciding/69_search_server.ipynb #4898d6f6
 def _server_for(
     source, # folder of a finished run or of a model, an id of the hub, or an embedding model
     reranker=None, # a cross-encoder, its id or folder
@@ -310,7 +310,7 @@ def _server_for(
     name = name or (folder.resolve().name if folder.is_dir() else folder.name)
     return EmbeddingServer(_uncached(load_model(source)), name=name, dims=_dims_of(folder), **settings)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #760dca8c
+# %% ../nbs/7_deciding/69_search_server.ipynb #cd753db2
 def serve(
     source=DEFAULT_MODEL, # folder of a finished run or of a model, an id of the hub, or an embedding model
     host: str = '127.0.0.1', # this machine alone; any other address needs EMBEDTUNE_SERVE_KEY in the environment
