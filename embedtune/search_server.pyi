@@ -46,6 +46,10 @@ def _files_of(folder: Path) -> tuple:
     """What shows that a run has changed: times and sizes of the files that say what is searched."""
     ...
 
+def _uncached(model):
+    """The model that computes."""
+    ...
+
 def _forget(retriever):
     """Let the models of a retriever ask no cache on disk: it would keep what users ask."""
     ...
@@ -56,10 +60,6 @@ def _question_in(asked: dict, most: int=2000) -> tuple[str, int, str]:
 
 async def _search(request):
     """The answer to `/search`."""
-    ...
-
-def _uncached(model):
-    """The model that computes."""
     ...
 
 def _documents_in(asked: dict, limits: _Limits) -> tuple[str, list[str], int]:
