@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['serve']
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #5282e8c0
+# %% ../nbs/7_deciding/69_search_server.ipynb #5f3583b5
 import base64, hashlib, re, threading
 from functools import lru_cache
 from importlib.resources import files
@@ -23,7 +23,7 @@ from .retrieval import Search
 from .search import _RETRIEVER, load_search
 from .serve import EmbeddingServer, _Job, _Limits, _Refused, _texts_in
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #099dd316
+# %% ../nbs/7_deciding/69_search_server.ipynb #8756192a
 _METHODS = ('BM25', 'base', 'shipped')
 
 class _Library:
@@ -40,7 +40,7 @@ class _Library:
         self.run, self.ready = open_run(), ()
         self.warm(self.run)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #c3f4b4c6
+# %% ../nbs/7_deciding/69_search_server.ipynb #e553a576
 def _files_of(
     folder: Path, # of a run
 ) -> tuple:
@@ -49,20 +49,17 @@ def _files_of(
     found = [(path, path.stat()) for path in known if path.is_file()]
     return tuple((path.name, stat.st_mtime_ns, stat.st_size) for path, stat in found)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #6b5a69e0
+# %% ../nbs/7_deciding/69_search_server.ipynb #6f884a55
 @patch
 def warm(
     self: _Library,
     run, # a finished run, just opened
 ):
-    "Make the retrievers of a run and take it in place of the one before; the base follows in a thread."
-    for by in ('BM25', 'shipped'): run.retriever(by)
-    with self.lock: self.run, self.ready = run, ('BM25', 'shipped')
-    def follow():
-        run.retriever('base')
-        with self.lock:
-            if self.run is run: self.ready = _METHODS
-    threading.Thread(target=follow, daemon=True).start()
+    "Make the retrievers of a run and take it in place of the one before."
+    for by in _METHODS:
+        run.search('a first question', 1, by) # the vectors are made now
+        _forget(run.retriever(by))
+    with self.lock: self.run, self.ready = run, _METHODS
 
 @patch
 def refresh(self: _Library): # the run to search
@@ -74,7 +71,22 @@ def refresh(self: _Library): # the run to search
         self.opening.start()
     return self.run
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #469c69c0
+# %% ../nbs/7_deciding/69_search_server.ipynb #44878b0f
+def _uncached(
+    model, # an embedding model
+): # the same without a cache on disk: what users ask is not kept
+    "The model that computes."
+    return model.model if isinstance(model, CachedEmbedding) else model
+
+def _forget(
+    retriever, # of a run
+):
+    "Let the models of a retriever ask no cache on disk: it would keep what users ask."
+    dense = getattr(retriever, 'dense', None) or retriever
+    for part in dense.by_size() if hasattr(dense, 'by_size') else ():
+        part.model = _uncached(part.model)
+
+# %% ../nbs/7_deciding/69_search_server.ipynb #e6101bb8
 def _question_in(
     asked: dict, # a request
     most: int = 2000, # characters
@@ -91,7 +103,7 @@ def _question_in(
         raise _Refused(400, f'by: expected one of {", ".join(_METHODS)}, got {str(by)[:40]!r}')
     return question.strip(), k, by
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #fb0b08eb
+# %% ../nbs/7_deciding/69_search_server.ipynb #941514a6
 @patch
 def find(
     self: _Library,
@@ -115,7 +127,7 @@ async def _search(
     hits = await service.line.ask(_Job(work=lambda: library.find(question, k, by)))
     return JSONResponse(dict(object='list', question=question, by=by, hits=[hit._asdict() for hit in hits]))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #f6551eae
+# %% ../nbs/7_deciding/69_search_server.ipynb #7d3dd5a1
 @patch
 def scores(
     self: _Library,
@@ -139,13 +151,7 @@ def scores(
     found[[int(i) for i in hits.ids[0]]] = hits.scores[0][:len(hits.ids[0])]
     return found
 
-def _uncached(
-    model, # an embedding model
-): # the same without a cache on disk: what users ask is not kept
-    "The model that computes."
-    return model.model if isinstance(model, CachedEmbedding) else model
-
-# %% ../nbs/7_deciding/69_search_server.ipynb #caa2f3c9
+# %% ../nbs/7_deciding/69_search_server.ipynb #36ca0cf1
 def _documents_in(
     asked: dict, # a request
     limits: _Limits, # of the server
@@ -179,7 +185,7 @@ async def _rerank(
     by = 'search' if library.reranker is None else 'reranker'
     return JSONResponse(dict(model=asked.get('model') or service.name, scored_by=by, results=results))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #afbdb75f
+# %% ../nbs/7_deciding/69_search_server.ipynb #44f1b576
 def _marked(
     text: str, # of a result
     question: str, # asked
@@ -192,7 +198,7 @@ def _marked(
     found = [bool(wanted & {*words}) for words in counted]
     return [(piece, bool(i % 2 and found[i//2])) for i, piece in enumerate(pieces) if piece]
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #ba97b94f
+# %% ../nbs/7_deciding/69_search_server.ipynb #c421e77b
 @patch
 def columns(
     self: _Library,
@@ -212,7 +218,7 @@ def columns(
     rows = lambda by, hits: None if hits is None else [told(by, hit) for hit in hits]
     return [dict(by=by, hits=rows(by, hits)) for by, hits in found.items()]
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #a78632d4
+# %% ../nbs/7_deciding/69_search_server.ipynb #6ca00ee2
 @lru_cache
 def _template(): # a template of Jinja; its style sheet; the policy that allows no more than that
     "What the page is made from."
@@ -236,7 +242,7 @@ def _page_of(
     page, style, _ = _template()
     return page.render(name=name, question=question, columns=columns, told=told, k=k, style=Markup(style))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #3ed515e4
+# %% ../nbs/7_deciding/69_search_server.ipynb #d4e13a39
 async def _show(
     request, # of Starlette
 ):
@@ -258,7 +264,7 @@ def _search_routes() -> tuple: # for `EmbeddingServer`
     return (Route('/search', _search, methods=['POST']), Route('/rerank', _rerank, methods=['POST']),
             Route('/v1/rerank', _rerank, methods=['POST']), Route('/', _show))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #ebc072c4
+# %% ../nbs/7_deciding/69_search_server.ipynb #0e33286a
 def _search_server(
     library: _Library, # that is searched
     search: Search = Search(), # as the model is shipped
@@ -269,7 +275,7 @@ def _search_server(
     server.service.library, server.service.search = library, search
     return server
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #277a2d3f
+# %% ../nbs/7_deciding/69_search_server.ipynb #3e6b2f99
 def _dims_of(
     folder: Path, # of a model
 ) -> tuple: # of lengths; () where the model was not tuned for any
@@ -284,7 +290,7 @@ def _shipped_folder(
     found = run.folder/'model'
     return found if found.is_dir() else run.folder
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #6c97a279
+# %% ../nbs/7_deciding/69_search_server.ipynb #3fd730ca
 def _server_for(
     source, # folder of a finished run or of a model, an id of the hub, or an embedding model
     reranker=None, # a cross-encoder, its id or folder
@@ -306,7 +312,7 @@ def _server_for(
     name = name or (folder.resolve().name if folder.is_dir() else folder.name)
     return EmbeddingServer(_uncached(load_model(source)), name=name, dims=_dims_of(folder), **settings)
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #6310ac78
+# %% ../nbs/7_deciding/69_search_server.ipynb #3aecc8c9
 def serve(
     source=DEFAULT_MODEL, # folder of a finished run or of a model, an id of the hub, or an embedding model
     host: str = '127.0.0.1', # this machine alone; any other address needs EMBEDTUNE_SERVE_KEY in the environment

@@ -23,7 +23,7 @@ class _Library:
         ...
 
     def warm(self, run):
-        """Make the retrievers of a run and take it in place of the one before; the base follows in a thread."""
+        """Make the retrievers of a run and take it in place of the one before."""
         ...
 
     def refresh(self):
@@ -46,16 +46,20 @@ def _files_of(folder: Path) -> tuple:
     """What shows that a run has changed: times and sizes of the files that say what is searched."""
     ...
 
+def _uncached(model):
+    """The model that computes."""
+    ...
+
+def _forget(retriever):
+    """Let the models of a retriever ask no cache on disk: it would keep what users ask."""
+    ...
+
 def _question_in(asked: dict, most: int=2000) -> tuple[str, int, str]:
     """What a request wants to know; `_Refused` where that makes no sense."""
     ...
 
 async def _search(request):
     """The answer to `/search`."""
-    ...
-
-def _uncached(model):
-    """The model that computes."""
     ...
 
 def _documents_in(asked: dict, limits: _Limits) -> tuple[str, list[str], int]:
