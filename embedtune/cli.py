@@ -58,6 +58,7 @@ def _add_parameter(
     kind = _kind_of(given.anno, given.default)
     told = ' '.join((given.docment or '').split()).replace('%', '%%').replace('; None:', '; without it:')
     if given.default is Parameter.empty: return parser.add_argument(name, help=told, **kind)
+    if given.default == (): return parser.add_argument(name, help=told, **kind | dict(nargs='*', default=None))
     shown = given.default not in (None, False) and not isinstance(given.default, (list, tuple))
     meant = {int: 'N', float: 'X', Path: 'PATH'}.get(kind.get('type'), name.split('_')[-1].upper())
     word = {} if 'choices' in kind or 'action' in kind else dict(metavar=meant)
@@ -69,7 +70,8 @@ _RUN, _LLM = _As('embedtune.pipeline:_Run'), _As('embedtune.pipeline:_Asking')
 _READ = _As('embedtune.documents:load_documents')
 
 def _run_command(
-    train: list[str] = None, # documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
+    documents: list[str] = (), # one folder (or files): it is split in two, and what is shipped is tuned once more on all of it
+    train: list[str] = None, # or documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
     val: list[str] = None, # documents to evaluate on
     llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
     model=_RUN,
@@ -90,8 +92,9 @@ def _run_command(
         trust_remote_code=trust_remote_code, bf16=bf16, engine=engine, max_usd=max_usd, max_requests=max_requests, price=price,
         concurrency=concurrency, timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort,
         allow_http=allow_http)
+    if documents and plan: raise EmbedtuneError('--plan: expected --train and --val, got one folder')
     if plan: return print(*_plan_run(train, val, out, openai_embeddings, **settings), sep='\n')
-    evaluations = run(train, val, out, openai_embeddings, **settings)
+    evaluations = run(train, val, out, openai_embeddings, documents or None, **settings)
     for part in by_writer(evaluations).values() or [evaluations]:
         table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
         print(f'\n{to_markdown(table)}\n')
@@ -99,6 +102,7 @@ def _run_command(
     for v in manifest['verdicts']:
         print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
     print(f"\nTo ship: {manifest['recommendation']['reason']}\n")
+    if 'shipped' in manifest: print(f"{manifest['shipped']['what']}\n")
     for name, what in _LEFT.items(): print(f'{what:24} {out/name}')
 
 _LEFT = { # in the folder of a run
@@ -432,7 +436,7 @@ def _index_command(
 
 # %% ../nbs/7_deciding/63_cli.ipynb #9c44e452
 _COMMANDS = { # name -> (function, a line to copy)
-    'run': (_run_command, '--train lyft_2021.pdf --val uber_2021.pdf --out runs/10k'),
+    'run': (_run_command, 'handbook/ --out runs/handbook'),
     'nodes': (_nodes_command, 'reports/ --out nodes.json'),
     'pairs': (_pairs_command, 'reports/ --questions 300 --out train_dataset.json'),
     'finetune': (_finetune_command, '--dataset train_dataset.json --out model'),

@@ -6,7 +6,7 @@
 __all__ = ['run']
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #6244ac3b
-import json, os, warnings
+import hashlib, json, os, random, shutil, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from datetime import date
@@ -16,14 +16,14 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import _check_number, _counted, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
+from .core import _check_number, _counted, _new_folder, _read_json, _sha256_of, _versions, _write_json, _write_text, EmbedtuneError
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import _recorded_answers, first_available, sample_documents, ten_k
 from .embedding import CachedEmbedding, DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
-from .finetune import plot_loss
+from .finetune import plot_loss, SentenceTransformersFinetuneEngine
 from .guard import _LEAST
 from .ladders import _file_name, _source_key, Ladder, ladder
 from .llm import _planning_llm, llm_from_spec
@@ -96,6 +96,7 @@ def _prepare(
     trust_remote_code=False, # run code that the model brings, which can do anything
     fill=0, # questions to reach with the documents' own titles and headings; 0: none of these
     engine='pdfium', # that reads PDFs, or 'pypdf'
+    kept=None, # ids of the nodes that are asked about; None: all
     searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
@@ -105,6 +106,7 @@ def _prepare(
     base = load_model(model, trust_remote_code=trust_remote_code)
     documents = load_documents(paths, engine, show_progress=show_progress)
     nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
+    if kept is not None: nodes = [node for node in nodes if node.id in kept]
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         words, retriever = client.unit == 'node', False
@@ -185,10 +187,12 @@ class _Run(_Reading, _Asking):
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
         self.check()
         self.usage = None # of both sides together
+        self.parts = {} # of one folder: the ids of each side's nodes
         if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
         _check_output_folder(self.out/'model')
         file = self.out/'run.json'
-        self.sides = _read_json(file, (), _MANIFEST_KEYS).get('sides', {}) if file.is_file() else {}
+        told = _read_json(file, (), _MANIFEST_KEYS) if file.is_file() else {}
+        self.sides, self.shipped = told.get('sides', {}), told.get('shipped')
 
 @patch(as_prop=True)
 def settings(self: _Run) -> dict:
@@ -199,7 +203,7 @@ def settings(self: _Run) -> dict:
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
 _MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
-    'by_writer', 'steps') # of run.json; `steps` in old ones
+    'by_writer', 'shipped', 'steps') # of run.json; `steps` in old ones
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #3e94b2bf
 @patch
@@ -242,7 +246,8 @@ def save(self: _Run,
     **more, # what is known at the end
 ):
     "Write `run.json`: what the sides were made of, settings and versions."
-    _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | more,
+    shipped = dict(shipped=self.shipped) if self.parts and self.shipped else {}
+    _write_json(dict(settings=self.settings, versions=_versions(), sides=self.sides) | shipped | more,
         self.out/'run.json')
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #0de4c334
@@ -285,13 +290,14 @@ def side(self: _Run,
         | dict(embedtune=version('embedtune'), engine=self.engine_for(paths)))
     made_of |= dict(documents=[_sha256_of(path) for path in paths], model=_source_key(self.model))
     made_of |= dict(names=[path.name for path in paths])
+    if self.parts: made_of |= dict(nodes=_ids_hash(self.parts[name]))
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
     self.recall(_journal_path(file), paths)
     fill = 0 if self.llm_only else self.questions or _FILLED
     with self.client() as llm:
         dataset = _prepare(paths, file, llm, self.model, self.questions, seed=self.seed, fill=fill,
             engine=self.engine_for(paths), show_progress=self.show_progress, searched=name == 'train',
-            trust_remote_code=self.trust_remote_code)
+            kept=self.parts.get(name), trust_remote_code=self.trust_remote_code)
     self.sides[name] = made_of
     self.describe(name, dataset)
     self.save()
@@ -361,6 +367,114 @@ def _tell_if_short(
         f'{2*_LEAST} nodes on, some {_FEW_WORDS:,} words a side; with fewer the tuned model stays the base: '
         'add documents', stacklevel=3)
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #6207d258
+def _units_of(
+    nodes, # `Node`s of all documents
+    least=2*_LEAST, # units that are enough: so many groups a guard needs
+) -> dict: # node id -> what goes to one side as a whole
+    "The document of each node, or its top section, or the node; the first that gives enough of them."
+    ways = [lambda node: node.doc_id, lambda node: (node.doc_id, *node.headings[:1]), lambda node: node.id]
+    for way in ways:
+        units = {node.id: way(node) for node in nodes}
+        if len(set(units.values())) >= least: break
+    return units
+
+def _joined_units(
+    nodes, # `Node`s of all documents
+) -> list: # of lists of nodes
+    "The nodes by unit, units that hold the same text as one."
+    from scipy.cluster.hierarchy import DisjointSet
+    units, first = _units_of(nodes), {}
+    joined = DisjointSet(set(units.values()))
+    for node in nodes:
+        same = first.setdefault(' '.join(node.text.split()), units[node.id])
+        joined.merge(same, units[node.id])
+    found = {}
+    for node in nodes: found.setdefault(joined[units[node.id]], []).append(node)
+    return list(found.values())
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #983a0326
+def _halves(
+    nodes, # `Node`s of all documents
+    seed=42, # of the draw
+) -> dict: # 'train' and 'val': sets of node ids
+    "The nodes in two, units as a whole, with about as many words on each side."
+    units = [unit for unit in _joined_units([node for node in nodes if node.text.strip()])]
+    if len(units) < 2:
+        raise EmbedtuneError(f'the documents make {_counted(len(units), "node")}: expected 2 or more, one to '
+            'train on and one to be judged by; add documents')
+    words = lambda unit: sum(_word_count(node.text) for node in unit)
+    random.Random(seed).shuffle(units)
+    sides, counts = dict(train=set(), val=set()), dict(train=0, val=0)
+    for unit in sorted(units, key=words, reverse=True):
+        lighter = min(counts, key=counts.get)
+        sides[lighter] |= {node.id for node in unit}
+        counts[lighter] += max(1, words(unit))
+    return sides
+
+def _ids_hash(
+    ids, # of nodes
+) -> str: # 64 hexadecimal digits
+    "A name for a set of nodes."
+    return hashlib.sha256(' '.join(sorted(ids)).encode()).hexdigest()
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #65c35a4f
+@patch(as_prop=True)
+def measured(self: _Run) -> Path:
+    "The folder of the model that the table is about, and of its evaluations."
+    return self.out/'evaluated' if self.parts else self.out
+
+def _both(
+    train: EmbeddingQAFinetuneDataset, # one side
+    val: EmbeddingQAFinetuneDataset, # the other, with other ids
+) -> EmbeddingQAFinetuneDataset:
+    "The questions and nodes of both sides."
+    docs = (train.doc_ids or {}) | (val.doc_ids or {})
+    return EmbeddingQAFinetuneDataset(train.queries | val.queries, train.corpus | val.corpus,
+        train.relevant_docs | val.relevant_docs, doc_ids=docs or None,
+        written_by=train.writers | val.writers or None)
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #44198472
+_SHIPPED = {True: 'The shipped model was tuned once more, the same way, on the questions of both halves of the documents. The table is '
+    'that of the model tuned on one half and judged on the other; nobody measured the shipped one.',
+    False: 'The base model is shipped: the guard kept to it, so nothing was tuned a second time.'}
+
+@patch
+def tune_all(self: _Run,
+    everything: EmbeddingQAFinetuneDataset, # of both sides
+):
+    "Tune on everything, into `model`."
+    engine = SentenceTransformersFinetuneEngine(everything, self.model, self.out/'model', self.batch_size,
+        epochs=self.epochs, seed=self.seed, show_progress_bar=self.show_progress, bf16=self.bf16,
+        trust_remote_code=self.trust_remote_code)
+    engine.finetune()
+
+@patch
+def copy_measured(self: _Run):
+    "The measured model as the shipped one, whole or not at all."
+    with _new_folder(self.out/'model') as fresh:
+        shutil.copytree(self.measured/'model', fresh, dirs_exist_ok=True)
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #a7efc545
+@patch
+def ship(self: _Run,
+    train: EmbeddingQAFinetuneDataset, # that the measured model was tuned on
+    val: EmbeddingQAFinetuneDataset, # that it was judged by
+):
+    "Make the model that is shipped, unless it is there; say what it is in console, card and `run.json`."
+    learned = json.loads((self.measured/'model'/MANIFEST).read_text())['settings']['alpha'] > 0
+    everything = _both(train, val)
+    made_of = [everything.fingerprint, self.settings, _source_key(self.model), learned]
+    key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    told = dict(key=key, tuned_again=learned, questions=len(everything.queries), what=_SHIPPED[learned])
+    print(told['what'])
+    if self.shipped == told and (self.out/'model'/MANIFEST).is_file(): return
+    self.tune_all(everything) if learned else self.copy_measured()
+    card = self.out/'model'/'README.md'
+    _write_text(f"{card.read_text(encoding='utf-8').rstrip()}\n\n## What was measured\n\n{told['what']}\n", card)
+    self.shipped = told
+    self.save()
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #918d7a42
 _USUAL = ('BM25', 'base', 'base + BM25', 'finetuned', 'finetuned + BM25') # methods of a run
 
@@ -376,7 +490,7 @@ def climb(self: _Run,
     settings = dict(seed=self.seed, show_progress=self.show_progress, api_model=api_model,
         cache=VectorCache(), trust_remote_code=self.trust_remote_code, bf16=self.bf16)
     tuning = dict(epochs=self.epochs, batch_size=self.batch_size)
-    climbed = ladder(train, val, self.model, self.out, methods, True, tuning=tuning, **settings)  # the sides were compared
+    climbed = ladder(train, val, self.model, self.measured, methods, True, tuning=tuning, **settings)  # the sides were compared
     for reason in climbed.skipped.values(): raise EmbedtuneError(reason)
     return climbed
 
@@ -394,7 +508,7 @@ def finish(self: _Run,
 ) -> list[Evaluation]:
     "Write the plots, the manifest `run.json` and the page `report.html`."
     evaluations = [rung.evaluation for rung in climbed.rungs.values()]
-    history = json.loads((self.out/'model'/MANIFEST).read_text())['history']
+    history = json.loads((self.measured/'model'/MANIFEST).read_text())['history']
     _save_plots(evaluations, history, self.out)
     verdicts = _usual_verdicts(evaluations, climbed.job.val)
     told = [{name: getattr(v, name) for name in ('before', 'after', 'decision', 'reason', 'whose')}
@@ -402,7 +516,9 @@ def finish(self: _Run,
     advice = climbed.recommend()
     files = ['train_dataset.json', 'val_dataset.json', 'model/model.safetensors', f'model/{MANIFEST}',
         f'model/{_RETRIEVER}']
-    files += [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
+    measured = [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
+    if self.parts: measured += [name for name in files if name.startswith('model/')]
+    files += [(self.measured/name).relative_to(self.out).as_posix() for name in measured]
     hashes = {name: _sha256_of(self.out/name) for name in files}
     parts = {whose: _records(part) for whose, part in by_writer(evaluations).items()}
     self.save(finished=date.today().isoformat(), table=_records(evaluations), by_writer=parts, verdicts=told,
@@ -410,26 +526,90 @@ def finish(self: _Run,
     write_report(self.out, verdicts=verdicts)
     return evaluations
 
+# %% ../nbs/7_deciding/62_pipeline.ipynb #d3a9cc86
+@patch
+def split_folder(self: _Run,
+    documents, # files or folders
+) -> list[Path]: # the files
+    "Find the files of one folder, and decide which nodes go to which side."
+    files = _find_files(documents)
+    if missing := [path for path in files if not path.is_file()]:
+        raise EmbedtuneError(f'{missing[0]}: no such file or folder')
+    if not files: raise EmbedtuneError(f'{documents} holds no PDF, text or Markdown file')
+    _tell_if_short('documents', files)
+    tokenizer = load_model(self.model, bare=True, trust_remote_code=self.trust_remote_code).tokenizer
+    read = load_documents(files, self.engine_for(files), show_progress=self.show_progress)
+    self.nodes = split_nodes(read, tokenizer)
+    self.parts = _halves(self.nodes, self.seed)
+    return files
+
+def _unleaked(
+    train: EmbeddingQAFinetuneDataset, # to be trained on
+    val: EmbeddingQAFinetuneDataset, # of the other half of the same documents
+) -> EmbeddingQAFinetuneDataset:
+    "val without questions that train asks too, or whose answers it holds nearly word for word."
+    lost = set(check_leakage(train, val).affected)
+    left = val.queries.keys() - lost
+    if not left:
+        raise EmbedtuneError('both halves of the documents say the same: nothing is left to judge by; add '
+            'documents')
+    return val.only(queries=left) if lost else val
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #bfa789c2
+@patch
+def halved(self: _Run,
+    train: EmbeddingQAFinetuneDataset, # to be trained on
+    val: EmbeddingQAFinetuneDataset, # of the other half
+) -> EmbeddingQAFinetuneDataset:
+    "val without what train gives away, written anew if there is any."
+    left = _unleaked(train, val)
+    if left is val: return val
+    left.save_json(self.out/'val_dataset.json')
+    self.describe('val', left)
+    return left
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #e23de3bd
+_INDEX, _ALL_NODES = 'index', 'nodes.json' # in the folder of a run by one folder
+
+@patch
+def write_index(self: _Run):
+    "Where each node stands, and the vectors of the shipped model, so that a search starts quickly."
+    from embedtune.corpus import embed_corpus
+    from embedtune.runs import _place_of # its folder is what that chapter opens
+    rows = [dict(id=node.id, text=node.text) for node in self.nodes if node.text.strip()]
+    _write_json([_place_of(node) for node in self.nodes], self.out/_ALL_NODES)
+    source = self.out/'nodes.jsonl'
+    _write_text(''.join(json.dumps(row) + '\n' for row in rows), source)
+    embed_corpus(source, self.out/'model', self.out/_INDEX, show_progress=self.show_progress)
+    source.unlink()
+
 # %% ../nbs/7_deciding/62_pipeline.ipynb #c1308f88
 def run(
     train=None, val=None, # documents of each side: a file, a folder or a list; None for the 10-Ks or the sample
     out='runs/tutorial', # folder for everything that comes out
     openai_embeddings=None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
+    documents=None, # one folder (or files) in place of both sides: it is split, and what is shipped is tuned on all of it
     **settings, # `llm` (see `llm_from_spec`), `model`, `questions` (at most, a side), `epochs`, `batch_size`, `seed`, `show_progress`, `allow_leakage`, `llm_only`, `ask_anew`, `trust_remote_code`, `bf16`, `engine`, and those of `ChatLLM`, such as `max_usd`
 ) -> list[Evaluation]: # of the methods `_USUAL`, and of 'API model' if asked for
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
-    train, val = _two_sides(train, val)
+    if documents and (train or val): raise EmbedtuneError('give documents, or train and val, not both')
+    if not documents: train, val = _two_sides(train, val)
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = _Run(out, **settings)
-    for name, paths in (('train', train), ('val', val)): _tell_if_short(name, paths)
+    if documents: train = val = job.split_folder(documents)
+    else:
+        for name, paths in (('train', train), ('val', val)): _tell_if_short(name, paths)
     limits = dict(max_usd=job.max_usd, max_requests=job.max_requests, allow_http=job.allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
     train, val = job.side('train', train), job.side('val', val)
-    sides = train, job.apart(train, val)
+    sides = train, job.halved(train, val) if documents else job.apart(train, val)
     job.compare_sides(*sides)
     if api and job.usage: api.usage.add(job.usage)  # the limits hold for all together
-    return job.finish(job.climb(*sides, api))
+    climbed = job.climb(*sides, api)
+    if documents: job.ship(*sides)
+    if documents: job.write_index()
+    return job.finish(climbed)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #84544039
 def _plan_run(

@@ -418,6 +418,14 @@ def _read_run(
         raise EmbedtuneError(f'{folder}: the run has not come to its end; {advice}')
     return run
 
+# %% ../nbs/7_deciding/61_report.ipynb #b5f9560c
+def _measured(
+    folder: Path,  # of the run
+    run: dict,  # see `_read_run`
+) -> Path:
+    "Where the model lies that the table is about: what a run by one folder ships was tuned once more."
+    return folder/'evaluated' if 'shipped' in run else folder
+
 # %% ../nbs/7_deciding/61_report.ipynb #6a6d6080
 def _run_evaluations(
     folder: Path,  # of the run
@@ -425,7 +433,7 @@ def _run_evaluations(
 ) -> list[Evaluation]:
     "The evaluations in the order of the run's table; `EmbedtuneError` if one is missing."
     names = [row['retriever'] for row in run['table']]
-    files = [folder/'evaluations'/f'{_file_name(name)}.json' for name in names]
+    files = [_measured(folder, run)/'evaluations'/f'{_file_name(name)}.json' for name in names]
     lost = [file for file in files if not file.is_file()]
     if lost: raise EmbedtuneError(f'{lost[0]} is missing; run it again')
     return [Evaluation.from_json(file) for file in files]
@@ -450,7 +458,8 @@ def _run_settings(
     "The recommendation, settings, versions, what the guard said, and hashes of documents and files."
     documents = {side: made.get('documents', []) for side, made in run['sides'].items()}
     about = {name: run[name] for name in ('recommendation', 'settings', 'versions', 'finished') if name in run}
-    made = folder/'model'/MANIFEST
+    if 'shipped' in run: about = dict(shipped=run['shipped']['what']) | about # what the table is not about
+    made = _measured(folder, run)/'model'/MANIFEST
     guard = _parse_json(made).get('guard') if made.is_file() else None
     if guard: about['guard'] = guard # whether the training questions were enough to see a gain
     hashes = {'sha256 of documents': documents, 'sha256 of files': _file_hashes(folder, run.get('files', {}))}
