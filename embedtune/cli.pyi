@@ -24,7 +24,7 @@ _RUN: Any
 _LLM: Any
 _READ: Any
 
-def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., engine=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: Path=...):
+def _run_command(documents: list[str]=..., train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., engine=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: Path=...):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 _LEFT: dict

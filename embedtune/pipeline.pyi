@@ -21,7 +21,7 @@ def _ask_or_fill(nodes, client, fill, **settings) -> EmbeddingQAFinetuneDataset:
     """The LLM's questions; without one where it asks nothing worth keeping, and titles and headings are to fill up."""
     ...
 
-def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', searched=True, **settings) -> EmbeddingQAFinetuneDataset:
+def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', kept=None, searched=True, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
     ...
 
@@ -116,6 +116,23 @@ class _Run(_Reading, _Asking):
         """What val has in common with train, in `leakage.json`; `DatasetError` if that is too much and not allowed."""
         ...
 
+    @property
+    def measured(self) -> Path:
+        """The folder of the model that the table is about, and of its evaluations."""
+        ...
+
+    def tune_all(self, everything: EmbeddingQAFinetuneDataset):
+        """Tune on everything, into `model`."""
+        ...
+
+    def copy_measured(self):
+        """The measured model as the shipped one, whole or not at all."""
+        ...
+
+    def ship(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset):
+        """Make the model that is shipped, unless it is there; say what it is in console, card and `run.json`."""
+        ...
+
     def climb(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, api_model=None) -> Ladder:
         """The ladder with the usual methods; `EmbedtuneError` if one of them does not apply."""
         ...
@@ -124,12 +141,36 @@ class _Run(_Reading, _Asking):
         """Write the plots, the manifest `run.json` and the page `report.html`."""
         ...
 
+    def split_folder(self, documents) -> list[Path]:
+        """Find the files of one folder, and decide which nodes go to which side."""
+        ...
+
+    def halved(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset) -> EmbeddingQAFinetuneDataset:
+        """val without what train gives away, written anew if there is any."""
+        ...
+
+    def write_index(self):
+        """Where each node stands, and the vectors of the shipped model, so that a search starts quickly."""
+        ...
+
     @property
     def usage(self) -> Any:
         ...
 
     @property
+    def parts(self) -> Any:
+        ...
+
+    @property
     def sides(self) -> Any:
+        ...
+
+    @property
+    def shipped(self) -> Any:
+        ...
+
+    @property
+    def nodes(self) -> Any:
         ...
 _SHOWN: Any
 _FILLED: int
@@ -143,13 +184,40 @@ _FEW_WORDS: Any
 def _tell_if_short(name, paths, large=50000):
     """Warn of documents that are too short to learn from, or to see a gain on."""
     ...
+
+def _units_of(nodes, least=...) -> dict:
+    """The document of each node, or its top section, or the node; the first that gives enough of them."""
+    ...
+
+def _joined_units(nodes) -> list:
+    """The nodes by unit, units that hold the same text as one."""
+    ...
+
+def _halves(nodes, seed=42) -> dict:
+    """The nodes in two, units as a whole, with about as many words on each side."""
+    ...
+
+def _ids_hash(ids) -> str:
+    """A name for a set of nodes."""
+    ...
+
+def _both(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset) -> EmbeddingQAFinetuneDataset:
+    """The questions and nodes of both sides."""
+    ...
+_SHIPPED: dict
 _USUAL: Any
 
 def _records(evaluations) -> list[dict]:
     """The table of `compare` as JSON can write it."""
     ...
 
-def run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, **settings) -> list[Evaluation]:
+def _unleaked(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset) -> EmbeddingQAFinetuneDataset:
+    """val without questions that train asks too, or whose answers it holds nearly word for word."""
+    ...
+_INDEX: Any
+_ALL_NODES: Any
+
+def run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, documents=None, **settings) -> list[Evaluation]:
     """Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."""
     ...
 

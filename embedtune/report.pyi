@@ -146,6 +146,10 @@ def _read_run(folder: Path) -> dict:
     """The `run.json` of a finished run; `EmbedtuneError` if there is none."""
     ...
 
+def _measured(folder: Path, run: dict) -> Path:
+    """Where the model lies that the table is about: what a run by one folder ships was tuned once more."""
+    ...
+
 def _run_evaluations(folder: Path, run: dict) -> list[Evaluation]:
     """The evaluations in the order of the run's table; `EmbedtuneError` if one is missing."""
     ...
