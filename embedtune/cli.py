@@ -6,7 +6,7 @@
 __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
-import argparse, contextlib, json, math, os, signal, sys, traceback, warnings
+import argparse, contextlib, json, math, os, re, signal, sys, traceback, warnings
 from functools import partial
 from importlib import import_module
 from inspect import Parameter
@@ -58,6 +58,7 @@ def _add_parameter(
     kind = _kind_of(given.anno, given.default)
     told = ' '.join((given.docment or '').split()).replace('%', '%%').replace('; None:', '; without it:')
     if given.default is Parameter.empty: return parser.add_argument(name, help=told, **kind)
+    if given.default == (): return parser.add_argument(name, help=told, **kind | dict(nargs='*', default=None))
     shown = given.default not in (None, False) and not isinstance(given.default, (list, tuple))
     meant = {int: 'N', float: 'X', Path: 'PATH'}.get(kind.get('type'), name.split('_')[-1].upper())
     word = {} if 'choices' in kind or 'action' in kind else dict(metavar=meant)
@@ -77,8 +78,11 @@ _RUN, _LLM = _As('embedtune.pipeline:_Run'), _As('embedtune.pipeline:_Asking')
 _READ = _As('embedtune.documents:load_documents')
 
 def _run_command(
-    train: list[str] = None, # documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
+    documents: list[str] = (), # one folder (or files): it is split in two, and what is shipped is tuned once more on all of it
+    train: list[str] = None, # or documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
     val: list[str] = None, # documents to evaluate on
+    queries: Path = None, # people's questions on the folder, with passages or without: they judge, and many train as well
+    examples: Path = None, # file with questions of your users, one a line, as models of tone and length
     llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
@@ -98,8 +102,11 @@ def _run_command(
         trust_remote_code=trust_remote_code, bf16=bf16, engine=engine, max_usd=max_usd, max_requests=max_requests, price=price,
         concurrency=concurrency, timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort,
         allow_http=allow_http)
-    if plan: return _planned(*_plan_run(train, val, out, openai_embeddings, **settings))
-    evaluations = run(train, val, out, openai_embeddings, **settings)
+    lines = examples.read_text(encoding='utf-8-sig').splitlines() if examples else []
+    folder = dict(documents=documents, queries=queries)
+    settings['examples'] = [line for line in lines if line.strip()] or None
+    if plan: return _planned(*_plan_run(train, val, out, openai_embeddings, **folder, **settings))
+    evaluations = run(train, val, out, openai_embeddings, **folder, **settings)
     for part in by_writer(evaluations).values() or [evaluations]:
         table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
         print(f'\n{to_markdown(table)}\n')
@@ -107,6 +114,7 @@ def _run_command(
     for v in manifest['verdicts']:
         print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
     print(f"\nTo ship: {manifest['recommendation']['reason']}\n")
+    if 'shipped' in manifest: print(f"{manifest['shipped']['what']}\n")
     for name, what in _LEFT.items(): print(f'{what:24} {out/name}')
     return dict(out=out, **manifest)
 
@@ -498,9 +506,43 @@ def _serve_command(
     serve(source, host, port, name, reranker, no_key, batch=batch, waiting=waiting, inputs=inputs,
         characters=characters, timeout=timeout, grace=grace)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #d850224d
+def _bold(
+    text: str, # of a document
+    words, # function of texts to lists of words that count
+    question: str, # whose words are marked
+    mark: str = '\033[1m{}\033[0m', # how
+) -> str:
+    "The text with the question's words marked."
+    wanted, = map(set, words([question]))
+    pieces = re.split(r'(\w+)', text)
+    kept = words(pieces[1::2])
+    pieces[1::2] = [mark.format(word) if wanted & set(own) else word for word, own in zip(pieces[1::2], kept)]
+    return ''.join(pieces)
+
+# %% ../nbs/7_deciding/63_cli.ipynb #482a5bef
+def _search_command(
+    folder: Path, # of a finished run
+    question: str, # what you want to know
+    k: int = 5, # hits, at most
+    by: Literal['shipped', 'base', 'BM25'] = 'shipped', # who searches
+    log: bool = False, # keep the question in queries.jsonl of the run, on this machine
+):
+    "Ask a finished run a question."
+    from embedtune.runs import _log_query, _one_line, open_run
+    run = open_run(folder)
+    hits = run.search(question, k, by)
+    if log: _log_query(run, question)
+    colored = sys.stdout.isatty() and not os.environ.get('NO_COLOR')
+    for i, hit in enumerate(hits, 1):
+        text = _one_line(hit.text[hit.start:hit.end])
+        if colored: text = _bold(text, run.retriever('BM25').words_of, question)
+        print(f'{i}. {hit.place or hit.node} ({hit.score:.2f})\n   {text}\n')
+    return dict(question=question, by=by, hits=[hit._asdict() for hit in hits])
+
 # %% ../nbs/7_deciding/63_cli.ipynb #9c44e452
 _COMMANDS = { # name -> (function, a line to copy)
-    'run': (_run_command, '--train lyft_2021.pdf --val uber_2021.pdf --out runs/10k'),
+    'run': (_run_command, 'handbook/ --queries ours.csv --out runs/handbook'),
     'nodes': (_nodes_command, 'reports/ --out nodes.json'),
     'pairs': (_pairs_command, 'reports/ --questions 300 --out train_dataset.json'),
     'finetune': (_finetune_command, '--dataset train_dataset.json --out model'),
@@ -509,6 +551,7 @@ _COMMANDS = { # name -> (function, a line to copy)
     'compare': (_compare_command, 'runs/10k/evaluations/base.json runs/10k/evaluations/finetuned.json'),
     'ladder': (_ladder_command, '--dataset train_dataset.json --val-dataset val_dataset.json'),
     'report': (_report_command, 'runs/10k'),
+    'search': (_search_command, 'runs/handbook "how long is the warranty?"'),
     'serve': (_serve_command, 'runs/handbook --port 8080'),
     'label': (_label_command, 'runs/handbook'),
     'export': (_export_command, 'runs/10k --onnx --int8'),

@@ -29,7 +29,7 @@ _RUN: Any
 _LLM: Any
 _READ: Any
 
-def _run_command(train: list[str] | None=None, val: list[str] | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., engine=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: Path=...):
+def _run_command(documents: list[str]=..., train: list[str] | None=None, val: list[str] | None=None, queries: Path | None=None, examples: Path | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., engine=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: Path=...):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 _LEFT: dict
@@ -109,6 +109,14 @@ _TAKES: Any
 
 def _serve_command(source: str, host=..., port=..., name=..., reranker=..., no_key=..., batch=..., waiting=..., inputs=..., characters=..., timeout=..., grace=...):
     """Answer embeddings, and for a run search, rerank and a page; the key is EMBEDTUNE_SERVE_KEY."""
+    ...
+
+def _bold(text: str, words, question: str, mark: str='\x1b[1m{}\x1b[0m') -> str:
+    """The text with the question's words marked."""
+    ...
+
+def _search_command(folder: Path, question: str, k: int=5, by: Literal['shipped', 'base', 'BM25']='shipped', log: bool=False):
+    """Ask a finished run a question."""
     ...
 _COMMANDS: dict
 _EXIT_CODES: dict

@@ -242,8 +242,10 @@ def plan(self: _Run,
     "What the questions of a side may take, at most; nothing is sent."
     llm = _planning_llm(self.llm, **self.asking) if isinstance(self.llm, str) else self.llm
     tokenizer = load_model(self.model, bare=True, trust_remote_code=self.trust_remote_code).tokenizer
-    documents = load_documents(paths, self.engine_for(paths), show_progress=self.show_progress)
-    nodes = split_nodes(documents, tokenizer)
+    if self.folder: documents, nodes = self.folder.part(name)
+    else:
+        documents = load_documents(paths, self.engine_for(paths), show_progress=self.show_progress)
+        nodes = split_nodes(documents, tokenizer)
     file = self.out/f'{name}_dataset.json'
     return plan_pairs(nodes, llm, output_path=file, max_questions=self.questions, seed=self.seed)
 
@@ -342,7 +344,7 @@ def compare_sides(self: _Run,
     found = {kind: [leak._asdict() for leak in getattr(leakage, kind)] for kind in ('texts', 'questions')}
     _write_json(dict(summary=leakage.counts(), **found), self.out/'leakage.json')
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #f108adad
+# %% ../nbs/7_deciding/62_pipeline.ipynb #90bc4450
 _SPLIT_FROM = 150 # people's questions: fewer than that judge, all of them
 
 @dataclass
@@ -352,6 +354,7 @@ class _Folder:
     nodes: list # of `Node`, of all documents
     sides: dict # 'train' or 'val' -> node ids
     people: dict # query id -> text and ids of the nodes that answer it
+    open: dict # query id -> text, of people's questions without a known answer
     def part(self, name):
         nodes = [node for node in self.nodes if node.id in self.sides[name]]
         held = {node.doc_id for node in nodes}
@@ -367,7 +370,7 @@ class _Folder:
         return EmbeddingQAFinetuneDataset(dataset.queries | texts, dataset.corpus, dataset.relevant_docs | answers,
             doc_ids=dataset.doc_ids, written_by=writers)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #6523235f
+# %% ../nbs/7_deciding/62_pipeline.ipynb #57adeb3b
 def _peoples(
     queries, # a file of people's questions, or None
     nodes, # `Node`s of all documents
@@ -380,13 +383,13 @@ def _peoples(
     _tell_left_out(lost, False)
     return judged, {_query_id(query.text): query.text for query in asked if query not in told}
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #4fa90c93
+# %% ../nbs/7_deciding/62_pipeline.ipynb #8b519010
 @patch
 def split(self: _Run,
     documents, # a file, a folder or a list
     queries=None, # a file of people's questions
 ) -> list: # the files
-    "Read one folder and split it; people's questions without answers wait in `queries.json` for `embedtune label`."
+    "Read one folder and split it; people's questions without answers are shown to the LLM."
     paths = _find_files([documents] if isinstance(documents, (str, os.PathLike)) else documents)
     if missing := [path for path in paths if not path.is_file()]:
         raise EmbedtuneError(f'{missing[0]}: no such file or folder')
@@ -397,12 +400,11 @@ def split(self: _Run,
     people, open_ones = _peoples(queries, nodes)
     judging = {node for _, ids in people.values() for node in ids} if len(people) < _SPLIT_FROM else ()
     sides = dict(zip(('train', 'val'), _two_parts(nodes, seed=self.seed, judged=judging)))
-    self.folder = _Folder(read, nodes, sides, people)
-    if open_ones: _write_json(open_ones, self.out/'queries.json')
+    self.folder = _Folder(read, nodes, sides, people, open_ones)
     if open_ones and not self.examples: self.examples = list(open_ones.values())[:20]
     return paths
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #8d371dfc
+# %% ../nbs/7_deciding/62_pipeline.ipynb #7ab4b590
 @patch
 def untangle(self: _Run,
     train: EmbeddingQAFinetuneDataset, # to be trained on
@@ -423,7 +425,7 @@ def untangle(self: _Run,
     self.describe('val', left)
     return left
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #afa6de1f
+# %% ../nbs/7_deciding/62_pipeline.ipynb #b86c3fb6
 @patch(as_prop=True)
 def measured(self: _Run) -> Path:
     "The folder of the model that the table is about, and of its evaluations."
@@ -439,7 +441,7 @@ def _both(
         train.relevant_docs | val.relevant_docs, doc_ids=docs or None,
         written_by=train.writers | val.writers or None)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #d7a4af2a
+# %% ../nbs/7_deciding/62_pipeline.ipynb #b402e89a
 _SHIPPED = {
     True: 'The shipped model was tuned once more, the same way, on the questions of both sides. The table is that '
     'of the model tuned on one side and judged on the other; nobody measured the shipped one.',
@@ -461,7 +463,7 @@ def copy_measured(self: _Run):
     with _new_folder(self.out/'model') as fresh:
         shutil.copytree(self.measured/'model', fresh, dirs_exist_ok=True)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #108661eb
+# %% ../nbs/7_deciding/62_pipeline.ipynb #fdc9c56e
 @patch
 def ship(self: _Run,
     train: EmbeddingQAFinetuneDataset, # that the measured model was tuned on
@@ -481,7 +483,7 @@ def ship(self: _Run,
     self.shipped = told
     self.save()
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #845b1bba
+# %% ../nbs/7_deciding/62_pipeline.ipynb #94655460
 @patch
 def index(self: _Run):
     "The vectors of all nodes, and where these stand; made again only where model or nodes are others."
@@ -601,7 +603,7 @@ def run(
     job = _Run(out, **settings)
     with _only_here(job.out/'run.json'): return _run_alone(job, train, val, openai_embeddings, documents, queries)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #9bc991e2
+# %% ../nbs/7_deciding/62_pipeline.ipynb #1cafb92e
 def _run_alone(
     job, # a `_Run`
     train, val, # lists of files; None with `documents`
@@ -609,6 +611,7 @@ def _run_alone(
 ) -> list[Evaluation]:
     "The run itself, with nobody else writing into its folder."
     if documents is not None: train = val = job.split(documents, queries)
+    if job.folder and job.folder.open: _write_json(list(job.folder.open.values()), job.out/'queries.json')
     for name, paths in (('train', train), ('val', val)): _tell_if_short(name, paths, of=2 if documents else 1)
     limits = dict(max_usd=job.max_usd, max_requests=job.max_requests, allow_http=job.allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
@@ -627,13 +630,15 @@ def _plan_run(
     train=None, val=None, # as for `run`
     out='runs/tutorial', # as for `run`
     openai_embeddings=None, # as for `run`
+    documents=None, queries=None, # as for `run`
     **settings, # as for `run`
 ): # yields a line for each part that costs something
     "What `run` may take, at most; nothing is sent."
     job = _Run(out, **settings)
-    for name, paths in zip(('train', 'val'), _two_sides(train, val)): yield f'{name}: {job.plan(name, paths)}'
+    sides = _two_sides(train, val) if documents is None else [job.split(documents, queries)]*2
+    for name, paths in zip(('train', 'val'), sides): yield f'{name}: {job.plan(name, paths)}'
     if openai_embeddings:
-        documents = load_documents(paths, job.engine_for(paths), show_progress=False)
-        nodes = split_nodes(documents, load_model(job.model, bare=True).tokenizer)
+        read = load_documents(paths, job.engine_for(paths), show_progress=False)
+        nodes = split_nodes(read, load_model(job.model, bare=True).tokenizer)
         taken = CachedEmbedding(OpenAIEmbedding(openai_embeddings)).plan([node.text for node in nodes])
         yield f'{openai_embeddings}: {taken}, and the questions'

@@ -118,7 +118,7 @@ class _Run(_Reading, _Asking):
         ...
 
     def split(self, documents, queries=None) -> list:
-        """Read one folder and split it; people's questions without answers wait in `queries.json` for `embedtune label`."""
+        """Read one folder and split it; people's questions without answers are shown to the LLM."""
         ...
 
     def untangle(self, train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset) -> EmbeddingQAFinetuneDataset:
@@ -181,6 +181,7 @@ class _Folder:
     nodes: list
     sides: dict
     people: dict
+    open: dict
 
     def part(self, name):
         ...
@@ -222,6 +223,6 @@ def _run_alone(job, train, val, openai_embeddings, documents, queries) -> list[E
     """The run itself, with nobody else writing into its folder."""
     ...
 
-def _plan_run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, **settings):
+def _plan_run(train=None, val=None, out='runs/tutorial', openai_embeddings=None, documents=None, queries=None, **settings):
     """What `run` may take, at most; nothing is sent."""
     ...
