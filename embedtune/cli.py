@@ -63,7 +63,8 @@ def _add_parameter(
     meant = {int: 'N', float: 'X', Path: 'PATH'}.get(kind.get('type'), name.split('_')[-1].upper())
     word = {} if 'choices' in kind or 'action' in kind else dict(metavar=meant)
     told = f'{told} (default: {given.default})' if shown else told
-    parser.add_argument('--' + name.replace('_', '-'), default=given.default, help=told, **kind, **word)
+    options = ['--' + name.replace('_', '-'), *([f'-{name}'] if len(name) == 1 else [])]
+    parser.add_argument(*options, default=given.default, help=told, **kind, **word)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #bc88b49a
 def _planned(
@@ -506,7 +507,7 @@ def _serve_command(
     serve(source, host, port, name, reranker, no_key, batch=batch, waiting=waiting, inputs=inputs,
         characters=characters, timeout=timeout, grace=grace)
 
-# %% ../nbs/7_deciding/63_cli.ipynb #d850224d
+# %% ../nbs/7_deciding/63_cli.ipynb #b3df3abc
 def _bold(
     text: str, # of a document
     words, # function of texts to lists of words that count
@@ -520,7 +521,7 @@ def _bold(
     pieces[1::2] = [mark.format(word) if wanted & set(own) else word for word, own in zip(pieces[1::2], kept)]
     return ''.join(pieces)
 
-# %% ../nbs/7_deciding/63_cli.ipynb #482a5bef
+# %% ../nbs/7_deciding/63_cli.ipynb #dd523cc6
 def _search_command(
     folder: Path, # of a finished run
     question: str, # what you want to know

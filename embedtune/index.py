@@ -17,7 +17,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _read_json, _write_json
+from .core import EmbedtuneError, _new_folder, _parse_json, _read_json, _write_json
 from .embedding import EmbeddingModel, encode
 from .retrieval import BM25Retriever, DenseRetriever, Hits, HybridRetriever
 from .retrieval import _ByVectors, _MeanRetriever, _check_search, _pool_windows, _stop_words
@@ -54,22 +54,32 @@ def _windows_table(
     return np.array(rows, np.int64)
 
 # %% ../nbs/6_serving/51_index.ipynb #ec589329
+def _write_index(
+    path, # folder of the index
+    made: dict, # its stamp
+    corpus: dict[str, str], # {node id: text}
+    parts, # for each size of windows: vectors, and where the windows stand
+):
+    "Write an index beside, and put it in place."
+    with _new_folder(path) as new:
+        new.mkdir()
+        for i, (vectors, windows) in enumerate(parts):
+            np.save(new/f'vectors-{i}.npy', vectors)
+            np.save(new/f'windows-{i}.npy', windows)
+        _write_json(corpus, new/'corpus.json')
+        _write_json(made, new/_STAMP)
+
+# %% ../nbs/6_serving/51_index.ipynb #816adc11
 def save_index(
     retriever, # a `DenseRetriever`, or a `_MeanRetriever` of such
     path, # a new folder, or one that holds an index
 ):
-    "Write the vectors, texts and stamp of a retriever."
+    "Write the vectors, texts and stamp of a retriever, whole or not at all; who reads the old index goes on."
     path = Path(path)
     if path.exists() and not _may_hold_index(path):
         raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
-    made = _stamp(retriever)
-    path.mkdir(parents=True, exist_ok=True)
-    (path/_STAMP).unlink(missing_ok=True)
-    for i, part in enumerate(retriever.by_size()):
-        np.save(path/f'vectors-{i}.npy', part.vectors)
-        np.save(path/f'windows-{i}.npy', _windows_table(part))
-    _write_json(retriever.corpus, path/'corpus.json')
-    _write_json(made, path/_STAMP)
+    parts = ((part.vectors, _windows_table(part)) for part in retriever.by_size())
+    _write_index(path, _stamp(retriever), retriever.corpus, parts)
 
 # %% ../nbs/6_serving/51_index.ipynb #b5897aa4
 def _read_stamp(
@@ -95,6 +105,30 @@ def _check_stamp(
                              'see embedtune.migrate')
 
 # %% ../nbs/6_serving/51_index.ipynb #00b22727
+def _load_part(
+    path: Path, # of the index
+    i: int, # number of the part
+    expected: int, # vectors
+    n: int, # nodes
+) -> tuple[np.ndarray, np.ndarray]: # float32 (expected, d); int (expected, 3)
+    "Vectors and windows; `EmbedtuneError` where the files do not hold what the stamp says."
+    try: vectors, windows = np.load(path/f'vectors-{i}.npy', mmap_mode='r'), np.load(path/f'windows-{i}.npy')
+    except (OSError, ValueError, EOFError, SyntaxError) as e:
+        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: part {i} cannot be read '
+                             f'({str(e).splitlines()[0][:80]}); make it anew') from None
+    if not len(vectors) == len(windows) == expected:
+        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {expected} vectors and windows, '
+                             f'got {len(vectors)} and {len(windows)}; make it anew')
+    known = np.unique(windows[:, 0]) if windows.ndim == 2 and windows.shape[1] == 3 else []
+    whole = np.array_equal(known, np.arange(n)) and (np.diff(windows[:, 0]) >= 0).all()
+    some = vectors[::max(1, len(vectors)//1000)] # all of millions would be read from the disk
+    flat = vectors.ndim == 2 and vectors.dtype == np.float32
+    if not whole or not flat or not np.allclose(np.square(some.astype(float)).sum(1), 1, atol=1e-3):
+        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: part {i} holds vectors of another length '
+                             'than 1, or windows of other nodes; make it anew')
+    return vectors, windows
+
+# %% ../nbs/6_serving/51_index.ipynb #42be587e
 def _open_part(
     model: EmbeddingModel, # that will be asked for the vectors of questions
     corpus: dict[str, str], # {node id: text}
@@ -103,17 +137,31 @@ def _open_part(
     settings: dict, # window, stride, context, vectors
 ) -> DenseRetriever:
     "One size of windows, its vectors left on disk until they are needed."
-    vectors, windows = np.load(path/f'vectors-{i}.npy', mmap_mode='r'), np.load(path/f'windows-{i}.npy')
-    expected = settings['vectors']
-    if not len(vectors) == len(windows) == expected:
-        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {expected} vectors and windows, '
-                             f'got {len(vectors)} and {len(windows)}; make it anew')
+    vectors, windows = _load_part(path, i, settings['vectors'], len(corpus))
     part = DenseRetriever(model, corpus, settings['window'], settings['stride'], settings['context'])
     nodes = list(corpus.values())
     texts = [nodes[node][start:end] for node, start, end in windows]
     return part.restore(vectors, texts, np.flatnonzero(np.diff(windows[:, 0], prepend=-1)))
 
 # %% ../nbs/6_serving/51_index.ipynb #fffcf1c6
+_PART = dict(window=(int, type(None)), stride=(int, type(None)), context=(int, float), vectors=(int,))
+
+def _read_corpus(
+    path, # folder of an index
+    made: dict, # its stamp
+) -> dict[str, str]: # {node id: text}
+    "The texts of an index; `EmbedtuneError` where these or the stamp are not what they should be."
+    corpus, parts = _parse_json(Path(path)/'corpus.json'), made['parts']
+    texts = isinstance(corpus, dict) and all(isinstance(text, str) for text in corpus.values())
+    fits = lambda part: isinstance(part, dict) and part.keys() >= _PART.keys() and all(
+        type(part[name]) in kinds for name, kinds in _PART.items())
+    sound = isinstance(parts, list) and parts and all(map(fits, parts))
+    if texts and sound and len(corpus) == made['nodes']: return corpus
+    raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {made["nodes"]} texts by id in '
+                         'corpus.json, and window, stride, context and vectors of each part in index.json; make '
+                         'it anew')
+
+# %% ../nbs/6_serving/51_index.ipynb #76c51bf1
 def open_index(
     path, # folder of an index
     model: EmbeddingModel, # that made its vectors; an adapter or a query tower over it will do
@@ -122,7 +170,7 @@ def open_index(
     made = _read_stamp(path)
     if made.get('store') == 'lancedb': return LanceRetriever(path, model)
     _check_stamp(made, model, path)
-    corpus = json.loads((Path(path)/'corpus.json').read_text(encoding='utf-8'))
+    corpus = _read_corpus(path, made)
     parts = [_open_part(model, corpus, Path(path), i, settings) for i, settings in enumerate(made['parts'])]
     return parts[0] if len(parts) == 1 else _MeanRetriever(parts)
 
