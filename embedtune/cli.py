@@ -507,7 +507,7 @@ def _serve_command(
     serve(source, host, port, name, reranker, no_key, batch=batch, waiting=waiting, inputs=inputs,
         characters=characters, timeout=timeout, grace=grace)
 
-# %% ../nbs/7_deciding/63_cli.ipynb #b3df3abc
+# %% ../nbs/7_deciding/63_cli.ipynb #5fc16863
 def _bold(
     text: str, # of a document
     words, # function of texts to lists of words that count
@@ -521,7 +521,7 @@ def _bold(
     pieces[1::2] = [mark.format(word) if wanted & set(own) else word for word, own in zip(pieces[1::2], kept)]
     return ''.join(pieces)
 
-# %% ../nbs/7_deciding/63_cli.ipynb #dd523cc6
+# %% ../nbs/7_deciding/63_cli.ipynb #0ffc2dbe
 def _search_command(
     folder: Path, # of a finished run
     question: str, # what you want to know
@@ -541,6 +541,19 @@ def _search_command(
         print(f'{i}. {hit.place or hit.node} ({hit.score:.2f})\n   {text}\n')
     return dict(question=question, by=by, hits=[hit._asdict() for hit in hits])
 
+# %% ../nbs/7_deciding/63_cli.ipynb #3a4948f6
+def _update_command(
+    folder: Path, # of a finished run of one folder
+    documents: list[str], # that folder as it is now
+):
+    "Bring the index of a run up to date with its documents; only what is new is embedded."
+    from embedtune.updating import update
+    done = update(folder, documents)
+    counts = ', '.join(f'{done[name]:,} {name}' for name in ('new', 'changed', 'gone'))
+    print(f"{done['files']:,} files: {counts}; {done['nodes']:,} nodes, {done['embedded']:,} windows embedded: {folder}")
+    if done['advice']: print(done['advice'])
+    return done
+
 # %% ../nbs/7_deciding/63_cli.ipynb #9c44e452
 _COMMANDS = { # name -> (function, a line to copy)
     'run': (_run_command, 'handbook/ --queries ours.csv --out runs/handbook'),
@@ -553,6 +566,7 @@ _COMMANDS = { # name -> (function, a line to copy)
     'ladder': (_ladder_command, '--dataset train_dataset.json --val-dataset val_dataset.json'),
     'report': (_report_command, 'runs/10k'),
     'search': (_search_command, 'runs/handbook "how long is the warranty?"'),
+    'update': (_update_command, 'runs/handbook handbook/'),
     'serve': (_serve_command, 'runs/handbook --port 8080'),
     'label': (_label_command, 'runs/handbook'),
     'export': (_export_command, 'runs/10k --onnx --int8'),

@@ -118,6 +118,10 @@ def _bold(text: str, words, question: str, mark: str='\x1b[1m{}\x1b[0m') -> str:
 def _search_command(folder: Path, question: str, k: int=5, by: Literal['shipped', 'base', 'BM25']='shipped', log: bool=False):
     """Ask a finished run a question."""
     ...
+
+def _update_command(folder: Path, documents: list[str]):
+    """Bring the index of a run up to date with its documents; only what is new is embedded."""
+    ...
 _COMMANDS: dict
 _EXIT_CODES: dict
 

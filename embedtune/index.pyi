@@ -24,8 +24,12 @@ def _windows_table(part: DenseRetriever) -> np.ndarray:
     """Where each window stands."""
     ...
 
+def _write_index(path, made: dict, corpus: dict[str, str], parts):
+    """Write an index beside, and put it in place."""
+    ...
+
 def save_index(retriever, path):
-    """Write the vectors, texts and stamp of a retriever."""
+    """Write the vectors, texts and stamp of a retriever, whole or not at all; who reads the old index goes on."""
     ...
 
 def _read_stamp(path) -> dict:
@@ -36,8 +40,17 @@ def _check_stamp(made: dict, model: EmbeddingModel, path):
     """Raise `EmbedtuneError` if another model made the vectors."""
     ...
 
+def _load_part(path: Path, i: int, expected: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and windows; `EmbedtuneError` where the files do not hold what the stamp says."""
+    ...
+
 def _open_part(model: EmbeddingModel, corpus: dict[str, str], path: Path, i: int, settings: dict) -> DenseRetriever:
     """One size of windows, its vectors left on disk until they are needed."""
+    ...
+_PART: Any
+
+def _read_corpus(path, made: dict) -> dict[str, str]:
+    """The texts of an index; `EmbedtuneError` where these or the stamp are not what they should be."""
     ...
 
 def open_index(path, model: EmbeddingModel):

@@ -344,7 +344,7 @@ def compare_sides(self: _Run,
     found = {kind: [leak._asdict() for leak in getattr(leakage, kind)] for kind in ('texts', 'questions')}
     _write_json(dict(summary=leakage.counts(), **found), self.out/'leakage.json')
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #90bc4450
+# %% ../nbs/7_deciding/62_pipeline.ipynb #bf1f4a10
 _SPLIT_FROM = 150 # people's questions: fewer than that judge, all of them
 
 @dataclass
@@ -355,6 +355,7 @@ class _Folder:
     sides: dict # 'train' or 'val' -> node ids
     people: dict # query id -> text and ids of the nodes that answer it
     open: dict # query id -> text, of people's questions without a known answer
+    files: dict # file name -> where it lies
     def part(self, name):
         nodes = [node for node in self.nodes if node.id in self.sides[name]]
         held = {node.doc_id for node in nodes}
@@ -370,7 +371,7 @@ class _Folder:
         return EmbeddingQAFinetuneDataset(dataset.queries | texts, dataset.corpus, dataset.relevant_docs | answers,
             doc_ids=dataset.doc_ids, written_by=writers)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #57adeb3b
+# %% ../nbs/7_deciding/62_pipeline.ipynb #844f436e
 def _peoples(
     queries, # a file of people's questions, or None
     nodes, # `Node`s of all documents
@@ -383,7 +384,7 @@ def _peoples(
     _tell_left_out(lost, False)
     return judged, {_query_id(query.text): query.text for query in asked if query not in told}
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #8b519010
+# %% ../nbs/7_deciding/62_pipeline.ipynb #4de916ee
 @patch
 def split(self: _Run,
     documents, # a file, a folder or a list
@@ -400,11 +401,11 @@ def split(self: _Run,
     people, open_ones = _peoples(queries, nodes)
     judging = {node for _, ids in people.values() for node in ids} if len(people) < _SPLIT_FROM else ()
     sides = dict(zip(('train', 'val'), _two_parts(nodes, seed=self.seed, judged=judging)))
-    self.folder = _Folder(read, nodes, sides, people, open_ones)
+    self.folder = _Folder(read, nodes, sides, people, open_ones, {path.name: str(path.resolve()) for path in paths})
     if open_ones and not self.examples: self.examples = list(open_ones.values())[:20]
     return paths
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #7ab4b590
+# %% ../nbs/7_deciding/62_pipeline.ipynb #317886d7
 @patch
 def untangle(self: _Run,
     train: EmbeddingQAFinetuneDataset, # to be trained on
@@ -425,7 +426,7 @@ def untangle(self: _Run,
     self.describe('val', left)
     return left
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #b86c3fb6
+# %% ../nbs/7_deciding/62_pipeline.ipynb #4b5bac17
 @patch(as_prop=True)
 def measured(self: _Run) -> Path:
     "The folder of the model that the table is about, and of its evaluations."
@@ -441,7 +442,7 @@ def _both(
         train.relevant_docs | val.relevant_docs, doc_ids=docs or None,
         written_by=train.writers | val.writers or None)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #b402e89a
+# %% ../nbs/7_deciding/62_pipeline.ipynb #b67056d7
 _SHIPPED = {
     True: 'The shipped model was tuned once more, the same way, on the questions of both sides. The table is that '
     'of the model tuned on one side and judged on the other; nobody measured the shipped one.',
@@ -463,7 +464,7 @@ def copy_measured(self: _Run):
     with _new_folder(self.out/'model') as fresh:
         shutil.copytree(self.measured/'model', fresh, dirs_exist_ok=True)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #fdc9c56e
+# %% ../nbs/7_deciding/62_pipeline.ipynb #7d619030
 @patch
 def ship(self: _Run,
     train: EmbeddingQAFinetuneDataset, # that the measured model was tuned on
@@ -483,12 +484,14 @@ def ship(self: _Run,
     self.shipped = told
     self.save()
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #94655460
+# %% ../nbs/7_deciding/62_pipeline.ipynb #7014bce5
 @patch
 def index(self: _Run):
     "The vectors of all nodes, and where these stand; made again only where model or nodes are others."
     corpus = {node.id: node.text for node in self.folder.nodes}
-    _write_json([_place_of(node) | dict(sha256=node.metadata.get('sha256')) for node in self.folder.nodes], self.out/_NODES)
+    told = (dict(sha256=node.metadata.get('sha256'), file=self.folder.files.get(node.metadata.get('file_name')))
+        for node in self.folder.nodes)
+    _write_json([_place_of(node) | more for node, more in zip(self.folder.nodes, told)], self.out/_NODES)
     place, shipped = self.out/'index', self.out/'model'
     model = load_model(shipped, trust_remote_code=self.trust_remote_code)
     try:
@@ -603,7 +606,7 @@ def run(
     job = _Run(out, **settings)
     with _only_here(job.out/'run.json'): return _run_alone(job, train, val, openai_embeddings, documents, queries)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #1cafb92e
+# %% ../nbs/7_deciding/62_pipeline.ipynb #2e2ef364
 def _run_alone(
     job, # a `_Run`
     train, val, # lists of files; None with `documents`

@@ -182,6 +182,7 @@ class _Folder:
     sides: dict
     people: dict
     open: dict
+    files: dict
 
     def part(self, name):
         ...
