@@ -104,7 +104,7 @@ def _run_command(
         concurrency=concurrency, timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort,
         allow_http=allow_http)
     lines = examples.read_text(encoding='utf-8-sig').splitlines() if examples else []
-    folder = dict(documents=documents, queries=queries)
+    folder = dict(documents=documents or None, queries=queries)
     settings['examples'] = [line for line in lines if line.strip()] or None
     if plan: return _planned(*_plan_run(train, val, out, openai_embeddings, **folder, **settings))
     evaluations = run(train, val, out, openai_embeddings, **folder, **settings)
@@ -507,7 +507,7 @@ def _serve_command(
     serve(source, host, port, name, reranker, no_key, batch=batch, waiting=waiting, inputs=inputs,
         characters=characters, timeout=timeout, grace=grace)
 
-# %% ../nbs/7_deciding/63_cli.ipynb #5fc16863
+# %% ../nbs/7_deciding/63_cli.ipynb #7f495222
 def _bold(
     text: str, # of a document
     words, # function of texts to lists of words that count
@@ -521,7 +521,7 @@ def _bold(
     pieces[1::2] = [mark.format(word) if wanted & set(own) else word for word, own in zip(pieces[1::2], kept)]
     return ''.join(pieces)
 
-# %% ../nbs/7_deciding/63_cli.ipynb #0ffc2dbe
+# %% ../nbs/7_deciding/63_cli.ipynb #5ef1896f
 def _search_command(
     folder: Path, # of a finished run
     question: str, # what you want to know
@@ -541,7 +541,7 @@ def _search_command(
         print(f'{i}. {hit.place or hit.node} ({hit.score:.2f})\n   {text}\n')
     return dict(question=question, by=by, hits=[hit._asdict() for hit in hits])
 
-# %% ../nbs/7_deciding/63_cli.ipynb #3a4948f6
+# %% ../nbs/7_deciding/63_cli.ipynb #88ce43d2
 def _update_command(
     folder: Path, # of a finished run of one folder
     documents: list[str], # that folder as it is now

@@ -69,7 +69,7 @@ def _write_index(
         _write_json(corpus, new/'corpus.json')
         _write_json(made, new/_STAMP)
 
-# %% ../nbs/6_serving/51_index.ipynb #816adc11
+# %% ../nbs/6_serving/51_index.ipynb #ad713073
 def save_index(
     retriever, # a `DenseRetriever`, or a `_MeanRetriever` of such
     path, # a new folder, or one that holds an index
@@ -128,7 +128,7 @@ def _load_part(
                              'than 1, or windows of other nodes; make it anew')
     return vectors, windows
 
-# %% ../nbs/6_serving/51_index.ipynb #42be587e
+# %% ../nbs/6_serving/51_index.ipynb #ec3289de
 def _open_part(
     model: EmbeddingModel, # that will be asked for the vectors of questions
     corpus: dict[str, str], # {node id: text}
@@ -161,7 +161,7 @@ def _read_corpus(
                          'corpus.json, and window, stride, context and vectors of each part in index.json; make '
                          'it anew')
 
-# %% ../nbs/6_serving/51_index.ipynb #76c51bf1
+# %% ../nbs/6_serving/51_index.ipynb #1c7185a0
 def open_index(
     path, # folder of an index
     model: EmbeddingModel, # that made its vectors; an adapter or a query tower over it will do

@@ -193,12 +193,10 @@ class _Run(_Reading, _Asking):
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
         self.check()
-        self.usage = None # of both sides together
-        self.folder = None # a `_Folder`, where one is split into two sides
+        self.usage = self.folder = None # of both sides together; a `_Folder`, where one is split into two
         if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
         _check_output_folder(self.out/'model')
-        file = self.out/'run.json'
-        told = _read_json(file, (), _MANIFEST_KEYS) if file.is_file() else {}
+        told = _read_json(self.out/'run.json', (), _MANIFEST_KEYS) if (self.out/'run.json').is_file() else {}
         self.sides, self.shipped = told.get('sides', {}), told.get('shipped')
 
 @patch(as_prop=True)
@@ -344,7 +342,7 @@ def compare_sides(self: _Run,
     found = {kind: [leak._asdict() for leak in getattr(leakage, kind)] for kind in ('texts', 'questions')}
     _write_json(dict(summary=leakage.counts(), **found), self.out/'leakage.json')
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #bf1f4a10
+# %% ../nbs/7_deciding/62_pipeline.ipynb #3306d6e5
 _SPLIT_FROM = 150 # people's questions: fewer than that judge, all of them
 
 @dataclass
@@ -371,7 +369,7 @@ class _Folder:
         return EmbeddingQAFinetuneDataset(dataset.queries | texts, dataset.corpus, dataset.relevant_docs | answers,
             doc_ids=dataset.doc_ids, written_by=writers)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #844f436e
+# %% ../nbs/7_deciding/62_pipeline.ipynb #762af2e2
 def _peoples(
     queries, # a file of people's questions, or None
     nodes, # `Node`s of all documents
@@ -384,7 +382,7 @@ def _peoples(
     _tell_left_out(lost, False)
     return judged, {_query_id(query.text): query.text for query in asked if query not in told}
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #4de916ee
+# %% ../nbs/7_deciding/62_pipeline.ipynb #ce937623
 @patch
 def split(self: _Run,
     documents, # a file, a folder or a list
@@ -405,7 +403,7 @@ def split(self: _Run,
     if open_ones and not self.examples: self.examples = list(open_ones.values())[:20]
     return paths
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #317886d7
+# %% ../nbs/7_deciding/62_pipeline.ipynb #90b37367
 @patch
 def untangle(self: _Run,
     train: EmbeddingQAFinetuneDataset, # to be trained on
@@ -426,7 +424,7 @@ def untangle(self: _Run,
     self.describe('val', left)
     return left
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #4b5bac17
+# %% ../nbs/7_deciding/62_pipeline.ipynb #a54a73c3
 @patch(as_prop=True)
 def measured(self: _Run) -> Path:
     "The folder of the model that the table is about, and of its evaluations."
@@ -442,7 +440,7 @@ def _both(
         train.relevant_docs | val.relevant_docs, doc_ids=docs or None,
         written_by=train.writers | val.writers or None)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #b67056d7
+# %% ../nbs/7_deciding/62_pipeline.ipynb #708beda2
 _SHIPPED = {
     True: 'The shipped model was tuned once more, the same way, on the questions of both sides. The table is that '
     'of the model tuned on one side and judged on the other; nobody measured the shipped one.',
@@ -464,7 +462,7 @@ def copy_measured(self: _Run):
     with _new_folder(self.out/'model') as fresh:
         shutil.copytree(self.measured/'model', fresh, dirs_exist_ok=True)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #7d619030
+# %% ../nbs/7_deciding/62_pipeline.ipynb #4d1a5474
 @patch
 def ship(self: _Run,
     train: EmbeddingQAFinetuneDataset, # that the measured model was tuned on
@@ -484,7 +482,7 @@ def ship(self: _Run,
     self.shipped = told
     self.save()
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #7014bce5
+# %% ../nbs/7_deciding/62_pipeline.ipynb #e3ed2550
 @patch
 def index(self: _Run):
     "The vectors of all nodes, and where these stand; made again only where model or nodes are others."
@@ -601,12 +599,14 @@ def run(
     "Prepare both sides, finetune on `train`, evaluate on `val`; what lies in `out` already and is still right is used again."
     if documents is None: train, val = _two_sides(train, val)
     elif train or val: raise EmbedtuneError('give documents, or both sides, train and val, but not all of them')
+    if queries is not None and documents is None:
+        raise EmbedtuneError('queries: expected people\'s questions on one folder of documents, got no documents')
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = _Run(out, **settings)
-    with _only_here(job.out/'run.json'): return _run_alone(job, train, val, openai_embeddings, documents, queries)
+    with _only_here(job.out): return _run_alone(job, train, val, openai_embeddings, documents, queries)
 
-# %% ../nbs/7_deciding/62_pipeline.ipynb #2e2ef364
+# %% ../nbs/7_deciding/62_pipeline.ipynb #4ef9d31a
 def _run_alone(
     job, # a `_Run`
     train, val, # lists of files; None with `documents`

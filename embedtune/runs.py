@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Hit', 'FinishedRun', 'open_run']
 
-# %% ../nbs/7_deciding/67_runs.ipynb #f4420d75
+# %% ../nbs/7_deciding/67_runs.ipynb #84193d3e
 import re, unicodedata
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from .precision import load_model
 from .retrieval import BM25Retriever, HybridRetriever, Search
 from .search import load_search
 
-# %% ../nbs/7_deciding/67_runs.ipynb #d58385a7
+# %% ../nbs/7_deciding/67_runs.ipynb #cb231645
 class Hit(NamedTuple):
     "A node that was found."
     node: str # its id
@@ -36,7 +36,7 @@ class Hit(NamedTuple):
     document: str # name of the document; '' if that is not known
     page: int | None = None # where the node begins, from 1; None if that is not known
 
-# %% ../nbs/7_deciding/67_runs.ipynb #11f01b91
+# %% ../nbs/7_deciding/67_runs.ipynb #0a5850fe
 _NODES = 'nodes.json' # in the folder of a run
 
 def _place_of(
@@ -50,7 +50,7 @@ def _place_of(
     if node.boxes: told |= dict(boxes=[list(box) for box in node.boxes])
     return told
 
-# %% ../nbs/7_deciding/67_runs.ipynb #bbccb601
+# %% ../nbs/7_deciding/67_runs.ipynb #86c24b41
 def _one_line(
     text: str, # of a document, which may hold anything
 ) -> str:
@@ -67,7 +67,7 @@ def _told_place(
     where = ', '.join(filter(None, [_one_line(str(place.get('document') or '')), pages]))
     return ' · '.join(filter(None, [where, _one_line(str(place.get('heading') or ''))]))
 
-# %% ../nbs/7_deciding/67_runs.ipynb #bc6ae4f4
+# %% ../nbs/7_deciding/67_runs.ipynb #c091c77f
 _FINISHED = 'finished' # in run.json, once all is there
 
 class FinishedRun:
@@ -92,7 +92,7 @@ class FinishedRun:
         return {row['id']: row for row in rows}
     def place(self, node): return _told_place(self.places.get(node, {}))
 
-# %% ../nbs/7_deciding/67_runs.ipynb #0f8d637a
+# %% ../nbs/7_deciding/67_runs.ipynb #5772eae6
 @patch(as_prop=True)
 def corpus(self: FinishedRun) -> dict[str, str]: # {node id: text}
     "What is searched."
@@ -104,7 +104,7 @@ def corpus(self: FinishedRun) -> dict[str, str]: # {node id: text}
         self._made['corpus'] = found
     return self._made['corpus']
 
-# %% ../nbs/7_deciding/67_runs.ipynb #e0acc992
+# %% ../nbs/7_deciding/67_runs.ipynb #cff3d699
 def open_run(
     folder, # that `embedtune run` filled
 ) -> FinishedRun:
@@ -119,7 +119,7 @@ def open_run(
     raise EmbedtuneError(f'the run in {str(folder)!r} is not finished: the same call of embedtune run goes on '
                          'where it was')
 
-# %% ../nbs/7_deciding/67_runs.ipynb #8b9c33b4
+# %% ../nbs/7_deciding/67_runs.ipynb #69dbed67
 _WAYS = ('shipped', 'base', 'BM25')
 
 @patch
@@ -144,7 +144,7 @@ def retriever(self: FinishedRun,
         self._made[by] = made
     return self._made[by]
 
-# %% ../nbs/7_deciding/67_runs.ipynb #c95b65e2
+# %% ../nbs/7_deciding/67_runs.ipynb #a893ae63
 @patch
 def _nearest_window(self: FinishedRun,
     question: str, # one text
@@ -180,7 +180,7 @@ def _wordy_window(self: FinishedRun,
         spans.append(pieces[int(np.argmax(held))])
     return spans
 
-# %% ../nbs/7_deciding/67_runs.ipynb #1abf2cb6
+# %% ../nbs/7_deciding/67_runs.ipynb #c05696ec
 @patch
 def search(self: FinishedRun,
     question: str, # one text
@@ -200,7 +200,7 @@ def search(self: FinishedRun,
     return [Hit(node, score, self.corpus[node], start, end, _told_place(place), str(place.get('document') or ''),
         place.get('page')) for node, score, (start, end), place in zip(nodes, scores, spans, told)]
 
-# %% ../nbs/7_deciding/67_runs.ipynb #f8719c44
+# %% ../nbs/7_deciding/67_runs.ipynb #e005331b
 _LOG = 'queries.jsonl' # in the folder of a run
 
 def _log_query(

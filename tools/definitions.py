@@ -11,7 +11,7 @@ from pathlib import Path
 from nbdev.process import NBProcessor
 
 ROOT = Path(__file__).resolve().parent.parent
-BORROWED = "_As(", "_RUN", "_READ", "_TUNED", "_ASKED", "_SPLIT", "_LOADED", "_CORPUS", "_LLM", "_LABEL", "_SERVED", "_TAKES"  # defaults of the command line that are described elsewhere
+BORROWED = "_As(", "_RUN", "_READ", "_TUNED", "_ASKED", "_SPLIT", "_LOADED", "_CORPUS", "_LLM", "_LABEL", "_DRIFT", "_SERVED", "_TAKES"  # defaults of the command line that are described elsewhere
 WIDE, MOST_WIDE = 110, 0.022  # columns; the largest share of the lines that may be longer
 
 
