@@ -6,7 +6,7 @@
 __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
-import argparse, contextlib, json, math, os, re, signal, sys, traceback, warnings
+import argparse, contextlib, json, math, os, signal, sys, traceback, warnings
 from functools import partial
 from importlib import import_module
 from inspect import Parameter
@@ -515,11 +515,9 @@ def _bold(
     mark: str = '\033[1m{}\033[0m', # how
 ) -> str:
     "The text with the question's words marked."
-    wanted, = map(set, words([question]))
-    pieces = re.split(r'(\w+)', text)
-    kept = words(pieces[1::2])
-    pieces[1::2] = [mark.format(word) if wanted & set(own) else word for word, own in zip(pieces[1::2], kept)]
-    return ''.join(pieces)
+    from embedtune.runs import _parts, _word_spans
+    parts = _parts(text, _word_spans(text, question, words))
+    return ''.join(mark.format(piece) if marked else piece for piece, marked in parts)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #5ef1896f
 def _search_command(

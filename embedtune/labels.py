@@ -17,13 +17,14 @@ from statistics import median_low
 import numpy as np
 
 from fastcore.basics import patch
-from .core import _SOLID, _check_number, _counted, _mended, _only_here, _sync, EmbedtuneError
+from .core import _check_number, _counted, _mended, _only_here, _sync, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset, _origin
 from .evaluation import Evaluation, compare, evaluate
 from .journal import _append_jsonl, _read_jsonl
 from .queries import _query_id, read_queries
 from .report import _template_text
 from .retrieval import Hits, HybridRetriever
+from .runs import _parts, _word_spans, open_run
 from .search import load_search
 from .serve import _require_serve
 from .trec import _Qrels, _dataset_from, save_qrels
@@ -324,7 +325,6 @@ def _power(
 
 # %% ../nbs/7_deciding/68_labels.ipynb #a3eb1d02
 _TURNING = re.compile('[\u200e\u200f\u202a-\u202e\u2066-\u2069]')
-_ANY_WORD = re.compile(rf'[{_SOLID}]{{1,2}}|[^\W{_SOLID}]{{2,}}')
 
 def _shown(
     text: str, # of a document, or a name
@@ -332,30 +332,10 @@ def _shown(
     "The text without signs that turn the direction of writing, and without half pairs."
     return _TURNING.sub('', _mended(str(text)))
 
-def _marked(
-    text: str, # of a passage
-    question: str, # whose words are marked
-    words, # a `BM25Retriever`, which knows what counts as a word
-) -> list[tuple[int, int]]: # spans, in order
-    "Where the question's words stand in a text."
-    wanted = set(words.words_of([question])[0])
-    spans = [found.span() for found in _ANY_WORD.finditer(text)]
-    stems = words.words_of([text[start:end] for start, end in spans])
-    return [span for span, found in zip(spans, stems) if wanted & set(found)]
-
 # %% ../nbs/7_deciding/68_labels.ipynb #3d722f93
-def _parts(
-    text: str, # of a passage
-    spans, # of `_marked`
-) -> list: # (text, whether it is marked)
-    "The text in pieces, marked and not."
-    cuts = [0, *(edge for span in spans for edge in span), len(text)]
-    pieces = [(text[a:b], bool(n % 2)) for n, (a, b) in enumerate(zip(cuts, cuts[1:]))]
-    return [(piece, marked) for piece, marked in pieces if piece]
-
 def _lead(
     text: str, # of a passage
-    spans, # of `_marked`
+    spans, # of `_word_spans`
     room: int = 220, # characters that two lines have
 ) -> int: # characters to leave out in front
     "Where to begin, so that most of the question's words are in sight."
@@ -486,7 +466,7 @@ def passage(self: _Labeling,
 ) -> dict:
     "What the page shows of a passage."
     text = re.sub(r'\s*\n\s*', '\n', _shown(self.run.corpus[node]).strip())
-    spans = _marked(text, self.texts[query], self.words)
+    spans = _word_spans(text, self.texts[query], self.words.words_of)
     grade = self.labels.drafts.get(query, {}).get(node)
     told = dict(place=_shown(self.run.place(node)), parts=_parts(text, spans), lead=_lead(text, spans))
     return dict(node=node, **told, grade=grade, papered=self.file_of(node) is not None)
@@ -659,7 +639,6 @@ def _opened(
 ):
     "The run, opened."
     if not isinstance(run, (str, Path)): return run
-    from embedtune.runs import open_run
     return open_run(run)
 
 # %% ../nbs/7_deciding/68_labels.ipynb #66dc47c5

@@ -123,18 +123,9 @@ def _power(difference) -> str:
     """What difference can be seen, and how many more questions a finer one takes."""
     ...
 _TURNING: Any
-_ANY_WORD: Any
 
 def _shown(text: str) -> str:
     """The text without signs that turn the direction of writing, and without half pairs."""
-    ...
-
-def _marked(text: str, question: str, words) -> list[tuple[int, int]]:
-    """Where the question's words stand in a text."""
-    ...
-
-def _parts(text: str, spans) -> list:
-    """The text in pieces, marked and not."""
     ...
 
 def _lead(text: str, spans, room: int=220) -> int:

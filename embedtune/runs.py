@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from .core import EmbedtuneError, _check_count, _parse_json, _read_json, _write_json
+from .core import _SOLID, EmbedtuneError, _check_count, _parse_json, _read_json, _write_json
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import encode
 from .index import open_index
@@ -66,6 +66,29 @@ def _told_place(
     pages = '' if first is None else f'page {first}' if last in (None, first) else f'pages {first}–{last}'
     where = ', '.join(filter(None, [_one_line(str(place.get('document') or '')), pages]))
     return ' · '.join(filter(None, [where, _one_line(str(place.get('heading') or ''))]))
+
+# %% ../nbs/6_serving/57_runs.ipynb #3d718c0c
+_ANY_WORD = re.compile(rf'[{_SOLID}]{{1,2}}|[^\W{_SOLID}]{{2,}}')
+
+def _word_spans(
+    text: str, # of a hit
+    question: str, # whose words are marked
+    words_of, # function of n texts that gives n lists of words, such as `BM25Retriever.words_of`
+) -> list[tuple[int, int]]: # in order
+    "Where the question's words stand in a text."
+    wanted = set(words_of([question])[0])
+    spans = [found.span() for found in _ANY_WORD.finditer(text)]
+    words = words_of([text[start:end] for start, end in spans])
+    return [span for span, found in zip(spans, words) if wanted & set(found)]
+
+def _parts(
+    text: str, # of a hit
+    spans, # of `_word_spans`
+) -> list[tuple[str, bool]]: # pieces in order, and whether they are marked
+    "The text in pieces, marked and not."
+    cuts = [0, *(edge for span in spans for edge in span), len(text)]
+    pieces = [(text[a:b], bool(n % 2)) for n, (a, b) in enumerate(zip(cuts, cuts[1:]))]
+    return [(piece, marked) for piece, marked in pieces if piece]
 
 # %% ../nbs/6_serving/57_runs.ipynb #c091c77f
 _FINISHED = 'finished' # in run.json, once all is there

@@ -29,6 +29,15 @@ def _one_line(text: str) -> str:
 def _told_place(place: dict) -> str:
     """Where a node stands, in one line; '' if nothing is known."""
     ...
+_ANY_WORD: Any
+
+def _word_spans(text: str, question: str, words_of) -> list[tuple[int, int]]:
+    """Where the question's words stand in a text."""
+    ...
+
+def _parts(text: str, spans) -> list[tuple[str, bool]]:
+    """The text in pieces, marked and not."""
+    ...
 _FINISHED: str
 
 class FinishedRun:

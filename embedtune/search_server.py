@@ -20,6 +20,7 @@ from .engine import MANIFEST
 from .precision import load_model
 from .reranker import RerankedRetriever
 from .retrieval import Search
+from .runs import _parts, _word_spans
 from .search import _RETRIEVER, load_search
 from .serve import EmbeddingServer, _Job, _Limits, _Refused, _texts_in
 
@@ -185,19 +186,6 @@ async def _rerank(
     by = 'search' if library.reranker is None else 'reranker'
     return JSONResponse(dict(model=asked.get('model') or service.name, scored_by=by, results=results))
 
-# %% ../nbs/7_deciding/69_search_server.ipynb #44f1b576
-def _marked(
-    text: str, # of a result
-    question: str, # asked
-    words_of, # function of n texts that gives n lists of words, such as `BM25Retriever.words_of`
-) -> list[tuple[str, bool]]: # pieces of the text in order, and whether they are words of the question
-    "The text cut at the words of the question."
-    wanted = {*words_of([question])[0]}
-    pieces = re.split(r'(\w+)', text)
-    counted = words_of(pieces[1::2])
-    found = [bool(wanted & {*words}) for words in counted]
-    return [(piece, bool(i % 2 and found[i//2])) for i, piece in enumerate(pieces) if piece]
-
 # %% ../nbs/7_deciding/69_search_server.ipynb #c421e77b
 @patch
 def columns(
@@ -213,7 +201,7 @@ def columns(
         window = hit.text[hit.start:hit.end]
         others = [other for other in _METHODS if other != by and hit.node in ranks[other]]
         also = ', '.join(f'{other} {ranks[other][hit.node]}' for other in others)
-        return dict(place=hit.place, pieces=_marked(window, question, words_of), others=also,
+        return dict(place=hit.place, pieces=_parts(window, _word_spans(window, question, words_of)), others=also,
             more=hit.text if window.strip() != hit.text.strip() else '')
     rows = lambda by, hits: None if hits is None else [told(by, hit) for hit in hits]
     return [dict(by=by, hits=rows(by, hits)) for by, hits in found.items()]

@@ -70,10 +70,6 @@ async def _rerank(request):
     """The answer to `/rerank`."""
     ...
 
-def _marked(text: str, question: str, words_of) -> list[tuple[str, bool]]:
-    """The text cut at the words of the question."""
-    ...
-
 def _template():
     """What the page is made from."""
     ...
