@@ -293,9 +293,7 @@ def drift(
     retrievers = [search.retriever(model, dataset.corpus) for model in (original, exported)]
     named = zip(retrievers, ('original', 'exported'))
     before, after = (evaluate(retriever, dataset, name=name) for retriever, name in named)
-    queries = list(dataset.queries.values())
-    tops = [[ids[0] for ids in retriever.search(queries, 1).ids] for retriever in retrievers]
-    first = float(np.mean([one != other for one, other in zip(*tops)]))
+    first = float(np.mean([before.found[query][:1] != after.found[query][:1] for query in dataset.queries]))
     cosine = _lowest_cosine(original, exported, dataset)
     return Drift(cosine, first, verdict(before, after, dataset), tolerance)
 

@@ -307,9 +307,9 @@ def side(self: _Run,
             engine=self.engine_for(paths), show_progress=self.show_progress, searched=name == 'train',
             trust_remote_code=self.trust_remote_code, examples=self.examples or (),
             read=self.folder and self.folder.part(name))
-    if self.folder:
-        dataset = self.folder.with_people(dataset, name)
-        dataset.save_json(file)
+    mixed = self.folder.with_people(dataset, name) if self.folder else dataset
+    if mixed is not dataset: mixed.save_json(file)
+    dataset = mixed
     self.sides[name] = made_of
     self.describe(name, dataset)
     self.save()
@@ -619,13 +619,13 @@ def _run_alone(
     limits = dict(max_usd=job.max_usd, max_requests=job.max_requests, allow_http=job.allow_http)
     api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
     train, val = job.side('train', train), job.side('val', val)
-    if job.folder: val = job.untangle(train, val)
-    sides = train, job.apart(train, val)
+    sides = train, job.untangle(train, val) if job.folder else job.apart(train, val)
     job.compare_sides(*sides)
     if api and job.usage: api.usage.add(job.usage)  # the limits hold for all together
     climbed = job.climb(*sides, api)
-    if job.folder: job.ship(*sides)
-    if job.folder: job.index()
+    if job.folder:
+        job.ship(*sides)
+        job.index()
     return job.finish(climbed)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #84544039

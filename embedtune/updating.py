@@ -103,6 +103,7 @@ def _rewrite(
         embedded += n
     told = [settings | dict(vectors=len(vectors)) for settings, (vectors, _) in zip(made['parts'], parts)]
     _write_index(run.index, made | dict(nodes=len(corpus), parts=told), corpus, parts)
+    run._made.clear() # what was made of the old index
     return embedded
 
 # %% ../nbs/7_deciding/70_updating.ipynb #493bccef
@@ -125,7 +126,7 @@ def update(
         if now['corpus'] != run.corpus: embedded = _rewrite(run, now['corpus'], show_progress)
         if now['rows'] != rows: _write_json(now['rows'], run.folder/_NODES)
     counts = {name: len(now[name]) for name in ('new', 'changed', 'gone')}
-    return dict(files=now['files'], **counts, nodes=len(now['corpus']), embedded=embedded, advice=_advice(open_run(folder)))
+    return dict(files=now['files'], **counts, nodes=len(now['corpus']), embedded=embedded, advice=_advice(run))
 
 # %% ../nbs/7_deciding/70_updating.ipynb #b3085306
 _MANY, _LEAST_LOGGED = .25, 20 # share of new passages; questions in the log
