@@ -7,7 +7,7 @@ __all__ = ['EmbedtuneError']
 
 # %% ../nbs/1_texts/00_core.ipynb #590b49ee
 import hashlib, html, json, math, numbers, os, re, shutil, threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # %% ../nbs/1_texts/00_core.ipynb #9ab35655
@@ -87,35 +87,6 @@ def _new_file(
         _sync(path.parent)
     finally: part.unlink(missing_ok=True)
 
-# %% ../nbs/1_texts/00_core.ipynb #2fbfef3a
-def _settle(
-    path: Path, # of a folder
-) -> Path:
-    "The folder; where a kill came between the two renames of `_new_folder`, the old one is put back."
-    old = path.with_name(f'{path.name}.old')
-    if old.exists() and not path.exists(): old.rename(path)
-    return path
-
-@contextmanager
-def _new_folder(
-    path, # of the folder that is to be written
-): # yields a Path
-    "A path beside it to write to, which takes its place in the end; if anything fails, what was there stays."
-    path = _settle(Path(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (path.with_name(f'{path.name}.{state}') for state in ('new', 'old'))
-    for left_over in (new, old): shutil.rmtree(left_over, ignore_errors=True)
-    try:
-        yield new
-        for file in new.rglob('*'): _sync(file)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    if path.exists(): path.rename(old)
-    new.rename(path)
-    _sync(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
 # %% ../nbs/1_texts/00_core.ipynb #b65cb74f
 @contextmanager
 def _only_here(
@@ -134,6 +105,38 @@ def _only_here(
     finally:
         if lock.lock_counter == 1: Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+
+# %% ../nbs/1_texts/00_core.ipynb #2fbfef3a
+def _settle(
+    path: Path, # of a folder
+) -> Path:
+    "The folder; where a kill came between the two renames of `_new_folder`, the old one is put back."
+    old = path.with_name(f'{path.name}.old')
+    if path.exists() or not old.exists(): return path
+    with suppress(EmbedtuneError), _only_here(path): # who holds the lock is between the renames just now
+        if not path.exists(): old.rename(path)
+    return path
+
+@contextmanager
+def _new_folder(
+    path, # of the folder that is to be written
+): # yields a Path
+    "A path beside it to write to, which takes its place in the end; if anything fails, what was there stays."
+    path = Path(path)
+    new, old = (path.with_name(f'{path.name}.{state}') for state in ('new', 'old'))
+    with _only_here(path):
+        _settle(path)
+        for left_over in (new, old): shutil.rmtree(left_over, ignore_errors=True)
+        try:
+            yield new
+            for file in new.rglob('*'): _sync(file)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        if path.exists(): path.rename(old)
+        new.rename(path)
+        _sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
 
 # %% ../nbs/1_texts/00_core.ipynb #9a4aec23
 def _write_text(

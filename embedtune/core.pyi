@@ -33,6 +33,11 @@ def _new_file(path):
     """A path beside it to write to, renamed in the end; if anything fails, what was there stays."""
     ...
 
+@contextmanager
+def _only_here(path):
+    """A block that no second process enters for the same path; `EmbedtuneError` for the second."""
+    ...
+
 def _settle(path: Path) -> Path:
     """The folder; where a kill came between the two renames of `_new_folder`, the old one is put back."""
     ...
@@ -40,11 +45,6 @@ def _settle(path: Path) -> Path:
 @contextmanager
 def _new_folder(path):
     """A path beside it to write to, which takes its place in the end; if anything fails, what was there stays."""
-    ...
-
-@contextmanager
-def _only_here(path):
-    """A block that no second process enters for the same path; `EmbedtuneError` for the second."""
     ...
 
 def _write_text(text: str, path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .card import _model_card, _save_card
-from .core import EmbedtuneError, _check_count, _check_number, _only_here, _versions
+from .core import EmbedtuneError, _check_count, _check_number, _only_here, _settle, _versions
 from .dataset import EmbeddingQAFinetuneDataset
 from .leakage import require_no_leakage
 from .retrieval import Search
@@ -113,7 +113,7 @@ def _check_leakage(self: _FinetuneEngine,
 @patch
 def _finetuned_folder(self: _FinetuneEngine) -> Path:
     "The folder of what was tuned; `EmbedtuneError` before there is one."
-    if (self.model_output_path/self._manifest).exists(): return self.model_output_path
+    if (_settle(self.model_output_path)/self._manifest).exists(): return self.model_output_path
     path = str(self.model_output_path)
     raise EmbedtuneError(f'no finetuned {self._kind} in {path!r}: call finetune() first')
 

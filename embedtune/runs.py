@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from .core import _SOLID, EmbedtuneError, _check_count, _parse_json, _read_json, _write_json
+from .core import _SOLID, EmbedtuneError, _check_count, _parse_json, _settle
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import encode
 from .index import open_index
@@ -136,6 +136,7 @@ def open_run(
     if not (folder/'run.json').is_file():
         raise EmbedtuneError(f'{str(folder)!r} holds no run: expected the folder that embedtune run filled, '
                              'with run.json in it')
+    for name in ('model', 'index'): _settle(folder/name)
     run = FinishedRun(folder)
     whole = isinstance(run.told, dict) and isinstance(run.told.get('settings'), dict) and run.told.get(_FINISHED)
     if whole and 'model' in run.told['settings']: return run
