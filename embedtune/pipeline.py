@@ -399,7 +399,7 @@ def split(self: _Run,
     people, open_ones = _peoples(queries, nodes)
     judging = {node for _, ids in people.values() for node in ids} if len(people) < _SPLIT_FROM else ()
     sides = dict(zip(('train', 'val'), _two_parts(nodes, seed=self.seed, judged=judging)))
-    self.folder = _Folder(read, nodes, sides, people, open_ones, {path.name: str(path.resolve()) for path in paths})
+    self.folder = _Folder(read, nodes, sides, people, open_ones, {path.name: path for path in paths})
     if open_ones and not self.examples: self.examples = list(open_ones.values())[:20]
     return paths
 
@@ -487,9 +487,9 @@ def ship(self: _Run,
 def index(self: _Run):
     "The vectors of all nodes, and where these stand; made again only where model or nodes are others."
     corpus = {node.id: node.text for node in self.folder.nodes}
-    told = (dict(sha256=node.metadata.get('sha256'), file=self.folder.files.get(node.metadata.get('file_name')))
-        for node in self.folder.nodes)
-    _write_json([_place_of(node) | more for node, more in zip(self.folder.nodes, told)], self.out/_NODES)
+    files = self.folder.files
+    places = [_place_of(node, files.get(node.metadata.get('file_name'))) for node in self.folder.nodes]
+    _write_json(places, self.out/_NODES)
     place, shipped = self.out/'index', self.out/'model'
     model = load_model(shipped, trust_remote_code=self.trust_remote_code)
     try:

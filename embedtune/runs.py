@@ -41,14 +41,15 @@ _NODES = 'nodes.json' # in the folder of a run
 
 def _place_of(
     node: Node, # of a document
+    file=None, # where that lies
 ) -> dict:
-    "What a reader wants to know of where a node stands."
+    "What a reader wants to know of where a node stands: an entry of `nodes.json`."
     first, last = node.pages
     told = dict(id=node.id, document=node.metadata.get('file_name', node.doc_id), doc_id=node.doc_id)
     if node.boxes or last > 1: told |= dict(page=first, page_end=last)
     if node.headings: told |= dict(heading=' › '.join(node.headings))
     if node.boxes: told |= dict(boxes=[list(box) for box in node.boxes])
-    return told
+    return told | dict(sha256=node.metadata.get('sha256'), file=file and str(Path(file).resolve()))
 
 # %% ../nbs/6_serving/57_runs.ipynb #86c24b41
 def _one_line(

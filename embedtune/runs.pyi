@@ -18,8 +18,8 @@ class Hit(NamedTuple):
     page: int | None = None
 _NODES: str
 
-def _place_of(node: Node) -> dict:
-    """What a reader wants to know of where a node stands."""
+def _place_of(node: Node, file=None) -> dict:
+    """What a reader wants to know of where a node stands: an entry of `nodes.json`."""
     ...
 
 def _one_line(text: str) -> str:

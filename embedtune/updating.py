@@ -43,11 +43,27 @@ def _read_again(
         if not node.text.strip(): continue
         old = known.get(node.text)
         name = old.pop(0) if old else node.id
-        told.append(_place_of(node) | dict(id=name, sha256=node.metadata.get('sha256'), file=str(path.resolve())))
+        told.append(_place_of(node, path) | dict(id=name))
         texts[name] = node.text
     return told, texts
 
 # %% ../nbs/7_deciding/70_updating.ipynb #12a5866b
+def _check_names(
+    paths: list[Path], # of the documents, as they are now
+    rows: list[dict], # of `nodes.json`
+):
+    "Raise `EmbedtuneError` where a file's name does not tell which passages are its own."
+    names = [path.name for path in paths]
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice:
+        raise EmbedtuneError(f'update: two files are called {twice!r}, and files are told apart by their names; '
+                             'rename one, or let embedtune run do all of it again')
+    inside = next((row['document'] for row in rows if '/' in row['document']), None)
+    if inside:
+        raise EmbedtuneError(f'update: {inside!r} came inside another file, and attachments are not followed; '
+                             'let embedtune run do all of it again')
+
+# %% ../nbs/7_deciding/70_updating.ipynb #dcd305c3
 def _compare_files(
     run: FinishedRun, # as it is
     paths: list[Path], # of the documents, as they are now
@@ -121,6 +137,7 @@ def update(
     if not paths: raise EmbedtuneError(f'{documents} holds no PDF, text or Markdown file')
     with _only_here(run.index):
         rows = _parse_json(run.folder/_NODES)
+        _check_names(paths, rows)
         now = _compare_files(run, paths, rows)
         embedded = 0
         if now['corpus'] != run.corpus: embedded = _rewrite(run, now['corpus'], show_progress)

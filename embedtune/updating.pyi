@@ -14,6 +14,10 @@ def _read_again(path: Path, rows: list[dict], corpus: dict[str, str], tokenizer)
     """The nodes of a file, unchanged passages under the ids they had."""
     ...
 
+def _check_names(paths: list[Path], rows: list[dict]):
+    """Raise `EmbedtuneError` where a file's name does not tell which passages are its own."""
+    ...
+
 def _compare_files(run: FinishedRun, paths: list[Path], rows: list[dict]) -> dict:
     """What is new, changed and gone, and the nodes as they are now."""
     ...
