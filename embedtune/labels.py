@@ -148,6 +148,9 @@ def _questions_of(
     "The questions that can be judged."
     own = run.folder/'queries.json'
     if file is None and own.is_file(): file = own
+    if file is None and (run.told.get('shipped') or {}).get('tuned_again'):
+        raise EmbedtuneError('label: what this run ships was tuned on all of its questions, so they cannot judge it; '
+                             'pass others, in a file of questions')
     if file is None: return dict(run.questions.queries), run.questions.writers
     texts = {_query_id(query.text): query.text for query in read_queries(file)}
     return texts, dict.fromkeys(texts, 'people')

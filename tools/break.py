@@ -185,12 +185,11 @@ def files(n, rng):
 def main():
     """Print what was tried and what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('what', nargs='*', default='files', choices=['files'], help='what is tried')
+    parser.add_argument('what', nargs='?', default='files', choices=['files'], help='what is tried (default: %(default)s)')
     parser.add_argument('--n', type=int, default=100, metavar='N', help='mutations of each kind (default: %(default)s)')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='of all that is drawn (default: %(default)s)')
     options = parser.parse_args()
-    finds, rng = Counter(), random.Random(options.seed)
-    for what in [options.what] if isinstance(options.what, str) else options.what: finds += globals()[what](options.n, rng)
+    finds = dict(files=files)[options.what](options.n, random.Random(options.seed))
     for find, count in finds.most_common(): print(f'{count:5} {find}')
     print(f'{finds.total()} finds, {len(finds)} kinds')
     return 1 if finds else 0
