@@ -8,6 +8,7 @@ What has been measured lies in runs/people and is not measured again; delete a f
 All sets take some hours on two cores, most of them for the reports' 6,600 pages, whose vectors are kept.
 """
 import argparse
+import functools
 import os
 import random
 import sys
@@ -116,16 +117,35 @@ def lyft():
     return EmbeddingQAFinetuneDataset.from_json(published_qa()[0])
 
 
-def trained(exam, folder, engine_of, retriever_of):
+@functools.cache
+def searches_of(engine_of, folder):
+    """What searches a corpus with a model trained on Lyft's questions; a corpus is embedded once in a call."""
+    engine, ready = finished(engine_of(lyft(), folder/'lyft')), {}
+    def retriever(corpus):
+        first = next(iter(corpus))
+        if first not in ready: ready[first] = engine.get_retriever(corpus)
+        return ready[first]
+    return retriever
+
+
+def as_shipped(retriever):
+    """A retriever with whatever its folder says."""
+    return retriever
+
+
+def alone(retriever):
+    """The vectors of a retriever without BM25."""
+    return getattr(retriever, 'retrievers', [retriever])[0]
+
+
+def trained(exam, folder, engine_of, part=as_shipped):
     """What engines do that are trained on one part of the questions, on the other: fold by fold."""
     from embedtune import evaluate
-    if not FOLDS[exam.name]:
-        engine = finished(engine_of(lyft(), folder/'lyft'))
-        return untrained(exam, lambda corpus: retriever_of(engine, corpus))
+    if not FOLDS[exam.name]: return untrained(exam, lambda corpus: part(searches_of(engine_of, folder)(corpus)))
     found, dataset = [], exam.parts[0]
     for n, (train, test) in enumerate(folds(exam)):
         engine = finished(engine_of(dataset.only(train), folder/f'fold-{n}'))
-        found.append(evaluate(retriever_of(engine, dataset.corpus), dataset.only(test)))
+        found.append(evaluate(part(engine.get_retriever(dataset.corpus)), dataset.only(test)))
     return found
 
 
@@ -169,7 +189,7 @@ def tuning(dataset, folder):
 
 def tuned(exam, folder):
     """The tuned model without BM25."""
-    return trained(exam, folder/'tuned', tuning, lambda engine, corpus: alone(engine.get_retriever(corpus)))
+    return trained(exam, folder/'tuned', tuning, alone)
 
 
 def by_machine(exam, folder):
@@ -181,25 +201,20 @@ def by_machine(exam, folder):
     with local_llm() as llm: return generate_qa_embedding_pairs(nodes, llm, output_path=path, max_questions=MACHINE)
 
 
-def tuned_on_machine(exam, folder, of=lambda engine, corpus: alone(engine.get_retriever(corpus))):
+def tuned_on_machine(exam, folder, part=alone):
     """The model tuned on a language model's questions, without BM25."""
     engine = finished(tuning(by_machine(exam, folder), folder/'machine'))
-    return untrained(exam, lambda corpus: of(engine, corpus))
+    return untrained(exam, lambda corpus: part(engine.get_retriever(corpus)))
 
 
 def shipped_on_machine(exam, folder):
     """The same with whatever its folder says."""
-    return tuned_on_machine(exam, folder, lambda engine, corpus: engine.get_retriever(corpus))
-
-
-def alone(retriever):
-    """The vectors of a retriever without BM25."""
-    return getattr(retriever, 'retrievers', [retriever])[0]
+    return tuned_on_machine(exam, folder, as_shipped)
 
 
 def shipped(exam, folder):
     """The tuned model with whatever its folder says."""
-    return trained(exam, folder/'tuned', tuning, lambda engine, corpus: engine.get_retriever(corpus))
+    return trained(exam, folder/'tuned', tuning)
 
 
 def adapting(dataset, folder):
@@ -211,7 +226,7 @@ def adapting(dataset, folder):
 
 def adapter(exam, folder):
     """An adapter on the base's vectors."""
-    return trained(exam, folder/'adapter', adapting, lambda engine, corpus: engine.get_retriever(corpus))
+    return trained(exam, folder/'adapter', adapting)
 
 
 def reranking(dataset, folder):
@@ -223,7 +238,7 @@ def reranking(dataset, folder):
 
 def reranked(exam, folder):
     """The base and BM25, reranked with the weight that the engine chose."""
-    return trained(exam, folder/'reranker', reranking, lambda engine, corpus: engine.get_retriever(corpus))
+    return trained(exam, folder/'reranker', reranking)
 
 
 # what is measured on each set: the row, what gives its evaluations, the row that it must not fall behind
