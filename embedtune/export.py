@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import EmbedtuneError, _check_count, _parse_json, _sha256_of, _write_json, _writing
+from .core import EmbedtuneError, _check_count, _check_ours, _parse_json, _sha256_of, _write_json, _writing
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel, encode, fingerprint, _prompt_of, _unit
 from .evaluation import evaluate
@@ -132,8 +132,7 @@ def export_onnx(
     "Write a model as ONNX, for `OnnxEmbedding`; `EmbedtuneError` where it cannot be written so."
     for package in ('onnxscript', 'onnxruntime'): _require(package, 'export_onnx', 'pip install "embedtune[onnx]"')
     path = Path(path)
-    if path.exists() and not (path/_ONNX_FACTS).is_file():
-        raise EmbedtuneError(f'export_onnx: {str(path)!r} holds other files; choose a new folder')
+    _check_ours(path, _ONNX_FACTS, 'export_onnx:')
     if isinstance(model, (str, Path)): model = load_model(model, 'cpu', bare=True)
     _check_exportable(model)
     facts = _facts(model, int8)
@@ -324,8 +323,7 @@ def _export_checked(
     "Export a model, ask both the questions, and keep the export only where it drifts within the tolerance."
     model, questions, search = _model_and_questions(source, dataset)
     out, original = Path(out), load_model(model, 'cpu', bf16=False)
-    if out.exists() and not (out/_ONNX_FACTS).is_file():
-        raise EmbedtuneError(f'export: {str(out)!r} holds other files; choose a new folder')
+    _check_ours(out, _ONNX_FACTS, 'export:')
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='.export-', dir=out.parent) as near, _writing(out):
         made = export_onnx(_bare(original), Path(near)/'onnx', int8)
