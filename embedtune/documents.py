@@ -325,7 +325,7 @@ def _load_whole(
 
 _TOLD = 20 # troubles of a file that are told
 
-# %% ../nbs/1_texts/04_documents.ipynb #7154fccf
+# %% ../nbs/1_texts/04_documents.ipynb #93561a2a
 def _load_apart(
     path: str,       # a file
     engine: str,     # for PDFs
@@ -355,6 +355,27 @@ def _same_document(
     headings, boxes = (tuple(map(kind._make, told.pop(name))) for kind, name in ((Heading, 'headings'), (_Box, 'boxes')))
     return Document(**told, headings=headings, boxes=boxes)
 
+class _Bar:
+    "A bar over the pages of a PDF, drawn when there are any."
+    def __init__(self,
+        name: str,  # of the file
+        shown: bool, # or not drawn at all
+    ):
+        self.name, self.shown, self.bar = name, shown, None
+
+    def at(self, n, of):
+        "So many pages of so many are read; the bar goes when it is none of none."
+        if not self.shown or not (of or self.bar): return
+        from tqdm.auto import tqdm
+        self.bar = self.bar or tqdm(desc=self.name, total=of, unit='page', leave=False)
+        self.bar.update(n - self.bar.n) if of else self.bar.close()
+
+    def over(self, numbers, name):
+        "The numbers, one by one."
+        for number in numbers:
+            yield number
+            self.at(number + 1, len(numbers))
+
 def _read_file(
     path: Path,                  # a file
     engine: str = 'pdfium',      # for PDFs
@@ -363,21 +384,17 @@ def _read_file(
     limits: _Limits = None,      # that hold; None: it is read here
 ) -> tuple[list[Document], list[str]]:  # documents, troubles
     "The documents in a file; whatever it does to its reader is a trouble."
-    from tqdm.auto import tqdm
-    shown = dict(unit='page', leave=False, disable=not show_progress or path.suffix.lower() != '.pdf')
-    def watch(numbers, name): return tqdm(numbers, name, **shown)
+    bar = _Bar(path.name, show_progress)
     try:
-        if not limits: return _load_whole(path, engine, watch, password)
+        if not limits: return _load_whole(path, engine, bar.over, password)
         size = path.stat().st_size if path.is_file() else 0
-        with tqdm(desc=path.name, **shown) as bar:
-            def heard(n, of):
-                bar.total = of
-                bar.update(n - bar.n)
-            found, told = _apart('embedtune.documents:_load_apart', [str(path), engine, password], limits, size, heard)
+        args = [str(path), engine, password]
+        found, told = _apart('embedtune.documents:_load_apart', args, limits, size, bar.at)
         return list(map(_same_document, found)), told
     except EmbedtuneError as e: return [], [f'{path}: {e}']
     except MemoryError: return [], [f'{path}: there is not enough memory to read it']
     except (KeyError, TypeError, ValueError): return [], [f'{path}: what reads it answers in no words of ours']
+    finally: bar.at(0, 0)
 
 # %% ../nbs/1_texts/04_documents.ipynb #877b2d93
 def _each_once(
@@ -392,7 +409,7 @@ def _each_once(
         if known is not document and name not in names: known.metadata['also'] = [*names[1:], name]
     return list(first.values())
 
-# %% ../nbs/1_texts/04_documents.ipynb #1abab432
+# %% ../nbs/1_texts/04_documents.ipynb #e467a827
 def _in_one_line(
     message: str, # about a file
 ) -> str:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/1_texts/03_strangers.ipynb #ebbd1635
+# %% ../nbs/1_texts/03_strangers.ipynb #2dece063
 import atexit, json, os, queue, re, signal, subprocess, sys, threading, time
 from contextlib import suppress
 from importlib import import_module
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .core import _check_number, EmbedtuneError
 from .samples import _project_root
 
-# %% ../nbs/1_texts/03_strangers.ipynb #2d457f8e
+# %% ../nbs/1_texts/03_strangers.ipynb #fc192488
 class _Limits(NamedTuple):
     "What a file may take."
     pages: float = 10_000
@@ -38,7 +38,7 @@ def _over(
     unit = dict(seconds='seconds of the processor for its size', memory='MB of memory').get(name, name)
     return f'it takes more than {getattr(limits, name):,.0f} {unit}; {_how_to_raise(name)}'
 
-# %% ../nbs/1_texts/03_strangers.ipynb #eae56587
+# %% ../nbs/1_texts/03_strangers.ipynb #fba87b19
 def _said_limits(
     said: str, # as the variable has it
 ) -> dict | None:
@@ -61,7 +61,7 @@ def _limits_of(
         _check_number(f'limits: {name}', value, 1)
     return _Limits(**given)
 
-# %% ../nbs/1_texts/03_strangers.ipynb #242a6d0e
+# %% ../nbs/1_texts/03_strangers.ipynb #69c8ca9d
 def _confine(
     memory: float, # megabytes that this process may hold
     seconds: float, # of the processor from now on
@@ -79,7 +79,7 @@ def _confine(
         room = size - resident + int(memory*1e6)
         resource.setrlimit(resource.RLIMIT_AS, (room, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
-# %% ../nbs/1_texts/03_strangers.ipynb #df60c0c7
+# %% ../nbs/1_texts/03_strangers.ipynb #11c33b51
 def _answer(
     line: bytes, # what is asked: function, arguments, limits, seconds
     say, # function of what is to be said meanwhile
@@ -104,7 +104,7 @@ def _serve():
     say('ready')
     for line in sys.stdin.buffer: say(*_answer(line, say))
 
-# %% ../nbs/1_texts/03_strangers.ipynb #d0246027
+# %% ../nbs/1_texts/03_strangers.ipynb #9b5957e8
 _LONGEST = 500_000_000 # bytes of an answer
 
 def _harmless(
@@ -142,7 +142,7 @@ class _Child:
         for pipe in (self.process.stdin, self.process.stdout):
             with suppress(OSError): pipe.close()
 
-# %% ../nbs/1_texts/03_strangers.ipynb #c3873899
+# %% ../nbs/1_texts/03_strangers.ipynb #d772e2b5
 def _taken(
     child: _Child, # that may have ended
 ) -> tuple[float, float]:
@@ -175,7 +175,7 @@ def _wait(
     heard, # called with what it says meanwhile
 ) -> tuple: # 'done' and the result, 'error' or 'over' and why
     "Its answer, or what it went over."
-    until, end = _taken(child)[0] + seconds, time.monotonic() + 4*seconds
+    until, end = None, time.monotonic() + 4*seconds
     while True:
         with suppress(queue.Empty):
             line = child.said.get(timeout=.1)
@@ -185,10 +185,11 @@ def _wait(
             if kind == 'ready': child.ready = True
             else: heard(*words)
         used, memory = _taken(child)
+        until = until or used + seconds # most files are read before it is looked at
         if memory > limits.memory: return 'over', 'memory'
         if used > until or time.monotonic() > end: return 'over', 'seconds'
 
-# %% ../nbs/1_texts/03_strangers.ipynb #4b6697e6
+# %% ../nbs/1_texts/03_strangers.ipynb #ba3e5365
 _WAITING = [] # a child, at most, that has answered
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_WAITING.clear)
 
@@ -214,7 +215,7 @@ def _apart(
 ): # what `json` makes of the function's result
     "What a function of this package gives, called by a child; `EmbedtuneError` if that is over a limit, or the child's end."
     seconds = limits.seconds*(1 + size/1e6)
-    child, kind = _a_child(), ''
+    child, kind, begun = _a_child(), '', time.monotonic()
     try:
         with suppress(OSError): child.ask(place, args, limits, seconds) # or it has ended
         kind, word = _wait(child, limits, seconds, heard)
@@ -222,8 +223,8 @@ def _apart(
     except (TypeError, ValueError):
         kind, word = 'wrong', 'what reads it answers in no words of ours'
     finally:
-        stays = kind in ('done', 'error') and _taken(child)[1] < limits.memory/2 and not _WAITING
-        if stays and child.process.poll() is None: _WAITING.append(child)
+        grown = time.monotonic() - begun > .2 and _taken(child)[1] > limits.memory/2
+        if kind in ('done', 'error') and not grown and not _WAITING: _WAITING.append(child)
         else: child.end()
     if kind == 'done': return word
     raise EmbedtuneError(_over(word, limits) if kind == 'over' else word)
