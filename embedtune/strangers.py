@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/1_texts/03_strangers.ipynb #2dece063
+# %% ../nbs/1_texts/03_strangers.ipynb #3f8ede79
 import atexit, json, os, queue, re, signal, subprocess, sys, threading, time
 from contextlib import suppress
 from importlib import import_module
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .core import _check_number, EmbedtuneError
 from .samples import _project_root
 
-# %% ../nbs/1_texts/03_strangers.ipynb #fc192488
+# %% ../nbs/1_texts/03_strangers.ipynb #1af03830
 class _Limits(NamedTuple):
     "What a file may take."
     pages: float = 10_000
@@ -38,7 +38,7 @@ def _over(
     unit = dict(seconds='seconds of the processor for its size', memory='MB of memory').get(name, name)
     return f'it takes more than {getattr(limits, name):,.0f} {unit}; {_how_to_raise(name)}'
 
-# %% ../nbs/1_texts/03_strangers.ipynb #fba87b19
+# %% ../nbs/1_texts/03_strangers.ipynb #6d1371ea
 def _said_limits(
     said: str, # as the variable has it
 ) -> dict | None:
@@ -61,7 +61,7 @@ def _limits_of(
         _check_number(f'limits: {name}', value, 1)
     return _Limits(**given)
 
-# %% ../nbs/1_texts/03_strangers.ipynb #69c8ca9d
+# %% ../nbs/1_texts/03_strangers.ipynb #42034357
 def _confine(
     memory: float, # megabytes that this process may hold
     seconds: float, # of the processor from now on
@@ -79,7 +79,7 @@ def _confine(
         room = size - resident + int(memory*1e6)
         resource.setrlimit(resource.RLIMIT_AS, (room, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
-# %% ../nbs/1_texts/03_strangers.ipynb #11c33b51
+# %% ../nbs/1_texts/03_strangers.ipynb #0883a8c7
 def _answer(
     line: bytes, # what is asked: function, arguments, limits, seconds
     say, # function of what is to be said meanwhile
@@ -104,7 +104,7 @@ def _serve():
     say('ready')
     for line in sys.stdin.buffer: say(*_answer(line, say))
 
-# %% ../nbs/1_texts/03_strangers.ipynb #9b5957e8
+# %% ../nbs/1_texts/03_strangers.ipynb #4fc8b88c
 _LONGEST = 500_000_000 # bytes of an answer
 
 def _harmless(
@@ -142,7 +142,7 @@ class _Child:
         for pipe in (self.process.stdin, self.process.stdout):
             with suppress(OSError): pipe.close()
 
-# %% ../nbs/1_texts/03_strangers.ipynb #d772e2b5
+# %% ../nbs/1_texts/03_strangers.ipynb #8b488a96
 def _taken(
     child: _Child, # that may have ended
 ) -> tuple[float, float]:
@@ -165,7 +165,7 @@ def _death(
     if os.name == 'posix' and -code in (signal.SIGXCPU, signal.SIGKILL):
         return 'over', 'seconds' if -code == signal.SIGXCPU else 'memory' # Linux kills where memory runs out
     name = signal.Signals(-code).name if code < 0 else f'exit code {code}'
-    return 'error', (f'it ends the process that reads it ({name}), for want of memory or by a fault of the reader; '
+    return 'death', (f'it ends the process that reads it ({name}), for want of memory or by a fault of the reader; '
         + _how_to_raise('memory'))
 
 def _wait(
@@ -173,7 +173,7 @@ def _wait(
     limits: _Limits, # of memory
     seconds: float, # of the processor
     heard, # called with what it says meanwhile
-) -> tuple: # 'done' and the result, 'error' or 'over' and why
+) -> tuple: # 'done' and the result; 'error', 'over' or 'death', and why
     "Its answer, or what it went over."
     until, end = None, time.monotonic() + 4*seconds
     while True:
@@ -189,7 +189,7 @@ def _wait(
         if memory > limits.memory: return 'over', 'memory'
         if used > until or time.monotonic() > end: return 'over', 'seconds'
 
-# %% ../nbs/1_texts/03_strangers.ipynb #ba3e5365
+# %% ../nbs/1_texts/03_strangers.ipynb #37d2b740
 _WAITING = [] # a child, at most, that has answered
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_WAITING.clear)
 

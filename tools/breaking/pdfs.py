@@ -92,7 +92,7 @@ def font(entries, *more):
 
 def to_unicode(cmap):
     """A PDF whose font says by this map which letters its codes are."""
-    head = b'/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange <0000> <FFFF> endcodespacerange '
+    head = b'/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange <00> <FF> endcodespacerange '
     return font(FONT.replace(b'>>', b'/ToUnicode 6 0 R>>'), (6, flate(head + cmap + b' endcmap')))
 
 
@@ -277,7 +277,7 @@ def made():
     found['two pages.pdf'], found['rich.pdf'] = written(lambda writer: None), written(rich)
     found['locked.pdf'] = written(lambda writer: writer.encrypt('', 'owner', algorithm='AES-256'))
     found['by hand.pdf'], found['forms.pdf'], found['outline.pdf'] = pdf(), nested(3, 2), outline(4, True)
-    found['files.pdf'], found['letters.pdf'] = attached([b'a.txt', b'b.csv'], b'Ship,Cars\nKestrel,184\n'), to_unicode(b'1 beginbfrange <00> <7F> <0020> endbfrange')
+    found['files.pdf'], found['letters.pdf'] = attached([b'a.txt', b'b.csv'], b'Ship,Cars\nKestrel,184\n'), to_unicode(b'1 beginbfrange <20> <7E> <0020> endbfrange')
     space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     row = '<w:tbl><w:tr><w:tc><w:p><w:r><w:t>Ship</w:t></w:r></w:p></w:tc></w:tr></w:tbl>'
     kinds = 'http://schemas.openxmlformats.org/package/2006/'
