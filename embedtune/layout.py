@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../nbs/1_texts/03_layout.ipynb #3dd067db
-import ctypes, importlib.util, logging, math, re
+import base64, ctypes, importlib.util, io, logging, math, re
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,7 +278,7 @@ def _pypdf_remarks():
         logger.level, logger.propagate = before
         logger.removeHandler(handler)
 
-# %% ../nbs/1_texts/03_layout.ipynb #9f1f2edd
+# %% ../nbs/1_texts/03_layout.ipynb #d057c23a
 @contextmanager
 def _forgiving():
     "What fails inside is left undone, but for want of memory."
@@ -397,3 +397,20 @@ def _check_engine(
         raise EmbedtuneError(f'engine: expected {" or ".join(map(repr, _ENGINES))}, got {engine!r}')
     if engine == 'pdfium' and importlib.util.find_spec('pypdfium2') is None:
         raise EmbedtuneError('engine="pdfium" needs pypdfium2: pip install pypdfium2, or use engine="pypdf"')
+
+# %% ../nbs/1_texts/03_layout.ipynb #d13bbf60
+def _draw_page(
+    path: str,   # a PDF
+    number: int, # of the page, from 1
+    width: int,  # of the picture, in pixels; it is at most four times as high
+    *within,     # limits and what to say, of a child that draws
+) -> list:       # PNG in base64, width and height of the page in points; [] if it cannot be drawn
+    "A page as a picture."
+    import pypdfium2
+    try:
+        sheet = pypdfium2.PdfDocument(path)[number - 1]
+        across, down = sheet.get_size()
+        picture = sheet.render(scale=min(width/across, 4*width/down)).to_pil()
+    except (pypdfium2.PdfiumError, OSError, IndexError, ValueError, ZeroDivisionError): return []
+    picture.save(file := io.BytesIO(), 'PNG')
+    return [base64.b64encode(file.getvalue()).decode(), across, down]

@@ -302,6 +302,7 @@ def made():
     return found
 
 
+LAST = ['']  # what was told
 NUMBERS = [b'0', b'-1', b'1', b'7', b'255', b'65536', b'99999999999', b'1e9', b'-2147483648', b'.0000001', b'9'*60]
 WORDS = [b'<<', b'>>', b'[', b']', b'(', b')', b'endobj', b'endstream', b'stream\n', b'1 0 R', b'2 0 R', b'3 0 R', b'9 0 R', b'null', b'/Kids', b'/Parent', b'/Filter', b'/Length', b'<', b'>', b'</', b'"', b'\0', b'\xff', b';', b'\n', b'|']
 
@@ -370,7 +371,9 @@ def tried(path, engine):
             outcome = 'read' if sound(load_documents(path, engine, show_progress=False, limits={})) else 'NONSENSE'
         lines = [str(one.message) for one in caught]
         if any(len(line.splitlines()) > 1 for line in lines) or len(lines) > 21: outcome = 'SEVERAL LINES'
-    except EmbedtuneError as error: outcome = 'told' if len(str(error).splitlines()) == 1 else 'SEVERAL LINES'
+    except EmbedtuneError as error:
+        LAST.append(str(error).replace(str(path.parent), ''))
+        outcome = 'told' if len(str(error).splitlines()) == 1 else 'SEVERAL LINES'
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         outcome = f'TRACEBACK {type(error).__name__}: {str(error)[:80]} ({Path(last.filename).name}:{last.lineno})'
