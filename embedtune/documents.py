@@ -120,6 +120,7 @@ def _office_text(
     try: made = converter.convert_local(path)
     except Exception as e:
         if 'MissingDependency' in type(e).__name__: raise EmbedtuneError(_OFFICE_NEEDED) from None
+        if isinstance(e, MemoryError) or 'threw MemoryError' in str(e): raise MemoryError from e
         raise EmbedtuneError('it is damaged, or no file of that kind') from e
     text = re.sub(r'\s*<!-- Slide number: \d+ -->\s*', '\f', made.markdown).lstrip('\f')
     if made.title and not re.search('^#', text, re.M): text = f'# {made.title}\n\n{text}'
@@ -325,7 +326,7 @@ def _load_whole(
 
 _TOLD = 20 # troubles of a file that are told
 
-# %% ../nbs/1_texts/04_documents.ipynb #93561a2a
+# %% ../nbs/1_texts/04_documents.ipynb #72cabded
 def _load_apart(
     path: str,       # a file
     engine: str,     # for PDFs
@@ -409,7 +410,7 @@ def _each_once(
         if known is not document and name not in names: known.metadata['also'] = [*names[1:], name]
     return list(first.values())
 
-# %% ../nbs/1_texts/04_documents.ipynb #e467a827
+# %% ../nbs/1_texts/04_documents.ipynb #b074fe2e
 def _in_one_line(
     message: str, # about a file
 ) -> str:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../nbs/1_texts/03_strangers.ipynb #3f8ede79
+# %% ../nbs/1_texts/03_strangers.ipynb #62653cdd
 import atexit, json, os, queue, re, signal, subprocess, sys, threading, time
 from contextlib import suppress
 from importlib import import_module
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .core import _check_number, EmbedtuneError
 from .samples import _project_root
 
-# %% ../nbs/1_texts/03_strangers.ipynb #1af03830
+# %% ../nbs/1_texts/03_strangers.ipynb #f7b7de56
 class _Limits(NamedTuple):
     "What a file may take."
     pages: float = 10_000
@@ -38,7 +38,7 @@ def _over(
     unit = dict(seconds='seconds of the processor for its size', memory='MB of memory').get(name, name)
     return f'it takes more than {getattr(limits, name):,.0f} {unit}; {_how_to_raise(name)}'
 
-# %% ../nbs/1_texts/03_strangers.ipynb #6d1371ea
+# %% ../nbs/1_texts/03_strangers.ipynb #0695ae98
 def _said_limits(
     said: str, # as the variable has it
 ) -> dict | None:
@@ -61,7 +61,7 @@ def _limits_of(
         _check_number(f'limits: {name}', value, 1)
     return _Limits(**given)
 
-# %% ../nbs/1_texts/03_strangers.ipynb #42034357
+# %% ../nbs/1_texts/03_strangers.ipynb #0bfdb17b
 def _confine(
     memory: float, # megabytes that this process may hold
     seconds: float, # of the processor from now on
@@ -79,7 +79,7 @@ def _confine(
         room = size - resident + int(memory*1e6)
         resource.setrlimit(resource.RLIMIT_AS, (room, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
-# %% ../nbs/1_texts/03_strangers.ipynb #0883a8c7
+# %% ../nbs/1_texts/03_strangers.ipynb #1dcbff2a
 def _answer(
     line: bytes, # what is asked: function, arguments, limits, seconds
     say, # function of what is to be said meanwhile
@@ -104,7 +104,7 @@ def _serve():
     say('ready')
     for line in sys.stdin.buffer: say(*_answer(line, say))
 
-# %% ../nbs/1_texts/03_strangers.ipynb #4fc8b88c
+# %% ../nbs/1_texts/03_strangers.ipynb #86b5e213
 _LONGEST = 500_000_000 # bytes of an answer
 
 def _harmless(
@@ -142,7 +142,7 @@ class _Child:
         for pipe in (self.process.stdin, self.process.stdout):
             with suppress(OSError): pipe.close()
 
-# %% ../nbs/1_texts/03_strangers.ipynb #8b488a96
+# %% ../nbs/1_texts/03_strangers.ipynb #89ad86ca
 def _taken(
     child: _Child, # that may have ended
 ) -> tuple[float, float]:
@@ -175,7 +175,7 @@ def _wait(
     heard, # called with what it says meanwhile
 ) -> tuple: # 'done' and the result; 'error', 'over' or 'death', and why
     "Its answer, or what it went over."
-    until, end = None, time.monotonic() + 4*seconds
+    until, end = None, time.monotonic() + 20*seconds
     while True:
         with suppress(queue.Empty):
             line = child.said.get(timeout=.1)
@@ -189,7 +189,7 @@ def _wait(
         if memory > limits.memory: return 'over', 'memory'
         if used > until or time.monotonic() > end: return 'over', 'seconds'
 
-# %% ../nbs/1_texts/03_strangers.ipynb #37d2b740
+# %% ../nbs/1_texts/03_strangers.ipynb #a7b420da
 _WAITING = [] # a child, at most, that has answered
 if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=_WAITING.clear)
 
