@@ -116,7 +116,7 @@ def xref_stream(entries):
 def million():
     """A PDF with a million empty objects in one stream."""
     head = b''.join(b'%d %d ' % (20 + n, n) for n in range(1_000_000))
-    return pdf((9, flate(head + b' '*1_000_000, b'/Type/ObjStm/N 1000000/First %d' % len(head)))).replace(b'xref', b'    ')
+    return pdf((9, flate(head + b' '*1_000_000, b'/Type/ObjStm/N 1000000/First %d' % len(head)))).replace(b'\nxref', b'\n    ')
 
 
 def crafted():
