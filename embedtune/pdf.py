@@ -293,11 +293,12 @@ def _attachments(
     path: Path,            # a PDF
     password: str = None,  # that opens it
 ) -> list[tuple[str, bytes]]:
-    "Name and content of each file that is attached to a PDF, as in a portfolio."
-    with _pypdf_remarks(), _forgiving():
-        reader = _open_pdf(path, password)
+    "Name and content of each file that is attached to a PDF, as in a portfolio; none where pypdf does not open it."
+    with _pypdf_remarks():
+        reader = None
+        with _forgiving(): reader = _open_pdf(path, password)
+        if not reader: return []
         return [(Path(name).name, content) for name, files in reader.attachments.items() for content in files]
-    return []
 
 # %% ../nbs/1_texts/03_pdf.ipynb #ed44e6b0
 def _pdf_headings(
