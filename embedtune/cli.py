@@ -681,6 +681,7 @@ def main(
     "Run one command."
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # or a busy neighbor stalls torch; must be set before torch is imported
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
+    os.environ.setdefault('EMBEDTUNE_LIMITS', 'usual') # documents are read by another process, each within limits
     words = sys.argv[1:] if argv is None else list(argv)
     if argv is None: signal.signal(signal.SIGTERM, signal.default_int_handler) # ends as Ctrl-C does
     result = _outcome(words)

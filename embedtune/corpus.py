@@ -15,14 +15,15 @@ import numpy as np
 from fastcore.basics import store_attr
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _check_count, _check_ours, _read_json, _write_json, _writing
-from .documents import DocumentWarning, _SUFFIXES, _load_document
-from .embedding import DEFAULT_MODEL, _load_transformer, encode
-from .index import _STAMP, _lance_nodes, _lance_vectors, _require_lancedb, _write_lance_tables
+from .core import _check_count, _check_ours, _read_json, _write_json, _writing, EmbedtuneError
+from .documents import _in_one_line, _read_file, _SUFFIXES, DocumentWarning
+from .embedding import _load_transformer, DEFAULT_MODEL, encode
+from .index import _lance_nodes, _lance_vectors, _require_lancedb, _STAMP, _write_lance_tables
 from .nodes import split_nodes
 from .precision import half_precision
 from .retrieval import Search
 from .search import _RETRIEVER, load_search
+from .strangers import _limits_of
 
 # %% ../nbs/6_serving/54_corpus.ipynb #f6bb212b
 class _Shard(NamedTuple):
@@ -164,10 +165,11 @@ def _texts_of(
     kind = Path(shard.path).suffix.lower()
     if kind == '.jsonl': return _jsonl_texts(shard)
     if kind == '.parquet': return _parquet_texts(shard)
-    document, troubles = _load_document(shard.path)
-    for trouble in troubles: warnings.warn(f'{shard.name}: {trouble}', DocumentWarning, stacklevel=2)
-    nodes = split_nodes(document, tokenizer, chunk_size)
-    return [_Text(node.id, document.id, node.text) for node in nodes]
+    documents, troubles = _read_file(Path(shard.path), limits=_limits_of(None))
+    if not documents: raise EmbedtuneError(_in_one_line(troubles[0]))
+    for trouble in troubles: warnings.warn(_in_one_line(trouble), DocumentWarning, stacklevel=2)
+    nodes = split_nodes(documents, tokenizer, chunk_size)
+    return [_Text(node.id, node.doc_id, node.text) for node in nodes]
 
 # %% ../nbs/6_serving/54_corpus.ipynb #a6bb3254
 def _part_name(

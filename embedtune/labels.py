@@ -6,7 +6,7 @@
 __all__ = ['read_labels', 'labelled_dataset', 'label', 'label_widget']
 
 # %% ../nbs/7_deciding/68_labels.ipynb #910b88e6
-import base64, io, json, random, re, secrets, socket, threading
+import json, random, re, secrets, socket, threading
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
@@ -27,6 +27,7 @@ from .retrieval import Hits, HybridRetriever
 from .runs import _parts, _word_spans, open_run
 from .search import load_search
 from .serve import _require_serve
+from .strangers import _apart, _Limits, _limits_of
 from .trec import _Qrels, _dataset_from, save_qrels
 from .verdicts import _FEWEST, Verdict, _questions_needed, differences, verdict
 
@@ -349,8 +350,6 @@ def _lead(
     return text.rfind(' ', 0, best - 30) + 1
 
 # %% ../nbs/7_deciding/68_labels.ipynb #c116b429
-_DRAWING = threading.Lock() # pdfium draws one page at a time
-
 def _paper(
     path, # of a PDF
     page: int, # from 1
@@ -358,19 +357,14 @@ def _paper(
     width: int = 1000, # of the picture, in pixels
 ) -> dict: # image: a data URI; frames: left, top, right, bottom as shares of the page
     "A page as a picture, and what is to be framed on it; {} if that cannot be drawn."
-    import pypdfium2
-    with _DRAWING:
-        try:
-            with pypdfium2.PdfDocument(path) as pdf:
-                sheet = pdf[page - 1]
-                across, down = sheet.get_size()
-                picture = sheet.render(scale=width/across).to_pil()
-        except (pypdfium2.PdfiumError, OSError, IndexError, ValueError): return {}
-    file = io.BytesIO()
-    picture.save(file, 'PNG')
+    drawn = None
+    with suppress(EmbedtuneError): # too much for a child that draws
+        drawn = _apart('embedtune.layout:_draw_page', [str(path), page, width], _limits_of(None) or _Limits())
+    if not drawn: return {}
+    picture, across, down = drawn
     size = np.array([across, down, across, down])
     frames = [(np.array(box)/size).tolist() for on, *box in boxes if on == page]
-    return dict(image='data:image/png;base64,' + base64.b64encode(file.getvalue()).decode(), frames=frames)
+    return dict(image=f'data:image/png;base64,{picture}', frames=frames)
 
 # %% ../nbs/7_deciding/68_labels.ipynb #9324acf0
 class _Labeling:
