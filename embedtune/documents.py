@@ -10,7 +10,7 @@ import csv, email, email.policy, hashlib, io, os, re, tempfile, warnings, zipfil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .core import _mended, EmbedtuneError
+from .core import _file_name, _mended, _one_line, EmbedtuneError
 from .headings import _find_headings, Heading
 from .pdf import _attachments, _Box, _Read, _read_pdf
 from .layout import _check_engine
@@ -271,17 +271,19 @@ def _load_whole(
 ) -> tuple[list[Document], list[str]]:  # documents, troubles
     "The documents in a file: its own, and those of its attachments."
     found, told = [], []
-    def load(file, name):
+    def load(file, name, title):
         try: document, troubles = _load_document(file, engine, show_progress, password)
         except EmbedtuneError as e: return told.append(str(e).replace(str(file), name, 1))
-        if file != path: document.metadata['file_name'] = f'{path.name}/{file.name}'
+        if file != path: document.metadata['file_name'] = f'{path.name}/{_one_line(title)}'
         found.append(document)
         told.extend(f'{name}: {trouble}' for trouble in troubles)
-    load(path, str(path))
+    load(path, str(path), path.name)
     with tempfile.TemporaryDirectory() as box:
         for name, content in _attached(path, password):
-            (Path(box)/name).write_bytes(content)
-            load(Path(box)/name, f'{path}, attachment {name}')
+            kind = re.sub(r'[^.\w]', '', Path(name).suffix)[:10] # of a name that a stranger chose
+            file = Path(box)/f'{_file_name(Path(name).stem)}{kind}'
+            file.write_bytes(content)
+            load(file, f'{path}, attachment {name}', name)
     return found, told
 
 # %% ../nbs/1_texts/04_documents.ipynb #877b2d93

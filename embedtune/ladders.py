@@ -18,7 +18,7 @@ from fastcore.basics import patch
 
 from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _read_json, _sha256_of, _write_json
+from .core import EmbedtuneError, _check_file_names, _file_name, _read_json, _sha256_of, _write_json
 from .leakage import require_no_leakage
 from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint
 from .evaluation import Evaluation, evaluate
@@ -412,15 +412,6 @@ def key(self: _Job,
         if name == row and model: content.append(_source_key(model))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-# %% ../nbs/7_deciding/60_ladder.ipynb #66491c38
-def _file_name(
-    name: str, # of a method or a model
-    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
-) -> str:
-    "The name in small letters, digits and hyphens, so that it can be part of a path."
-    hyphens = re.sub(r'[\W_]', '-', name.lower())
-    return re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
-
 # %% ../nbs/7_deciding/60_ladder.ipynb #e19406d0
 @patch
 def left(self: _Job,
@@ -458,6 +449,7 @@ def _check_methods(
     known = job.methods
     if unknown := [name for name in methods or () if name not in known]:
         raise EmbedtuneError(f'no method "{unknown[0]}": expected some of {", ".join(known)}')
+    _check_file_names(known)
     wanted = [name for name in known if methods is None or name in methods or name not in _METHODS]
     if lacking := [name for name in wanted if known[name].after not in (None, *wanted)]:
         raise EmbedtuneError(f'"{lacking[0]}" goes on with "{known[lacking[0]].after}"; ask for both')
@@ -489,7 +481,8 @@ def ladder(
             if wanted[name]: raise EmbedtuneError(wanted[name])
             result.rungs[name] = job.rung(name, result.rungs)
         except EmbedtuneError as error: result.skipped[name] = str(error)
-    return result
+    if result.rungs: return result
+    raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, result.skipped.items())))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #aa1406ce
 @patch

@@ -17,7 +17,7 @@ from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
 from .core import (
-    EmbedtuneError, _check_number, _counted, _new_folder, _only_here, _read_json, _sha256_of, _versions, _write_json, _write_text)
+    EmbedtuneError, _check_number, _counted, _file_name, _new_folder, _only_here, _read_json, _sha256_of, _versions, _write_json, _write_text)
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import _recorded_answers, first_available, sample_documents, ten_k
@@ -26,7 +26,7 @@ from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
 from .finetune import SentenceTransformersFinetuneEngine, plot_loss
 from .guard import _LEAST
-from .ladders import _file_name, _source_key, Ladder, ladder
+from .ladders import _source_key, Ladder, ladder
 from .llm import _planning_llm, llm_from_spec
 from .nodes import split_nodes
 from .pairs import _journal_path, _NothingAsked, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
