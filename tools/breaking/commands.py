@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest import mock
 
-WHOLE = ('-1', 'x', '1.5', 'nan', '', '1e3', '9'*23, '0x10', '-0.0', '１', '5\x1b[2J', 'inf', '9'*5000, '0')
+WHOLE = ('-1', 'x', '1.5', 'nan', '', '1e3', '9'*23, '0x10', '-0.0', '5\x1b[2J', 'inf', '9'*5000, '0')
 REAL = ('nan', 'x', '', '-1', 'inf', '-inf', '1e999', '1,5', '--', '0.5.5', '\udcff')
 WORDS = ('', '\udce9', 'a\x00b')
 FILES = ('missing.json', '', 'folder', 'a\x00b', 'x'*5000, '\ud800', 'latin.txt', 'broken.json', 'list.json', 'empty.json', 'data.json/in', '/dev/null')
@@ -157,6 +157,7 @@ def called(words, folder):
         except Worked: return 'WORKED'
         except BaseException as error: return f'RAISED {type(error).__name__}: {str(error)[:120]}'
     found = judged(code, out.getvalue(), err.getvalue(), Paid.asked - asked, before, listed(folder))
+    if os.environ.get('BREAK_TIMES') and time.time() - start > 5: print(f'{time.time() - start:5.0f} s {str(words)[:150]}', flush=True)
     return found or ('SLOW' if time.time() - start > 60 else None)
 
 
