@@ -283,7 +283,7 @@ def _card_data(
     does = 'text-ranking' if kind == 'reranker' else 'feature-extraction'
     task = does if kind == 'reranker' else 'sentence-similarity'
     tags = list(dict.fromkeys([library, does, 'embedtune', *named.get(kind, [])]))
-    found = dict(model_name=name, eval_results=_eval_results(evaluation)) if evaluation else {}
+    found = dict(model_name=_one_line(name), eval_results=_eval_results(evaluation)) if evaluation else {}
     return ModelCardData(library_name=library, pipeline_tag=task, tags=tags,
         base_model=_hub_id(made['base']), license=license, **found)
 

@@ -638,7 +638,7 @@ def _search_command(
     for i, hit in enumerate(hits, 1):
         text = _one_line(hit.text[hit.start:hit.end])
         if colored: text = _bold(text, run.retriever('BM25').words_of, question)
-        print(f'{i}. {hit.place or hit.node} ({hit.score:.2f})\n   {text}\n')
+        print(f'{i}. {_one_line(hit.place or hit.node)} ({hit.score:.2f})\n   {text}\n')
     return dict(question=question, by=by, hits=[hit._asdict() for hit in hits])
 
 # %% ../nbs/7_deciding/63_cli.ipynb #88ce43d2

@@ -361,7 +361,7 @@ def card(
     from statistics import mean, median
     from huggingface_hub import DatasetCardData
     front = DatasetCardData(license=license, task_categories=['text-retrieval'], tags=['embedtune'],
-        pretty_name=name).to_yaml()
+        pretty_name=_one_line(name)).to_yaml()
     asked = {node_id for ids in self.relevant_docs.values() for node_id in ids}
     words = lambda texts: median(len(text.split()) for text in texts.values())
     return _DATA_CARD.format(name=_md_cell(name, 1000), asked_by=_md_cell(asked_by, 1000), file=_one_line(file), front=front, license=license or 'to be set before it is passed on', fingerprint=self.fingerprint,

@@ -17,7 +17,7 @@ from statistics import median_low
 import numpy as np
 
 from fastcore.basics import patch
-from .core import _check_number, _counted, _only_here, _shown, _sync, EmbedtuneError
+from .core import _RESERVED, _check_number, _counted, _only_here, _shown, _sync, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset, _origin
 from .evaluation import Evaluation, compare, evaluate
 from .journal import _append_jsonl, _read_jsonl
@@ -92,7 +92,7 @@ def _label_file(
     judge: str, # a name of letters, digits, - and _
 ) -> Path:
     "Where a judge's labels lie; `EmbedtuneError` for a name that is no part of a path."
-    if not re.fullmatch(r'\w[\w-]{0,39}', judge):
+    if not re.fullmatch(r'\w[\w-]{0,39}', judge) or judge.lower() in _RESERVED:
         raise EmbedtuneError(f'judge: expected a name of up to 40 letters, digits, - and _, got {judge!r}')
     return Path(folder).expanduser()/'labels'/f'{judge}.jsonl'
 
