@@ -729,13 +729,16 @@ def _warn_in_a_line(
 
 # %% ../nbs/7_deciding/63_cli.ipynb #8bb15501
 class _Terminal(io.TextIOBase):
-    "A stream for people: nothing in what is written steers it, but bold on a terminal."
+    "A stream for people: nothing in what is written steers it, but bold on a terminal and what is kept."
     def __init__(self,
         stream, # to write to; None: it was closed
-    ): self.stream = stream
+        keep: str = '', # pattern of what may steer, such as what bars are drawn with
+    ): self.stream, self.keep = stream, keep
     def isatty(self): return self.stream is not None and self.stream.isatty()
+    def fileno(self): return self.stream.fileno()
     def write(self, text):
-        pieces = re.split('(\033\\[[01]m)', text) if self.isatty() else [text]
+        kept = '|'.join(['\033\\[[01]m']*self.isatty() + [self.keep]*bool(self.keep))
+        pieces = re.split(f'({kept})', text) if kept else [text]
         self.tell('write', ''.join(piece if n % 2 else _shown(piece) for n, piece in enumerate(pieces)))
         return len(text)
     def flush(self): self.tell('flush')
@@ -822,8 +825,9 @@ def main(
     words = sys.argv[1:] if argv is None else list(argv)
     if argv is None: signal.signal(signal.SIGTERM, signal.default_int_handler) # ends as Ctrl-C does
     if argv is None: _speak_utf8()
-    with contextlib.redirect_stdout(_Terminal(sys.stderr if '--json' in words else sys.stdout)):
-        result = _outcome(words)
+    told = _Terminal(sys.stderr, '\r|\033\\[A') # where bars are drawn
+    shown = told if '--json' in words else _Terminal(sys.stdout)
+    with contextlib.redirect_stderr(told), contextlib.redirect_stdout(shown): result = _outcome(words)
     if isinstance(result, int): result = None, result # an exit code alone
     result, code = result if isinstance(result, tuple) else (result, 0)
     if '--json' in words: print(json.dumps(_jsonable(result or {})), file=_Terminal(sys.stdout), flush=True)

@@ -221,18 +221,26 @@ def _inside(
     return [path for path in sorted(folder.rglob('*')) if (path.is_file() or path.is_symlink())
         and not any(part.startswith('.') for part in path.relative_to(folder).parts)]
 
-def _is_read(
-    path: Path,  # in a folder
+def _leads_out(
+    path: Path,   # in a folder
+    folder: Path, # that is searched
 ) -> bool:
-    "Whether it is a file of a kind that can be read."
-    return path.suffix.lower() in _SUFFIXES and path.is_file()
+    "Whether it is a link to what lies elsewhere: whoever made the folder may not have had it to give."
+    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+
+def _is_read(
+    path: Path,   # in a folder
+    folder: Path, # that is searched
+) -> bool:
+    "Whether it is a file of a kind that can be read, and lies in the folder."
+    return path.suffix.lower() in _SUFFIXES and path.is_file() and not _leads_out(path, folder)
 
 def _find_files(
     paths,  # file or folder, or a list of them; as str or Path
 ) -> list[Path]:
     "The files named, and those of the folders named that can be read, each once."
     files = []
-    for path in _as_paths(paths): files += filter(_is_read, _inside(path)) if path.is_dir() else [path]
+    for path in _as_paths(paths): files += [file for file in _inside(path) if _is_read(file, path)] if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
 
 def _passed_over(
@@ -241,8 +249,9 @@ def _passed_over(
     "A line for each folder with files that cannot be read: how many, and which."
     told = []
     for folder in filter(Path.is_dir, _as_paths(paths)):
-        left = [path for path in _inside(folder) if not _is_read(path)]
-        names = [f'{path.relative_to(folder)}{" (a link to a folder)"*path.is_dir()}' for path in left]
+        left = [path for path in _inside(folder) if not _is_read(path, folder)]
+        why = lambda path: ' (a link to a folder)' if path.is_dir() else ' (a link that leads out)'*_leads_out(path, folder)
+        names = [f'{path.relative_to(folder)}{why(path)}' for path in left]
         more = f' and {len(names) - 20} more' if len(names) > 20 else ''
         if left: told.append(f'{folder}: {len(left)} of its files passed over: {", ".join(names[:20])}{more}')
     return told
