@@ -179,14 +179,19 @@ def _tower(
     return job.search.dense(tower, job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #24fb0b1e
+def _about_val(
+    job: _Job, # with two sides
+) -> list[str]: # ids of training questions
+    "The training questions all of whose answers are nodes that are searched, too."
+    return [i for i, ids in job.train.relevant_docs.items()
+        if all(node_id in job.val.corpus for node_id in ids)]
+
 @method('NUDGE')
 def _nudged(
     job: _Job, # those of its training questions count that are about nodes of `val.corpus`
 ):
     "Stored vectors moved towards the training questions that they answer."
-    known = [i for i, ids in job.train.relevant_docs.items()
-        if all(node_id in job.val.corpus for node_id in ids)]
-    if not known: raise EmbedtuneError('no training question is about a node that is searched')
+    known = _about_val(job)
     return nudge(_by_windows(job), replace(job.train.only(queries=known), corpus=job.val.corpus,
         doc_ids=job.val.doc_ids))
 
@@ -453,8 +458,11 @@ def _check_methods(
     wanted = [name for name in known if methods is None or name in methods or name not in _METHODS]
     if lacking := [name for name in wanted if known[name].after not in (None, *wanted)]:
         raise EmbedtuneError(f'"{lacking[0]}" goes on with "{known[lacking[0]].after}"; ask for both')
-    return {name: 'the model is a black box' if known[name].weights and not job.weights else None
+    why = {name: 'the model is a black box' if known[name].weights and not job.weights else None
         for name in wanted}
+    if 'NUDGE' in why and not _about_val(job): why['NUDGE'] = 'no training question is about a node that is searched'
+    if None in why.values(): return why
+    raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, why.items())))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #44b018f6
 def ladder(
