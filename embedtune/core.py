@@ -263,6 +263,14 @@ def _page_template(
         trim_blocks=True, lstrip_blocks=True)
     return environment.get_template(name)
 
+# %% ../nbs/1_texts/00_core.ipynb #29195bc3
+def _plot_name(
+    name: str, # of a method or a model
+) -> str:
+    "The name as matplotlib draws it: one line, shortened, no formula, never hidden."
+    line = _one_line(name, 80).replace('$', r'\$')
+    return f'\u200b{line}' if line.startswith('_') else line
+
 # %% ../nbs/1_texts/00_core.ipynb #3b7c86cc
 _RESERVED = {'con', 'prn', 'aux', 'nul', *(f'{port}{n}' for port in ('com', 'lpt') for n in '123456789¹²³')}
 

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 
 from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _check_file_names, _file_name, _read_json, _sha256_of, _write_json
+from .core import EmbedtuneError, _check_file_names, _file_name, _plot_name, _read_json, _sha256_of, _write_json
 from .leakage import require_no_leakage
 from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint
 from .evaluation import Evaluation, evaluate
@@ -582,7 +582,7 @@ def plot(self: Ladder,
     y, mean = np.arange(len(table)), table[metric]
     axes[0].errorbar(mean, y, xerr=np.maximum([mean - table.low, table.high - mean], 0), fmt='o', color='.2',
         capsize=3)
-    axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{name}' for name in table.index])
+    axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{_plot_name(name)}' for name in table.index])
     axes[0].set(xlabel=f'{metric}, with its 95 % interval')
     axes[0].invert_yaxis(), axes[0].grid(axis='x', color='.9')
     for ax, name in zip(axes[1:], costs):
