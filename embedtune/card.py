@@ -306,8 +306,9 @@ def _model_card(
         else 'questions, while those of documents stay as they are')
     front = f"---\n{_card_data(name, made, kind, _measured(evaluations, settings), license).to_yaml()}\n---"
     table = _figures(evaluations, settings)
-    return _CARD.format(front=front, name=_md_cell(name), what=what, use=_card_use(name, made, model, kind, search), made=_made_list(made, defaults, _CARD_FILE[kind]),
-                       figures=table and table + '\n', limits=_card_limits(model, search, license, whose))
+    return _CARD.format(front=front, name=_md_cell(name), what=what,
+        use=_card_use(name, made, model, kind, search), made=_made_list(made, defaults, _CARD_FILE[kind]),
+        figures=table and table + '\n', limits=_card_limits(model, search, license, whose))
 
 # %% ../nbs/4_tuning/34_card.ipynb #3d9673d9
 def _save_card(

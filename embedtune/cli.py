@@ -127,7 +127,8 @@ def _kind_of(
     if get_origin(kind) is list: return _kind_of(name, get_args(kind)[0]) | dict(nargs='+')
     if kind in (int, float):
         least, most = _BOUNDS.get(name, (int(kind is int), 10**9))
-        return dict(type=partial(_number, kind=kind, least=least, most=most), metavar='N' if kind is int else 'X')
+        number = partial(_number, kind=kind, least=least, most=most)
+        return dict(type=number, metavar='N' if kind is int else 'X')
     kind, meant = _KINDS.get(kind, (_text, name.split('_')[-1].upper()))
     return dict(type=kind, metavar=meant)
 

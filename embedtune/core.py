@@ -214,13 +214,13 @@ def _versions(): # dict: package -> version
     return {name: version(name) for name in ('embedtune', 'sentence-transformers', 'torch')}
 
 # %% ../nbs/1_texts/00_core.ipynb #42bdad54
-_STEERING = re.compile( # control characters but \n and \t; marks, overrides and isolates of direction; invisible tags
+_STEERING = re.compile( # control characters but \n and \t; what turns the direction of writing; invisible tags
     '[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]')
 
 def _shown(
     text, # of a document, or a name
 ) -> str:
-    "The text as people may see it: without signs that steer a terminal or turn what is shown, and without half pairs."
+    "The text as people may see it: without signs that steer a terminal or turn writing, and without half pairs."
     return _STEERING.sub('', re.sub('\r\n?', '\n', _mended(str(text))))
 
 def _one_line(
@@ -293,7 +293,8 @@ def _check_file_names(
     for name in names:
         other = seen.setdefault(_file_name(name), name)
         if other != name:
-            raise EmbedtuneError(f'{other!r} and {name!r} would both be kept in {_file_name(name)}.json; rename one')
+            raise EmbedtuneError(f'{other!r} and {name!r} would both be kept in {_file_name(name)}.json; '
+                                 'rename one')
 
 # %% ../nbs/1_texts/00_core.ipynb #4f16d2b5
 def _counted(

@@ -364,7 +364,8 @@ def card(
         pretty_name=_one_line(name)).to_yaml()
     asked = {node_id for ids in self.relevant_docs.values() for node_id in ids}
     words = lambda texts: median(len(text.split()) for text in texts.values())
-    return _DATA_CARD.format(name=_md_cell(name, 1000), asked_by=_md_cell(asked_by, 1000), file=_one_line(file), front=front, license=license or 'to be set before it is passed on', fingerprint=self.fingerprint,
+    return _DATA_CARD.format(name=_md_cell(name, 1000), asked_by=_md_cell(asked_by, 1000), file=_one_line(file),
+        front=front, license=license or 'to be set before it is passed on', fingerprint=self.fingerprint,
         questions=f"{_counted(len(self.queries), 'question')} {self.whose}", asked=f'{len(asked):,}',
         nodes=_counted(len(self.corpus), 'node'),
         documents=_counted(len(set(self.doc_ids.values())), 'document') if self.doc_ids

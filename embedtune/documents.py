@@ -240,7 +240,8 @@ def _find_files(
 ) -> list[Path]:
     "The files named, and those of the folders named that can be read, each once."
     files = []
-    for path in _as_paths(paths): files += [file for file in _inside(path) if _is_read(file, path)] if path.is_dir() else [path]
+    for path in _as_paths(paths):
+        files += [file for file in _inside(path) if _is_read(file, path)] if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
 
 def _passed_over(
@@ -250,8 +251,10 @@ def _passed_over(
     told = []
     for folder in filter(Path.is_dir, _as_paths(paths)):
         left = [path for path in _inside(folder) if not _is_read(path, folder)]
-        why = lambda path: ' (a link to a folder)' if path.is_dir() else ' (a link that leads out)'*_leads_out(path, folder)
-        names = [f'{path.relative_to(folder)}{why(path)}' for path in left]
+        def told_link(path):
+            if path.is_dir(): return ' (a link to a folder)'
+            return ' (a link that leads out)' if _leads_out(path, folder) else ''
+        names = [f'{path.relative_to(folder)}{told_link(path)}' for path in left]
         more = f' and {len(names) - 20} more' if len(names) > 20 else ''
         if left: told.append(f'{folder}: {len(left)} of its files passed over: {", ".join(names[:20])}{more}')
     return told

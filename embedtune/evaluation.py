@@ -438,8 +438,8 @@ def plot_hit_rate(
     last = min(100, *(min(e.depth, e.n_corpus) for e in evaluations))
     ks = [k for k in (1, 2, 3, 5, 10, 20, 50, 100) if k <= last]
     for i, e in enumerate(evaluations):
-        ax.plot(ks, [e.hit_rate(k) for k in ks], label=_plot_name(e.name), color=str(.55*(i % 3)/2), clip_on=False,
-            marker='os^Dvx*+'[i % 8], linestyle=('-', '--', ':', '-.')[i % 4])
+        ax.plot(ks, [e.hit_rate(k) for k in ks], label=_plot_name(e.name), clip_on=False,
+            color=str(.55*(i % 3)/2), marker='os^Dvx*+'[i % 8], linestyle=('-', '--', ':', '-.')[i % 4])
     ax.set(xscale='log', ylim=(0, 1), xlabel='k: results looked at', ylabel='hit rate@k (share of questions)')
     ax.set_xticks(ks, ks)
     ax.minorticks_off()

@@ -460,7 +460,8 @@ def _check_methods(
         raise EmbedtuneError(f'"{lacking[0]}" goes on with "{known[lacking[0]].after}"; ask for both')
     why = {name: 'the model is a black box' if known[name].weights and not job.weights else None
         for name in wanted}
-    if 'NUDGE' in why and not _about_val(job): why['NUDGE'] = 'no training question is about a node that is searched'
+    if 'NUDGE' in why and not _about_val(job):
+        why['NUDGE'] = 'no training question is about a node that is searched'
     if None in why.values(): return why
     raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, why.items())))
 
@@ -582,7 +583,8 @@ def plot(self: Ladder,
     y, mean = np.arange(len(table)), table[metric]
     axes[0].errorbar(mean, y, xerr=np.maximum([mean - table.low, table.high - mean], 0), fmt='o', color='.2',
         capsize=3)
-    axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{_plot_name(name)}' for name in table.index])
+    axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{_plot_name(name)}'
+        for name in table.index])
     axes[0].set(xlabel=f'{metric}, with its 95 % interval')
     axes[0].invert_yaxis(), axes[0].grid(axis='x', color='.9')
     for ax, name in zip(axes[1:], costs):

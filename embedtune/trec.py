@@ -445,7 +445,8 @@ def save_beir(
     ids = [i for row in judged for i in row[:2]]
     _check_ids(ids, 'query or node')
     if quoted := [i for i in ids if '"' in i]:
-        raise EmbedtuneError(f'the id {quoted[0]!r} has a quotation mark, which a table of BEIR reads as one; rename it')
+        raise EmbedtuneError(f'the id {quoted[0]!r} has a quotation mark, which a table of BEIR reads as one; '
+                             'rename it')
     folder = Path(folder).expanduser()
     nodes = lines(dict(_id=i, title='', text=text) for i, text in dataset.corpus.items())
     table = ''.join('\t'.join(row) + '\n' for row in [_BEIR_COLUMNS, *judged])

@@ -349,8 +349,8 @@ def _plot_intervals(
     for i, (e, values) in enumerate(zip(evaluations, _paired_values(evaluations, metrics))):
         low, high = middle(bootstrap_means(values, labels, 2000))
         x, mean = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width, values.mean(0)
-        ax.bar(x, mean, width, yerr=np.maximum([mean - low, high - mean], 0), capsize=3, label=_plot_name(e.name),
-            color=str(np.linspace(.95, .55, len(evaluations))[i]), edgecolor='.2',
+        ax.bar(x, mean, width, yerr=np.maximum([mean - low, high - mean], 0), capsize=3,
+            label=_plot_name(e.name), color=str(np.linspace(.95, .55, len(evaluations))[i]), edgecolor='.2',
             hatch=_HATCHES[i % len(_HATCHES)])
     ax.set(ylim=(0, 1), ylabel=f'mean over {len(labels):,} questions\n{evaluations[0].whose}')
     ax.set_xticks(range(len(metrics)), metrics)

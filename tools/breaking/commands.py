@@ -96,7 +96,7 @@ def lines(port):
 def values(command, action):
     """Bad values of an option."""
     name = action.option_strings[0] if action.option_strings else action.dest
-    if action.nargs == 0 or name == '--judged' and False: return ()
+    if action.nargs == 0: return ()
     if name == '--questions' and command == 'label': return ('missing.csv', 'a\x00b', '\ud800', 'folder', 'latin.txt')
     if name == 'source' and command in ('serve', 'export'): return MODELS
     if name in OWN: found = OWN[name]
@@ -167,7 +167,7 @@ CONSOLES = (dict(PYTHONIOENCODING='cp1252'), dict(PYTHONIOENCODING='ascii'), dic
 
 def consoled(rng, folder):
     """A real process with an odd console: what it did wrong, or None."""
-    shell = [sys.executable, '-m', 'embedtune.cli'] if False else [sys.executable, '-c', 'import sys; from embedtune.cli import main; sys.exit(main())']
+    shell = [sys.executable, '-c', 'import sys; from embedtune.cli import main; sys.exit(main())']
     env = os.environ | rng.choice(CONSOLES)
     words = rng.choice([['--help'], ['compare', 'kept/base.json', 'kept/finetuned.json'], ['run', '--help'], ['nodes', b'\xff\xe9.md'], ['compare', 'kept/base.json', '文.json'],
         ['compare', 'kept/base.json', 'kept/finetuned.json', '--json'], ['search', 'run', b'caf\xe9'], ['report', 'r\u202eun']])
