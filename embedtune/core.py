@@ -8,6 +8,7 @@ __all__ = ['EmbedtuneError']
 # %% ../nbs/1_texts/00_core.ipynb #590b49ee
 import hashlib, html, json, math, numbers, os, re, shutil, threading
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 # %% ../nbs/1_texts/00_core.ipynb #9ab35655
@@ -252,6 +253,7 @@ def _md_code(
     return f'{fence}{pad}{line}{pad}{fence}'
 
 # %% ../nbs/1_texts/00_core.ipynb #67a57bc5
+@lru_cache
 def _page_template(
     name: str, # of a file in embedtune/templates
 ):

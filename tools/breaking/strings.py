@@ -5,6 +5,7 @@ import json
 import os
 import re
 import tempfile
+import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -310,11 +311,11 @@ def finds(n, rng):
     with tempfile.TemporaryDirectory() as folder:
         writers = Writers(Path(folder))
         for kind in KINDS:
-            outcomes, examples = Counter(), {}
+            outcomes, examples, start = Counter(), {}, time.process_time()
             for i, text in enumerate(texts):
                 outcomes[outcome := tried(writers, kind, text, i)] += 1
                 examples.setdefault(outcome, text)
             held = outcomes.pop('held', 0)
-            print(f'{kind}: held {held}, finds {outcomes.total()}', flush=True)
+            print(f'{kind}: held {held}, finds {outcomes.total()}' + f' ({time.process_time() - start:.1f} s)'*bool(os.environ.get('BREAK_TIMES')), flush=True)
             for what, count in outcomes.items(): found[f'{kind}: {what}, such as {ascii(examples[what])[:120]}'] += count
     return found
