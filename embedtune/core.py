@@ -8,6 +8,7 @@ __all__ = ['EmbedtuneError']
 # %% ../nbs/1_texts/00_core.ipynb #590b49ee
 import hashlib, html, json, math, numbers, os, re, shutil, threading
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 # %% ../nbs/1_texts/00_core.ipynb #9ab35655
@@ -155,8 +156,8 @@ def _write_text(
     text: str,  # what the file is to hold
     path,       # the file; missing folders are made
 ):
-    "Write a text file, whole or not at all."
-    with _new_file(path) as part: part.write_text(text, encoding='utf-8')
+    "Write a text file, whole or not at all; half pairs, which no file can hold, are replaced."
+    with _new_file(path) as part: part.write_text(_mended(text), encoding='utf-8')
 
 # %% ../nbs/1_texts/00_core.ipynb #61c17363
 def _write_json(
@@ -225,15 +226,89 @@ def _versions(): # dict: package -> version
     from importlib.metadata import version
     return {name: version(name) for name in ('embedtune', 'sentence-transformers', 'torch')}
 
+# %% ../nbs/1_texts/00_core.ipynb #42bdad54
+_STEERING = re.compile( # control characters but \n and \t; what turns the direction of writing; invisible tags
+    '[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]')
+
+def _shown(
+    text, # of a document, or a name
+) -> str:
+    "The text as people may see it: without signs that steer a terminal or turn writing, and without half pairs."
+    return _STEERING.sub('', re.sub('\r\n?', '\n', _mended(str(text))))
+
+def _one_line(
+    text, # of a document, or a name
+    limit: int = None, # characters that are shown; None: all
+) -> str:
+    "The same on one line; of a longer one the middle is left out."
+    line = ' '.join(_shown(' '.join(str(text).split())).split())
+    if limit is None or len(line) <= limit: return line
+    return f'{line[:limit//2]} … {line[-(limit//2):]}'
+
 # %% ../nbs/1_texts/00_core.ipynb #697d5371
 def _md_cell(
     text: str,         # any text
     limit: int = 160,  # characters that are shown
 ) -> str:
     "A text as one cell of a Markdown table: one line, shortened, nothing in it read as markup."
-    line = ' '.join(text.split())
+    line = _one_line(text)
     if len(line) > limit: line = line[:limit - 1].rstrip() + '…'
     return re.sub(r'([\\`*_{}\[\]|$~#])', r'\\\1', html.escape(line, quote=False))
+
+def _md_code(
+    text: str, # any text, such as a setting or the name of a model
+) -> str:
+    "A text as code within a line of Markdown: the fence is longer than any run of backticks in it."
+    line = _one_line(text, 400) or ' '
+    fence = '`'*(1 + max(map(len, re.findall('`+', line)), default=0))
+    pad = ' ' if line[0] == '`' or line[-1] == '`' else ''
+    return f'{fence}{pad}{line}{pad}{fence}'
+
+# %% ../nbs/1_texts/00_core.ipynb #67a57bc5
+@lru_cache
+def _page_template(
+    name: str, # of a file in embedtune/templates
+):
+    "The template of a page: all that is put in is escaped and `_shown`; a forgotten value is an error."
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    packaged = PackageLoader('embedtune')  # its folder `templates`
+    shown = lambda value: _shown(value) if type(value) is str else value # what is Markup stays as it is
+    environment = Environment(loader=packaged, autoescape=True, undefined=StrictUndefined, finalize=shown,
+        trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(name)
+
+# %% ../nbs/1_texts/00_core.ipynb #29195bc3
+def _plot_name(
+    name: str, # of a method or a model
+) -> str:
+    "The name as matplotlib draws it: one line, shortened, no formula, never hidden."
+    line = _one_line(name, 80).replace('$', r'\$')
+    return f'\u200b{line}' if line.startswith('_') else line
+
+# %% ../nbs/1_texts/00_core.ipynb #3b7c86cc
+_RESERVED = {'con', 'prn', 'aux', 'nul', *(f'{port}{n}' for port in ('com', 'lpt') for n in '123456789¹²³')}
+
+def _file_name(
+    name: str, # of a method, a model, or anything
+    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
+) -> str:
+    "The name in small letters, digits and hyphens, so that it can be part of a path."
+    hyphens = re.sub(r'[\W_]', '-', name.lower())
+    found = re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
+    if found.strip('-') and found not in _RESERVED and len(found.encode()) <= 150: return found
+    digest = hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]
+    return f'{found[:30]}-{digest}'.lstrip('-')
+
+def _check_file_names(
+    names, # of methods or models, each of which gets a file
+):
+    "Raise `EmbedtuneError` where two names would become one file."
+    seen = {}
+    for name in names:
+        other = seen.setdefault(_file_name(name), name)
+        if other != name:
+            raise EmbedtuneError(f'{other!r} and {name!r} would both be kept in {_file_name(name)}.json; '
+                                 'rename one')
 
 # %% ../nbs/1_texts/00_core.ipynb #4f16d2b5
 def _counted(

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from fastcore.basics import patch
-from .core import EmbedtuneError, _check_whole, _counted, _md_cell, _read_json, _write_json
+from .core import EmbedtuneError, _check_whole, _counted, _md_cell, _one_line, _read_json, _write_json
 from .duplicates import _alike_pairs, _plain_words, _question_shingles, _text_shingles
 
 # %% ../nbs/1_texts/07_dataset.ipynb #d6b8c84e
@@ -333,7 +333,7 @@ _DATA_CARD = """---
 
 ```python
 from embedtune import EmbeddingQAFinetuneDataset
-dataset = EmbeddingQAFinetuneDataset.from_json('{file}')
+dataset = EmbeddingQAFinetuneDataset.from_json({file!r})
 ```
 
 - `queries`: question id → text, {question_words:.0f} words in the median
@@ -361,10 +361,11 @@ def card(
     from statistics import mean, median
     from huggingface_hub import DatasetCardData
     front = DatasetCardData(license=license, task_categories=['text-retrieval'], tags=['embedtune'],
-        pretty_name=name).to_yaml()
+        pretty_name=_one_line(name)).to_yaml()
     asked = {node_id for ids in self.relevant_docs.values() for node_id in ids}
     words = lambda texts: median(len(text.split()) for text in texts.values())
-    return _DATA_CARD.format(name=name, asked_by=asked_by, file=file, front=front, license=license or 'to be set before it is passed on', fingerprint=self.fingerprint,
+    return _DATA_CARD.format(name=_md_cell(name, 1000), asked_by=_md_cell(asked_by, 1000), file=_one_line(file),
+        front=front, license=license or 'to be set before it is passed on', fingerprint=self.fingerprint,
         questions=f"{_counted(len(self.queries), 'question')} {self.whose}", asked=f'{len(asked):,}',
         nodes=_counted(len(self.corpus), 'node'),
         documents=_counted(len(set(self.doc_ids.values())), 'document') if self.doc_ids

@@ -10,7 +10,7 @@ import csv, email, email.policy, hashlib, io, os, re, tempfile, time, warnings, 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .core import _mended, _sha256_of, EmbedtuneError
+from .core import _file_name, _mended, _one_line, _sha256_of, EmbedtuneError
 from .headings import _find_headings, Heading
 from .layout import _check_engine
 from .pdf import _attachments, _Box, _Read, _read_pdf
@@ -239,18 +239,27 @@ def _inside(
     return [path for path in sorted(folder.rglob('*')) if (path.is_file() or path.is_symlink())
         and not any(part.startswith('.') for part in path.relative_to(folder).parts)]
 
-def _is_read(
-    path: Path,  # in a folder
+def _leads_out(
+    path: Path,   # in a folder
+    folder: Path, # that is searched
 ) -> bool:
-    "Whether it is a file of a kind that can be read."
-    return path.suffix.lower() in _SUFFIXES and path.is_file()
+    "Whether it is a link to what lies elsewhere: whoever made the folder may not have had it to give."
+    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+
+def _is_read(
+    path: Path,   # in a folder
+    folder: Path, # that is searched
+) -> bool:
+    "Whether it is a file of a kind that can be read, and lies in the folder."
+    return path.suffix.lower() in _SUFFIXES and path.is_file() and not _leads_out(path, folder)
 
 def _find_files(
     paths,  # file or folder, or a list of them; as str or Path
 ) -> list[Path]:
     "The files named, and those of the folders named that can be read, each once."
     files = []
-    for path in _as_paths(paths): files += filter(_is_read, _inside(path)) if path.is_dir() else [path]
+    for path in _as_paths(paths):
+        files += [file for file in _inside(path) if _is_read(file, path)] if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
 
 def _passed_over(
@@ -259,8 +268,11 @@ def _passed_over(
     "A line for each folder with files that cannot be read: how many, and which."
     told = []
     for folder in filter(Path.is_dir, _as_paths(paths)):
-        left = [path for path in _inside(folder) if not _is_read(path)]
-        names = [f'{path.relative_to(folder)}{" (a link to a folder)"*path.is_dir()}' for path in left]
+        left = [path for path in _inside(folder) if not _is_read(path, folder)]
+        def told_link(path):
+            if path.is_dir(): return ' (a link to a folder)'
+            return ' (a link that leads out)' if _leads_out(path, folder) else ''
+        names = [f'{path.relative_to(folder)}{told_link(path)}' for path in left]
         more = f' and {len(names) - 20} more' if len(names) > 20 else ''
         if left: told.append(f'{folder}: {len(left)} of its files passed over: {", ".join(names[:20])}{more}')
     return told
@@ -281,13 +293,6 @@ def _attached(
     parts = (part for part in _mail(path).iter_attachments() if part.get_filename())
     return [(part.get_filename(), part.get_payload(decode=True) or b'') for part in parts]
 
-def _safe_name(
-    name: str, # of an attachment, whatever a stranger wrote
-) -> str:
-    "A name for its file: in no folder, of letters that every system takes, and not too long."
-    last = re.split(r'[\\/]', name)[-1]
-    return re.sub(r'[\x00-\x1f\x7f-\x9f:*?"<>|\ud800-\udfff]', '_', last).strip(' .')[-60:] or 'attachment'
-
 def _load_attached(
     path: Path,           # a file
     load,                 # called with each file that it brings along, and its name
@@ -299,9 +304,10 @@ def _load_attached(
     except Exception as e: raise EmbedtuneError(f'its attachments cannot be read ({type(e).__name__})') from e
     with tempfile.TemporaryDirectory() as box:
         for name, content in attached:
-            file = Path(box)/_safe_name(name)
+            kind = re.sub(r'[^.\w]', '', Path(name).suffix)[:10] # of a name that a stranger chose
+            file = Path(box)/f'{_file_name(Path(name).stem)}{kind}'
             file.write_bytes(content)
-            load(file, f'{path}, attachment {file.name}')
+            load(file, f'{path}, attachment {name}', name)
 
 def _load_whole(
     path: Path,           # a file
@@ -311,15 +317,15 @@ def _load_whole(
 ) -> tuple[list[Document], list[str]]:  # documents, troubles
     "The documents in a file: its own, and those of its attachments."
     found, told = [], []
-    def load(file, name):
+    def load(file, name, title):
         try: document, troubles = _load_document(file, engine, watch, password)
         except EmbedtuneError as e: return told.append(str(e).replace(str(file), name, 1))
         if file != path:
-            document.metadata |= dict(file_name=f'{path.name}/{file.name}', inside=_sha256_of(path))
+            document.metadata |= dict(file_name=f'{path.name}/{_one_line(title)}', inside=_sha256_of(path))
         found.append(document)
         told.extend(f'{name}: {trouble}' for trouble in troubles)
     with warnings.catch_warnings(action='ignore'):  # those of libraries
-        load(path, str(path))
+        load(path, str(path), path.name)
         try: _load_attached(path, load, password)
         except EmbedtuneError as e: told.append(f'{path}: {e}')
     more = len(told) - _TOLD

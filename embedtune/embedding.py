@@ -192,9 +192,11 @@ def _told_kind(
     "What a model's files say that it is, where that is none of dense vectors, one a text."
     read = lambda name: _read_model_file(source, name, offline)
     modules = read('modules.json')
-    told = [read('config_sentence_transformers.json').get('model_type') or '']
-    told += [each.get('type', '') for each in modules] if modules else read('config.json').get('architectures') or []
-    marked = (kind for kind, (marks, _) in _OTHER_KINDS.items() if re.search(marks, ' '.join(told)))
+    said = lambda content, key: content.get(key) if isinstance(content, dict) else None
+    told = [said(read('config_sentence_transformers.json'), 'model_type')]
+    if modules and isinstance(modules, list): told += [said(each, 'type') for each in modules]
+    else: told.append(said(read('config.json'), 'architectures'))
+    marked = (kind for kind, (marks, _) in _OTHER_KINDS.items() if re.search(marks, ' '.join(map(str, told))))
     return next(marked, None)
 
 # %% ../nbs/2_search/10_embedding.ipynb #37dc9a15

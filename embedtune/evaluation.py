@@ -13,7 +13,7 @@ import numpy as np
 
 from fastcore.basics import patch
 from .dataset import EmbeddingQAFinetuneDataset, _check_written_by, _origin
-from .core import EmbedtuneError, _check_count, _counted, _md_cell, _read_json, _write_json
+from .core import EmbedtuneError, _check_count, _counted, _md_cell, _plot_name, _read_json, _write_json
 from .leakage import require_no_leakage
 from .retrieval import Search, _top_k
 
@@ -417,7 +417,7 @@ def plot_comparison(
     for i, e in enumerate(evaluations):
         values = [e.mean(measure, int(k)) for measure, k in (name.split('@') for name in metrics)]
         x = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width
-        ax.bar(x, values, width, label=e.name, color=str(shades[i]), edgecolor='0.2',
+        ax.bar(x, values, width, label=_plot_name(e.name), color=str(shades[i]), edgecolor='0.2',
             hatch=_HATCHES[i % len(_HATCHES)])
         for place, value in zip(x, values): _write_value(ax, place, value)
     asked = f'mean over {len(evaluations[0].ranks):,} questions {evaluations[0].whose}'
@@ -438,8 +438,8 @@ def plot_hit_rate(
     last = min(100, *(min(e.depth, e.n_corpus) for e in evaluations))
     ks = [k for k in (1, 2, 3, 5, 10, 20, 50, 100) if k <= last]
     for i, e in enumerate(evaluations):
-        ax.plot(ks, [e.hit_rate(k) for k in ks], label=e.name, color=str(.55*(i % 3)/2), clip_on=False,
-            marker='os^Dvx*+'[i % 8], linestyle=('-', '--', ':', '-.')[i % 4])
+        ax.plot(ks, [e.hit_rate(k) for k in ks], label=_plot_name(e.name), clip_on=False,
+            color=str(.55*(i % 3)/2), marker='os^Dvx*+'[i % 8], linestyle=('-', '--', ':', '-.')[i % 4])
     ax.set(xscale='log', ylim=(0, 1), xlabel='k: results looked at', ylabel='hit rate@k (share of questions)')
     ax.set_xticks(ks, ks)
     ax.minorticks_off()

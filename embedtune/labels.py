@@ -17,7 +17,7 @@ from statistics import median_low
 import numpy as np
 
 from fastcore.basics import patch
-from .core import _check_number, _counted, _mended, _only_here, _sync, EmbedtuneError
+from .core import _RESERVED, _check_number, _counted, _only_here, _shown, _sync, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset, _origin
 from .evaluation import Evaluation, compare, evaluate
 from .journal import _append_jsonl, _read_jsonl
@@ -93,7 +93,7 @@ def _label_file(
     judge: str, # a name of letters, digits, - and _
 ) -> Path:
     "Where a judge's labels lie; `EmbedtuneError` for a name that is no part of a path."
-    if not re.fullmatch(r'\w[\w-]{0,39}', judge):
+    if not re.fullmatch(r'\w[\w-]{0,39}', judge) or judge.lower() in _RESERVED:
         raise EmbedtuneError(f'judge: expected a name of up to 40 letters, digits, - and _, got {judge!r}')
     return Path(folder).expanduser()/'labels'/f'{judge}.jsonl'
 
@@ -326,15 +326,6 @@ def _power(
     said = f'a difference of {short(now)} can be seen'
     if finer is None: return said
     return f'{said}, {short(finer)} with {_questions_needed(difference, finer) - difference.questions:,} more'
-
-# %% ../nbs/7_deciding/68_labels.ipynb #a3eb1d02
-_TURNING = re.compile('[\u200e\u200f\u202a-\u202e\u2066-\u2069]')
-
-def _shown(
-    text: str, # of a document, or a name
-) -> str:
-    "The text without signs that turn the direction of writing, and without half pairs."
-    return _TURNING.sub('', _mended(str(text)))
 
 # %% ../nbs/7_deciding/68_labels.ipynb #3d722f93
 def _lead(

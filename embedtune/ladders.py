@@ -18,7 +18,7 @@ from fastcore.basics import patch
 
 from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _read_json, _sha256_of, _write_json
+from .core import EmbedtuneError, _check_file_names, _file_name, _plot_name, _read_json, _sha256_of, _write_json
 from .leakage import require_no_leakage
 from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint
 from .evaluation import Evaluation, evaluate
@@ -179,14 +179,19 @@ def _tower(
     return job.search.dense(tower, job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #24fb0b1e
+def _about_val(
+    job: _Job, # with two sides
+) -> list[str]: # ids of training questions
+    "The training questions all of whose answers are nodes that are searched, too."
+    return [i for i, ids in job.train.relevant_docs.items()
+        if all(node_id in job.val.corpus for node_id in ids)]
+
 @method('NUDGE')
 def _nudged(
     job: _Job, # those of its training questions count that are about nodes of `val.corpus`
 ):
     "Stored vectors moved towards the training questions that they answer."
-    known = [i for i, ids in job.train.relevant_docs.items()
-        if all(node_id in job.val.corpus for node_id in ids)]
-    if not known: raise EmbedtuneError('no training question is about a node that is searched')
+    known = _about_val(job)
     return nudge(_by_windows(job), replace(job.train.only(queries=known), corpus=job.val.corpus,
         doc_ids=job.val.doc_ids))
 
@@ -412,15 +417,6 @@ def key(self: _Job,
         if name == row and model: content.append(_source_key(model))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-# %% ../nbs/7_deciding/60_ladder.ipynb #66491c38
-def _file_name(
-    name: str, # of a method or a model
-    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
-) -> str:
-    "The name in small letters, digits and hyphens, so that it can be part of a path."
-    hyphens = re.sub(r'[\W_]', '-', name.lower())
-    return re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
-
 # %% ../nbs/7_deciding/60_ladder.ipynb #e19406d0
 @patch
 def left(self: _Job,
@@ -458,11 +454,16 @@ def _check_methods(
     known = job.methods
     if unknown := [name for name in methods or () if name not in known]:
         raise EmbedtuneError(f'no method "{unknown[0]}": expected some of {", ".join(known)}')
+    _check_file_names(known)
     wanted = [name for name in known if methods is None or name in methods or name not in _METHODS]
     if lacking := [name for name in wanted if known[name].after not in (None, *wanted)]:
         raise EmbedtuneError(f'"{lacking[0]}" goes on with "{known[lacking[0]].after}"; ask for both')
-    return {name: 'the model is a black box' if known[name].weights and not job.weights else None
+    why = {name: 'the model is a black box' if known[name].weights and not job.weights else None
         for name in wanted}
+    if 'NUDGE' in why and not _about_val(job):
+        why['NUDGE'] = 'no training question is about a node that is searched'
+    if None in why.values(): return why
+    raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, why.items())))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #44b018f6
 def ladder(
@@ -489,7 +490,8 @@ def ladder(
             if wanted[name]: raise EmbedtuneError(wanted[name])
             result.rungs[name] = job.rung(name, result.rungs)
         except EmbedtuneError as error: result.skipped[name] = str(error)
-    return result
+    if result.rungs: return result
+    raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, result.skipped.items())))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #aa1406ce
 @patch
@@ -581,7 +583,8 @@ def plot(self: Ladder,
     y, mean = np.arange(len(table)), table[metric]
     axes[0].errorbar(mean, y, xerr=np.maximum([mean - table.low, table.high - mean], 0), fmt='o', color='.2',
         capsize=3)
-    axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{name}' for name in table.index])
+    axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{_plot_name(name)}'
+        for name in table.index])
     axes[0].set(xlabel=f'{metric}, with its 95 % interval')
     axes[0].invert_yaxis(), axes[0].grid(axis='x', color='.9')
     for ax, name in zip(axes[1:], costs):

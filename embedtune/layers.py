@@ -224,6 +224,11 @@ def _load_llama_index(
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise EmbedtuneError(f'{str(path)!r} is no adapter of LlamaIndex: expected config.json and a '
                              f'pytorch_model.bin of weights alone, got {type(error).__name__}') from None
+    whole = isinstance(settings, dict) and isinstance(weights, dict) and all(
+        isinstance(name, str) and isinstance(weight, torch.Tensor) for name, weight in weights.items())
+    if not whole:
+        raise EmbedtuneError(f'{str(path)!r} is no adapter of LlamaIndex: expected settings by name and tensors '
+                             'by name, got other content')
     kind = adapter_cls or (TwoLayerNN if 'hidden_features' in settings else LinearLayer)
     return _with_weights(kind, settings, {name: weight.numpy() for name, weight in weights.items()}, path)
 

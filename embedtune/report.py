@@ -11,14 +11,13 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _counted, _parse_json, _sha256_of, _write_text
+from .core import EmbedtuneError, _counted, _file_name, _page_template, _parse_json, _sha256_of, _shown, _write_text
 from .engine import MANIFEST
 from .evaluation import _KEPT, _REPORTED, Evaluation, _listed, plot_hit_rate
-from .ladders import Ladder, _file_name
+from .ladders import Ladder
 from .verdicts import by_writer, Verdict, _plot_ranks, verdict
 
 # %% ../nbs/7_deciding/61_report.ipynb #7ef662b2
@@ -191,7 +190,7 @@ def _query_data(
     for e in evaluations:
         ranks.append([None if np.isinf(rank) else int(rank) for rank in e.ranks[query_id]])
         found.append([number[i] for i in e.found.get(query_id, [])])
-    return dict(id=query_id, answers=[number[i] for i in dict.fromkeys(answers)], ranks=ranks, found=found)
+    return dict(id=_shown(query_id), answers=[number[i] for i in dict.fromkeys(answers)], ranks=ranks, found=found)
 
 # %% ../nbs/7_deciding/61_report.ipynb #54091d0b
 def _page_data(
@@ -200,8 +199,8 @@ def _page_data(
 ) -> dict:
     "What the page's script reads: methods, each shown node once, and what it knows of every query."
     number = _shown_nodes(dataset, evaluations)
-    methods = [dict(name=e.name, depth=min(e.depth, e.n_corpus)) for e in evaluations]
-    nodes = [[node_id, dataset.corpus[node_id]] for node_id in number]
+    methods = [dict(name=_shown(e.name), depth=min(e.depth, e.n_corpus)) for e in evaluations]
+    nodes = [[_shown(node_id), _shown(dataset.corpus[node_id])] for node_id in number]
     queries = [_query_data(q, dataset.relevant_docs[q], evaluations, number) for q in dataset.queries]
     return dict(kept=_KEPT, methods=methods, nodes=nodes, queries=queries)
 
@@ -314,14 +313,6 @@ def _check_verdict(
         known = ', '.join(_DECISIONS)
         raise EmbedtuneError(f'the decision of a verdict must be one of {known}, got {verdict.decision!r}')
 
-# %% ../nbs/7_deciding/61_report.ipynb #369cd3ef
-def _page_template():
-    "The template of the page; whatever is put into it is escaped, and a forgotten value is an error."
-    packaged = PackageLoader('embedtune')  # its folder `templates`
-    environment = Environment(
-        loader=packaged, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template('report.html')
-
 # %% ../nbs/7_deciding/61_report.ipynb #12450768
 def _counts(
     dataset: EmbeddingQAFinetuneDataset,  # that was evaluated
@@ -400,9 +391,7 @@ def _report_page(
     data = _safe_json(_page_data(dataset, evaluations))
     counts = _counts(dataset, evaluations)
     rest = dict(title=title, counts=counts, plots=pictures, settings=_shown_settings(about), data=data)
-    page = _page_template().render(values | rest)
-    # half a surrogate pair, as broken PDFs have them, cannot be written
-    return page.encode('utf-8', 'replace').decode()
+    return _page_template('report.html').render(values | rest)
 
 # %% ../nbs/7_deciding/61_report.ipynb #e0c6284c
 def _read_run(

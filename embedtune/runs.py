@@ -6,7 +6,7 @@
 __all__ = ['Hit', 'FinishedRun', 'open_run']
 
 # %% ../nbs/6_serving/57_runs.ipynb #84193d3e
-import re, unicodedata
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from .core import _SOLID, EmbedtuneError, _check_count, _parse_json, _settle
+from .core import _SOLID, EmbedtuneError, _check_count, _one_line, _parse_json, _settle
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import encode
 from .index import open_index
@@ -54,13 +54,6 @@ def _place_of(
     return told | dict(sha256=content, file=file and str(Path(file).resolve()))
 
 # %% ../nbs/6_serving/57_runs.ipynb #86c24b41
-def _one_line(
-    text: str, # of a document, which may hold anything
-) -> str:
-    "The text on one line, without the characters that steer a terminal or turn what is shown."
-    kept = ''.join(c for c in text if c.isspace() or unicodedata.category(c) not in ('Cc', 'Cf', 'Cs'))
-    return ' '.join(kept.split())
-
 def _told_place(
     place: dict, # as in `nodes.json`
 ) -> str:

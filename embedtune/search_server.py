@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch, store_attr
 
-from .core import EmbedtuneError, _parse_json
+from .core import EmbedtuneError, _page_template, _parse_json
 from .embedding import CachedEmbedding, DEFAULT_MODEL
 from .engine import MANIFEST
 from .precision import load_model
@@ -210,13 +210,10 @@ def columns(
 @lru_cache
 def _template(): # a template of Jinja; its style sheet; the policy that allows no more than that
     "What the page is made from."
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    loader = PackageLoader('embedtune', 'templates')
-    page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     style = (files('embedtune')/'templates'/'search.css').read_text(encoding='utf-8')
     digest = base64.b64encode(hashlib.sha256(f'\n{style}'.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; "
-    return page.get_template('search.html'), style, policy + "base-uri 'none'; frame-ancestors 'none'"
+    return _page_template('search.html'), style, policy + "base-uri 'none'; frame-ancestors 'none'"
 
 def _page_of(
     name: str, # of what is searched

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .dataset import DatasetWarning, EmbeddingQAFinetuneDataset, _check_written_by
-from .core import EmbedtuneError, _check_count, _counted, _write_text
+from .core import EmbedtuneError, _check_count, _counted, _shown, _write_text
 from .evaluation import _KEPT, Evaluation, _average_precision, _hit, _precision, _ranks_of, _recall, _reciprocal_rank
 
 # %% ../nbs/2_search/16_trec.ipynb #376a926f
@@ -148,6 +148,9 @@ def _check_ids(
         if len(i.split()) != 1 or i != i.strip():
             raise EmbedtuneError(f'the {kind} id {i!r} is empty or has white space, which ends a column of a '
                                  f'TREC file; rename it, for instance {"_".join(i.split()) or kind + "1"!r}')
+        if _shown(i) != i:
+            raise EmbedtuneError(f'the {kind} id {ascii(i)} has a sign that cannot be seen, which other tools '
+                                 f'stumble over; rename it, for instance {_shown(i) or kind + "1"!r}')
 
 # %% ../nbs/2_search/16_trec.ipynb #ff8ca4ca
 def save_qrels(
@@ -439,7 +442,11 @@ def save_beir(
     dataset.validate()
     def lines(rows): return ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
     judged = [(q, i, '1') for q, ids in dataset.relevant_docs.items() for i in dict.fromkeys(ids)]
-    _check_ids([i for row in judged for i in row[:2]], 'query or node')
+    ids = [i for row in judged for i in row[:2]]
+    _check_ids(ids, 'query or node')
+    if quoted := [i for i in ids if '"' in i]:
+        raise EmbedtuneError(f'the id {quoted[0]!r} has a quotation mark, which a table of BEIR reads as one; '
+                             'rename it')
     folder = Path(folder).expanduser()
     nodes = lines(dict(_id=i, title='', text=text) for i, text in dataset.corpus.items())
     table = ''.join('\t'.join(row) + '\n' for row in [_BEIR_COLUMNS, *judged])
