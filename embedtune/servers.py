@@ -169,12 +169,18 @@ def _is_loopback(
     try: return ipaddress.ip_address(name).is_loopback
     except ValueError: return False
 
+def _host_of(
+    base_url: str,  # of a server
+) -> str:           # '' if it is no address
+    "The host's name in an address, without port, user or key."
+    try: return urlsplit(base_url).hostname or ''
+    except ValueError: return ''
+
 def _is_local(
     base_url: str,  # of a server
 ) -> bool:
     "Whether a server runs on this machine."
-    try: return _is_loopback(urlsplit(base_url).hostname or '')
-    except ValueError: return False
+    return _is_loopback(_host_of(base_url))
 
 # %% ../nbs/3_questions/19_servers.ipynb #9caa9101
 def _spellings(
@@ -230,7 +236,7 @@ def _require_safe_key(
     raise EmbedtuneError(f'the key would go in clear to {parts.hostname}: use https://, pass '
         'api_key="none" if it wants no key, or say allow_http=True')
 
-# %% ../nbs/3_questions/19_servers.ipynb #81c28725
+# %% ../nbs/3_questions/19_servers.ipynb #3f042fc5
 def _read_all(
     response,          # of `httpx2`, streamed
     most: int,         # bytes, unpacked
@@ -251,7 +257,7 @@ def _read_all(
         or name.lower().startswith(('retry-', 'x-', 'location'))]
     return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=response.request)
 
-# %% ../nbs/3_questions/19_servers.ipynb #711ab415
+# %% ../nbs/3_questions/19_servers.ipynb #1e9e4303
 def _within(
     seconds: float,  # None: as long as it takes
     function,        # without arguments
@@ -297,7 +303,7 @@ def _client_options(
     return dict(base_url=address, api_key=key or 'none', default_headers=azure,
         default_query=dict(parse_qsl(parts.query)), http_client=http)
 
-# %% ../nbs/3_questions/19_servers.ipynb #2a42bfaa
+# %% ../nbs/3_questions/19_servers.ipynb #8b111c8c
 def _told_status(
     response,  # of `httpx2`, or of a mock: status_code, text, headers
 ) -> str:      # with secrets, if the server repeats them
