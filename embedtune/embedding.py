@@ -491,7 +491,7 @@ def _check_numbers(
         raise EmbedtuneError(f'{who}: got a vector of zeros, which is like no other; check the model')
     return [(vector/norm).astype(np.float32) for vector, norm in zip(found, norms)]
 
-# %% ../nbs/2_search/10_embedding.ipynb #039d2f87
+# %% ../nbs/2_search/10_embedding.ipynb #0e754e51
 @patch
 def _vectors_in(
     self: OpenAIEmbedding,
@@ -758,7 +758,7 @@ def _check_probe(
                              f'vectors: use another cache than {str(self.cache.path)!r}, or delete it')
     self.probed.add(role)
 
-# %% ../nbs/2_search/10_embedding.ipynb #b3f135b2
+# %% ../nbs/2_search/10_embedding.ipynb #47badbfd
 def _check_lengths(
     vectors, # of one corpus
     model, # that gave them, in a cache
