@@ -271,6 +271,11 @@ def memory(row):
     return next(int(line.split()[1])*1024 for line in Path('/proc/self/status').read_text().splitlines() if line.startswith(row))
 
 
+def hidden_in(url):
+    """What must not be shown where this address is asked."""
+    return HIDDEN if '@' in url else HIDDEN[:1]
+
+
 def ask_chat(url, folder, rng):
     """An answer and its questions, through a journal."""
     from embedtune import ChatLLM
@@ -283,12 +288,12 @@ def ask_chat(url, folder, rng):
     try: answer = tape.chat([dict(role='user', content='The capital of Norway?')])
     finally:
         kept = tape.path.read_text(encoding='utf-8') if tape.path.exists() else ''
-        if any(secret in kept for secret in HIDDEN): raise AssertionError('the journal shows a key')
+        if any(secret in kept for secret in hidden_in(url)): raise AssertionError('the journal shows a key')
         if not 0 <= llm.usage.usd < 1e6: raise AssertionError(f'usage of {llm.usage.usd} dollars')
     _parse_score(answer)
     for question in [answer, *_parse_questions(answer)]: question.encode()
     if not answer.strip(): return 'an empty answer'
-    if any(secret in answer for secret in HIDDEN): return 'an answer that shows a key'
+    if any(secret in answer for secret in hidden_in(url)): return 'an answer that shows a key'
 
 
 def ask_vectors(url, folder, rng):
@@ -322,7 +327,7 @@ def tried(ask, behave, decent_too, folder, rng):
         if other.heard: return f'REDIRECTED{" with the key" if KEY.encode() in other.heard else ""}'
     told = [said] if outcome == 'told' else []
     told += [str(warning.message) for warning in warned]
-    if any(secret.lower() in line.lower() for line in told for secret in HIDDEN): return f'SHOWN {told}'
+    if any(secret.lower() in line.lower() for line in told for secret in hidden_in(url)): return f'SHOWN {told}'
     if any('\n' in line or len(line) > 600 or line.encode('utf-8', 'replace').decode() != line for line in told): return f'NOT ONE LINE {told[0][:200]!r}'
     if took > LIMIT: return f'SLOW {math.ceil(took/10)*10} s'
     if more > MEMORY: return f'MEMORY {more >> 20} MB'
