@@ -467,7 +467,7 @@ def explain(
     status, said = getattr(error, 'status_code', None), ' '.join(str(error).split()) or type(error).__name__
     if status: said = _told_status(error.response)
     hint = hints.get(status, 'check the model name and the settings')
-    said = _masked(said, _secrets(self.base_url, self._key))[:200]
+    said = _masked(said[:20_000], _secrets(self.base_url, self._key))[:200]
     return EmbedtuneError(f'{self.name} gave no vectors: {said} ({hint})')
 
 # %% ../nbs/2_search/10_embedding.ipynb #b5a4ccc0

@@ -384,7 +384,7 @@ def hide_key(self: ChatLLM,
     said,  # anything with a text
 ) -> str:
     "What was said, in one line, without the key and what is secret in the address."
-    return _masked(' '.join(str(said).split()), _secrets(self.base_url, self._key))
+    return _masked(' '.join(str(said)[:20_000].split()), _secrets(self.base_url, self._key))
 
 # %% ../nbs/3_questions/20_llm.ipynb #1a3ec6e0
 @patch
@@ -457,7 +457,7 @@ def receive(self: ChatLLM,
         _used_tokens(reply.usage, 'completion_tokens', -(-written // 4)))
     self.usage.settle(worst, *tokens, discount)
     if not text: raise LLMError(f'{self.name} {_why_empty(reply.choices[0], tokens[1], self.hide_key)}')
-    return _masked(text, [secret for secret in _secrets(self.base_url, self._key) if len(secret) > 7])
+    return _masked(text, [secret for secret in _secrets(self.base_url, self._key) if len(secret) > 7], urls=False)
 
 # %% ../nbs/3_questions/20_llm.ipynb #a9c8f0d4
 @patch

@@ -31,7 +31,8 @@ from .llm import _planning_llm, llm_from_spec
 from .nodes import split_nodes
 from .pairs import _journal_path, _NothingAsked, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
 from .questions import _word_count
-from .report import _usual_verdicts, _without_credentials, write_report
+from .report import _usual_verdicts, write_report
+from .servers import _masked
 from .index import open_index, save_index
 from .queries import _NodeFinder, _query_id, _tell_left_out, _tie_queries, read_queries
 from .runs import _NODES, _place_of
@@ -202,7 +203,7 @@ class _Run(_Reading, _Asking):
 @patch(as_prop=True)
 def settings(self: _Run) -> dict:
     "What `run.json` says of them; no key is in it."
-    asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
+    asked = _masked(getattr(self.llm, 'name', self.llm))
     return dict(llm=asked, model=str(self.model)) | {name: getattr(self, name) for name in _SHOWN}
 
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json

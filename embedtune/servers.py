@@ -210,12 +210,16 @@ def _secrets(
 
 # %% ../nbs/3_questions/19_servers.ipynb #a634229e
 def _masked(
-    said,                # anything with a text
-    secrets: list[str],  # as of `_secrets`
+    said,             # anything with a text
+    secrets=(),       # as of `_secrets`
+    urls=True,        # nor what addresses in it hold before an `@` and behind a `?`
 ) -> str:
     "What was said, without the secrets and with whole characters only."
     said = _whole_characters(str(said))
-    return re.sub('|'.join(map(re.escape, secrets)), '***', said, flags=re.I) if secrets else said
+    if secrets: said = re.sub('|'.join(map(re.escape, secrets)), '***', said, flags=re.I)
+    if not urls: return said
+    said = re.sub(r'(\w://)\S{0,500}@', r'\1…@', said)
+    return re.sub(r'(\w://[^\s?#]*)[?#]\S*', r'\1?…', said)
 
 # %% ../nbs/3_questions/19_servers.ipynb #fba357fe
 def _require_safe_key(
