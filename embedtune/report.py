@@ -6,7 +6,7 @@
 __all__ = ['write_report', 'write_ladder_report']
 
 # %% ../nbs/7_deciding/61_report.ipynb #48862c7a
-import base64, hashlib, io, json, re
+import base64, hashlib, io, json
 from importlib.resources import files
 from pathlib import Path
 
