@@ -1,4 +1,5 @@
 """Servers that answer nonsense, to our clients of language and embedding models: broken HTTP, drips, redirects, floods, wrong vectors."""
+import faulthandler
 import gzip
 import json
 import math
@@ -6,12 +7,14 @@ import os
 import random
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
 import traceback
 import warnings
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 from breaking.files import NONSENSE, changed
@@ -66,9 +69,15 @@ def read_request(connection):
     return head, body
 
 
+def dumped(content):
+    """JSON, however deep."""
+    try: return json.dumps(content).encode('utf-8', 'surrogatepass')
+    except RecursionError: return b'{"choices":'*5000
+
+
 def http(body, status='200 OK', kind='application/json', **headers):
     """An answer as it stands on the wire."""
-    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    body = body if isinstance(body, bytes) else dumped(body)
     rows = {'Content-Type': kind, 'Content-Length': len(body), 'Connection': 'close', 'retry-after-ms': 1}
     rows |= {name.replace('_', '-'): value for name, value in headers.items()}
     head = ''.join(f'{name}: {value}\r\n' for name, value in rows.items() if value is not None)
@@ -111,9 +120,7 @@ def bodies(rng):
     """A decent answer with something done to one place in it, or none at all."""
     seed = rng.random()
     def behave(c, path, body):
-        try: blob = json.dumps(changed(decent(path, body), random.Random(seed)))
-        except RecursionError: blob = '{"choices":'*5000
-        c.sendall(http(blob.encode('utf-8', 'surrogatepass')))
+        c.sendall(http(changed(decent(path, body), random.Random(seed))))
     return behave, True
 
 
@@ -178,15 +185,17 @@ def slow(rng):
     return behave, False
 
 
+@lru_cache
+def packed_spaces(): return gzip.compress(b' '*(1 << 28), 1)
+
+
 def floods(rng):
     """Answers of gigabytes: a body without an end, packed zeros, chunks, a head that does not end, lists of nothing."""
     which = rng.choice(['spaces', 'content', 'numbers', 'lists', 'zip', 'head', 'chunks', 'error'])
     def behave(c, path, body):
         piece = dict(spaces=b' ', content=b'a', numbers=b'0.1,', lists=b'[],', error=b'x').get(which, b'0')*(1 << 18)
         start = dict(content=b'{"choices": [{"message": {"content": "', numbers=b'{"data": [{"index": 0, "embedding": [', lists=b'{"data": [', error=b'{"error": "').get(which, b'')
-        if which == 'zip':
-            packed = gzip.compress(b' '*(1 << 28), 1)
-            return c.sendall(http(packed*12, Content_Encoding='gzip'))
+        if which == 'zip': return c.sendall(http(packed_spaces()*12, Content_Encoding='gzip'))
         if which == 'head': c.sendall(b'HTTP/1.1 200 OK\r\nx: ')
         elif which == 'chunks': c.sendall(http(b'', Content_Length=None, Transfer_Encoding='chunked'))
         else: c.sendall(http(start, '500 Oops' if which == 'error' else '200 OK', Content_Length=1 << 33))
@@ -256,8 +265,28 @@ def vectors(rng):
     return behave, which in ('unnormalized', 'shuffled', 'no index', 'huge')
 
 
+def batches(rng):
+    """A Batch API, something done to one of its answers, or to a line of its files."""
+    seed, at = rng.random(), rng.choice(['files', 'batches', 'id', 'content', 'none'])
+    keys = []
+    def behave(c, path, body):
+        own, place = random.Random(seed), path.split('?')[0].removeprefix('/v1/')
+        if b'custom_id' in body: keys[:] = [json.loads(line)['custom_id'] for line in body.split(b'\n') if line.startswith(b'{')]
+        line = dict(id='l', custom_id=keys[0] if keys else 'k', error=None, response=dict(status_code=200, body=chat_body()))
+        if place.endswith('content'):
+            line = changed(line, own) if at == 'content' else line
+            blob = own.choice([json.dumps(line).encode()]*3 + [b'[]\n7\n', rng.randbytes(60), b'{"custom_id":'*3000])  if at == 'content' else json.dumps(line).encode()
+            return c.sendall(http(blob, kind='application/octet-stream'))
+        batch = dict(id='b', object='batch', endpoint='/v1/chat/completions', status='completed', output_file_id='o', error_file_id=None, errors=None, metadata=None,
+            request_counts=dict(total=1, completed=1, failed=0), created_at=1, completion_window='24h', input_file_id='f')
+        told = dict(files=dict(id='f', object='file', bytes=1, created_at=1, filename='x', purpose='batch', status='processed')).get(place, batch)
+        name = dict(files='files', batches='batches').get(place, 'id')
+        c.sendall(http(changed(told, own) if name == at else told))
+    return behave, True
+
+
 KINDS = dict(statuses=statuses, bodies=bodies, texts=texts, kinds=kinds, headers=headers, wire=wire, slow=slow, floods=floods, long=long,
-    redirects=redirects, secrets=secrets, vectors=vectors)
+    redirects=redirects, secrets=secrets, vectors=vectors, batches=batches)
 
 
 def reset_peak():
@@ -296,6 +325,19 @@ def ask_chat(url, folder, rng):
     if any(secret in answer for secret in hidden_in(url)): return 'an answer that shows a key'
 
 
+def ask_batch(url, folder, rng):
+    """An answer by the Batch API, twice: the second call goes on where the first one was."""
+    from embedtune import ChatLLM, EmbedtuneError
+    from embedtune.journal import _batch_chat
+    llm, path = ChatLLM('toy', url, KEY, timeout=SECONDS, max_retries=0, price=(1, 1), max_usd=1e9), folder/f'{rng.random()}.jsonl'
+    for last in (False, True):
+        try: tape = _batch_chat(llm, path, [[dict(role='user', content='The capital of Norway?')]], poll=.01, max_wait=.1, show_progress=False)
+        except EmbedtuneError:
+            if last: raise
+    for answer in tape.answers.values(): answer.encode()
+    if not 0 <= llm.usage.usd < 1e6: return f'usage of {llm.usage.usd} dollars'
+
+
 def ask_vectors(url, folder, rng):
     """Vectors, kept in a cache."""
     import numpy as np
@@ -317,19 +359,21 @@ def tried(ask, behave, decent_too, folder, rng):
         if hasattr(behave, 'to'): behave.to = behave.to.format(port=other.url.split(':')[2].split('/')[0], path='/v1/embeddings')
         url = server.url.replace('//', f'//u:{PASSWORD}@') + '?key=sk-in-the-url' if rng.random() < .3 else server.url
         before, start = reset_peak(), time.monotonic()
+        faulthandler.dump_traceback_later(LIMIT)  # says where it is slow
         with warnings.catch_warnings(record=True, action='always') as warned:
             try: outcome = ask(url, folder, rng) or 'read'
             except EmbedtuneError as error: outcome, said = 'told', str(error)
             except Exception as error:
                 last = traceback.extract_tb(error.__traceback__)[-1]
                 return f'TRACEBACK {type(error).__name__}: {str(error)[:80]} ({Path(last.filename).name}:{last.lineno})'
+        faulthandler.cancel_dump_traceback_later()
         took, more = time.monotonic() - start, memory('VmHWM') - before
         if other.heard: return f'REDIRECTED{" with the key" if KEY.encode() in other.heard else ""}'
     told = [said] if outcome == 'told' else []
     told += [str(warning.message) for warning in warned]
     if any(secret.lower() in line.lower() for line in told for secret in hidden_in(url)): return f'SHOWN {told}'
     if any('\n' in line or len(line) > 600 or line.encode('utf-8', 'replace').decode() != line for line in told): return f'NOT ONE LINE {told[0][:200]!r}'
-    if took > LIMIT: return f'SLOW {math.ceil(took/10)*10} s'
+    if took > LIMIT: return f'SLOW {math.ceil(took/10)*10} s ({ask.__name__}, {outcome})'
     if more > MEMORY: return f'MEMORY {more >> 20} MB'
     if outcome not in ('told', 'read') or outcome == 'read' and not decent_too: return f'NONSENSE ACCEPTED {outcome}'
     return outcome
@@ -385,17 +429,26 @@ def proxied(folder):
     return outcomes
 
 
+def warm_up(folder, rng):
+    """Ask a decent server once, so that no case pays for imports; exits where that goes wrong."""
+    import openai.types.batch
+    with Server(lambda c, path, body: c.sendall(http(decent(path, body)))) as server:
+        if wrong := ask_chat(server.url, folder, rng) or ask_vectors(server.url, folder, rng): sys.exit(f'a decent server gives {wrong}')
+
+
 def finds(n, rng):
     """Every kind of server, `n` times for each client; and addresses and proxies."""
     found, good = Counter(), ('read', 'told', 'direct')
+    packed_spaces()
+    chosen = os.environ.get('KINDS', ' '.join(KINDS)).split()  # for a closer look
     with tempfile.TemporaryDirectory() as folder:
-        runs = {}
-        for name, kind in KINDS.items():
-            clients = [ask_vectors] if name == 'vectors' else [ask_chat, ask_vectors]
+        warm_up(Path(folder), rng)
+        for name in chosen:
+            kind = KINDS[name]
+            clients = dict(vectors=[ask_vectors], batches=[ask_batch]).get(name, [ask_chat, ask_vectors])
             start, outcomes = time.monotonic(), Counter()
             for _ in range(n):
                 for ask in clients: outcomes[tried(ask, *kind(rng), Path(folder), rng)] += 1
-            runs[name] = outcomes
             report(name, outcomes, good, found, time.monotonic() - start)
         report('addresses', addresses(Path(folder), n, rng), good, found, 0)
         report('proxies', proxied(Path(folder)), good, found, 0)
