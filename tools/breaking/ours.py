@@ -55,8 +55,8 @@ def serve_all():
             return [Hit(node, float(score), TEXTS[node], 0, len(TEXTS[node]), 'harbor.md', 'harbor.md', 1) for node, score in zip(found.ids[0], found.scores[0])]
 
     with tempfile.TemporaryDirectory() as folder:
-        run, limits = Run(folder), dict(head=2, timeout=20, grace=2)
-        with _search_server(_Library(lambda: run, run.folder), Search(), name='toy', **limits) as search, EmbeddingServer(Letters(), key=KEY, **limits) as keyed:
+        run, limits = Run(folder), dict(head=2, grace=2)
+        with _search_server(_Library(lambda: run, run.folder), Search(), name='toy', **limits) as search, EmbeddingServer(Letters(), key=KEY, timeout=15, **limits) as keyed:
             gate = _Gate(_DESK, token='token')
             desk = _server_of(gate, _label_app(_Labeling(run, n=2, judge='Ann'), gate))
             listener = _listening('127.0.0.1', 0)
@@ -110,7 +110,7 @@ def work(ports, todo, seconds, lost, seed):
         port, method, path, body, sound = asked(ports, rng)
         start = time.perf_counter()
         try:
-            connection = kept.get(port) or http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+            connection = kept.get(port) or http.client.HTTPConnection('127.0.0.1', port, timeout=150)
             connection.request(method, path, body, {'Content-Type': 'application/json'} if body else {})
             answer = connection.getresponse()
             text = answer.read().decode()
@@ -131,7 +131,7 @@ def dawdle(ports, stop, lost, seed):
     which = ['silent', 'drips', 'does not read', 'slow body'][seed % 4]
     while not stop.is_set():
         try:
-            with socket.create_connection(('127.0.0.1', ports[rng.choice(['search', 'label']) if which in ('silent', 'drips') else 'search']), timeout=30) as connection:
+            with socket.create_connection(('127.0.0.1', ports[rng.choice(['search', 'label']) if which in ('silent', 'drips') else 'search']), timeout=150) as connection:
                 if which == 'does not read': connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 if which == 'drips':
                     for byte in b'GET / HTTP/1.1\r\nx: ' + b'x'*10_000:
@@ -143,7 +143,7 @@ def dawdle(ports, stop, lost, seed):
                     for start in range(0, len(body), step):
                         connection.sendall(body[start:start + step])
                         time.sleep(.02)
-                    if connection.recv(15)[9:12] != b'200': lost['LOST slow body'] += 1
+                    if (got := connection.recv(15)[9:12]) != b'200': lost[f'LOST slow body {got}'] += 1
                 else:
                     if which == 'does not read': connection.sendall((head + body)*3)
                     stop.wait(10)
@@ -164,7 +164,7 @@ def loaded(child, n):
         memory.append(child.memory())
         every += seconds
     stop.set()
-    for each in slow: each.join(40)
+    for each in slow: each.join(150)
     return lost, memory, sorted(every)
 
 
@@ -183,7 +183,7 @@ def hostile(rng, ports):
     cases = [
         (port, post(path, json.dumps(content).encode(), more=auth), fine), (port, post(path, json.dumps(content).encode(), more=auth), fine),
         (port, post(path, json.dumps(content).encode(), more=auth), fine),
-        (port, post(path, rng.choice([b'', b'{', b'[]', b'null', b'['*100_000, b'{"a":'*5000, rng.randbytes(50), b'9'*9000, '{"input": "é"}'.encode('utf-16')]), more=auth), {400, 413}),
+        (port, post(path, rng.choice([b'', b'{', b'[]', b'null', b'['*100_000, b'{"a":'*5000, rng.randbytes(50), b'9'*9000]), more=auth), {400, 413}),
         (port, post(path, b'{}', kind=rng.choice(['text/plain', '', 'application/x-www-form-urlencoded', 'multipart/form-data']), more=auth), {415}),
         (port, post(path, b'{"input": "' + b'x'*17_000_000 + b'"}', more=auth), {413}),
         (port, post(path, b'{"input": "a"}', host=rng.choice(['evil.org', 'localhost.evil.org', '127.0.0.1.evil.org', '', 'evil.org:80', '0.0.0.0', '[::ffff:8.8.8.8]', 'localhost@evil.org'])), {403}),
@@ -193,7 +193,7 @@ def hostile(rng, ports):
         ('search', get('/?' + 'question=a&'*4000), {200, 400}), (port, get('/health', more='x: ' + 'y'*rng.choice([100_000, 3_000_000]) + '\r\n'), {200, 400, 401, 404, 431, None}),
         (port, get('/health', more=''.join(f'x{i}: y\r\n' for i in range(5000))), {200, 400, 404, 431}),
         (port, b'POST ' + path.encode() + b' HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\nHost: a\r\n\r\n', {400, 401, 404, 415, 501}),
-        (port, b'POST ' + path.encode() + b' HTTP/1.1\r\nHost: localhost\r\nContent-Length: ' + rng.choice([b'-5', b'x', b'99999999999999999999', b'5, 6', b'0x10']) + b'\r\n\r\nabc', {400, 401, 408, 415, None}),
+        ('label', b'POST /token/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ' + rng.choice([b'-5', b'x', b'99999999999999999999', b'5, 6', b'0x10']) + b'\r\n\r\nabc', {400, 408, 413, None}),
         (port, b'GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.org\r\n\r\n', {400, 403}), (port, b'GET http://evil.org/ HTTP/1.1\r\nHost: evil.org\r\n\r\n', {400, 403, 404}),
         (port, rng.choice([b'\x16\x03\x01\x02\x00\x01', b'GET /\r\n\r\n', b'SSH-2.0-x\r\n\r\n', b'\x00'*100 + b'\r\n\r\n', b'GET / HTTP/9.9\r\n\r\n', rng.randbytes(300) + b'\r\n\r\n', b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n']), {400, 401, 403, 505, None}),
         ('keyed', get(rng.choice(['/v1/models', '/metrics', '/', '/v1/embeddings', '/nothing']), more=rng.choice(['', 'Authorization: Bearer\r\n', 'Authorization: Bearer ' + KEY[:-1] + '\r\n', 'Authorization: Basic %%%\r\n', 'Authorization: Bearer é\r\n', f'Authorization: Bearer {KEY}x\r\n'])), {401, 400}),
