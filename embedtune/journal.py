@@ -343,7 +343,7 @@ def collect(self: _BatchState,
         reasons = [tape.llm.hide_key(e.message)[:200] for e in (batch.errors.data if batch.errors else None)
             or []]
         if batch.status != 'completed':
-            trouble.append(': '.join([f'batch {batch.id} {batch.status}', *reasons[:1]]))
+            trouble.append(': '.join([tape.llm.hide_key(f'batch {batch.id} {batch.status}')[:100], *reasons[:1]]))
     answered = sum(key in tape.answers for key in heard)
     if trouble:
         raise LLMError(f'{"; ".join(trouble)}; {answered} answers came and are kept, the same call asks the '
@@ -393,4 +393,6 @@ def _batch_chat(
             and key not in heard}
         if missing: _run_batches(tape, state, client, missing, overrides, (poll, max_wait, show_progress))
     except openai.OpenAIError as e: raise llm.explain(e) from None
+    except (AttributeError, TypeError, LookupError, RecursionError):
+        raise LLMError(f'{llm.name} answered, but not as a Batch API does: check the base URL') from None
     return tape

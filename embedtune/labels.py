@@ -17,19 +17,19 @@ from statistics import median_low
 import numpy as np
 
 from fastcore.basics import patch
-from .core import _RESERVED, _check_number, _counted, _only_here, _shown, _sync, EmbedtuneError
-from .dataset import EmbeddingQAFinetuneDataset, _origin
-from .evaluation import Evaluation, compare, evaluate
+from .core import _check_number, _counted, _only_here, _RESERVED, _shown, _sync, EmbedtuneError
+from .dataset import _origin, EmbeddingQAFinetuneDataset
+from .evaluation import compare, evaluate, Evaluation
 from .journal import _append_jsonl, _read_jsonl
 from .queries import _query_id, read_queries
 from .report import _template_text
 from .retrieval import Hits, HybridRetriever
 from .runs import _parts, _word_spans, open_run
 from .search import load_search
-from .serve import _require_serve
+from .serve import _behind, _Gate, _Limits, _listening, _Refused, _require_serve, _server_of
 from .strangers import _apart, _Limits, _limits_of
-from .trec import _Qrels, _dataset_from, save_qrels
-from .verdicts import _FEWEST, Verdict, _questions_needed, differences, verdict
+from .trec import _dataset_from, _Qrels, save_qrels
+from .verdicts import _FEWEST, _questions_needed, differences, verdict, Verdict
 
 # %% ../nbs/7_deciding/68_labels.ipynb #9e54d6f1
 _GRADES = ('not', 'a little', 'mostly', 'answers it') # grades 0 to 3, as TREC's; keys 1 to 4
@@ -569,9 +569,8 @@ def conclude(self: _Labeling) -> dict:
 # %% ../nbs/7_deciding/68_labels.ipynb #938ac5cb
 _POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-_SAFE = {
-    'Content-Security-Policy': _POLICY, 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff', 'Cross-Origin-Opener-Policy': 'same-origin'}
+_SAFE = {'Content-Security-Policy': _POLICY, 'Cross-Origin-Opener-Policy': 'same-origin'}
+_DESK = _Limits(body=10_000, held=1_000_000, connections=64, timeout=30, grace=2) # one person judges
 
 _PAGE = { # path -> file, media type
     '': ('label.html', 'text/html'), 'label.js': ('label.js', 'text/javascript'),
@@ -588,38 +587,19 @@ def _giving(
 
 def _label_app(
     labeling: _Labeling, # whose questions are judged
-    token: str, # without it nothing is answered
-): # a Starlette application
+    gate: _Gate, # with a token, without which nothing is answered
+): # an ASGI application
     "The page, its script and style, and where its messages go."
     _require_serve()
-    from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
-    from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import JSONResponse
     from starlette.routing import Route
     async def ask(request):
-        message = await _message_in(request)
-        if message is None: return JSONResponse(dict(error='expected a small JSON object'), 400, _SAFE)
+        try: message = await gate.read(request)
+        except _Refused as error: return JSONResponse(dict(error=error.message), error.status, error.headers)
         return JSONResponse(await run_in_threadpool(labeling.answer, message), headers=_SAFE)
-    routes = [Route(f'/{token}/{path}', _giving(*of)) for path, of in _PAGE.items()]
-    routes.append(Route(f'/{token}/ask', ask, methods=['POST']))
-    here = Middleware(TrustedHostMiddleware, allowed_hosts=['127.0.0.1', 'localhost'])
-    return Starlette(routes=routes, middleware=[here])
-
-# %% ../nbs/7_deciding/68_labels.ipynb #b564532e
-async def _message_in(
-    request, # of Starlette
-    most: int = 10_000, # bytes
-) -> dict | None: # None if it is none
-    "The message in a request."
-    if request.headers.get('content-type', '').split(';')[0] != 'application/json': return None
-    body = b''
-    async for part in request.stream():
-        body += part
-        if len(body) > most: return None
-    try: return json.loads(body)
-    except ValueError: return None
+    routes = [Route(f'/{gate.token}/{path}', _giving(*of)) for path, of in _PAGE.items()]
+    return _behind(gate, [*routes, Route(f'/{gate.token}/ask', ask, methods=['POST'])])
 
 # %% ../nbs/7_deciding/68_labels.ipynb #58da356f
 def _opened(
@@ -630,14 +610,6 @@ def _opened(
     return open_run(run)
 
 # %% ../nbs/7_deciding/68_labels.ipynb #66dc47c5
-def _listening(
-    port: int, # 0: any that is free
-) -> socket.socket:
-    "A socket of this machine alone; `EmbedtuneError` if the port is taken."
-    try: return socket.create_server(('127.0.0.1', port))
-    except (OSError, OverflowError) as error:
-        raise EmbedtuneError(f'port {port} cannot be used ({error}): choose another one') from None
-
 def _tell(
     run, # a finished run
     outcome: _Outcome, # the verdict
@@ -665,12 +637,9 @@ def _serve_page(
     listening: socket.socket, # where
 ):
     "Serve the page until Ctrl-C."
-    _require_serve()
-    import uvicorn
-    token = secrets.token_urlsafe(16)
-    settings = dict(log_level='warning', lifespan='off', ws='none', timeout_graceful_shutdown=2)
-    server = uvicorn.Server(uvicorn.Config(_label_app(labeling, token), **settings))
-    address = f'http://127.0.0.1:{listening.getsockname()[1]}/{token}/'
+    gate = _Gate(_DESK, token=secrets.token_urlsafe(16))
+    server = _server_of(gate, _label_app(labeling, gate))
+    address = f'http://127.0.0.1:{listening.getsockname()[1]}/{gate.token}/'
     print(f'judge here: {address} (Ctrl-C ends)', flush=True)
     with suppress(KeyboardInterrupt): server.run(sockets=[listening])
 
@@ -685,7 +654,7 @@ def label(
 ) -> Verdict | None: # None if nothing can be said yet
     "Serve the page on which passages are judged, until Ctrl-C; then print the verdict."
     _label_file('.', judge)
-    with _listening(port) as listening:
+    with _listening('127.0.0.1', port) as listening:
         labeling = _Labeling(_opened(run), questions, n, judge, depth)
         with _only_here(labeling.path): _serve_page(labeling, listening)
     print(f'\nkept: {labeling.path}, {labeling.progress()["told"]}')

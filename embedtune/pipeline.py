@@ -6,7 +6,6 @@
 __all__ = ['run']
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #6244ac3b
-    EmbedtuneError, _check_number, _counted, _file_name, _new_folder, _only_here, _read_json, _sha256_of, _versions, _write_json, _write_text)
 import hashlib, json, os, shutil, warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
@@ -16,31 +15,33 @@ from pathlib import Path
 
 from fastcore.basics import patch
 
-from embedtune.dataset import EmbeddingQAFinetuneDataset
-from embedtune.core import (
-    EmbedtuneError, _check_number, _check_ours, _counted, _new_folder, _only_here, _read_json, _sha256_of, _versions, _write_json, _write_text)
-from embedtune.leakage import check_leakage, require_no_leakage
-from embedtune.documents import _find_files, load_documents
-from embedtune.samples import _recorded_answers, first_available, sample_documents, ten_k
-from embedtune.embedding import CachedEmbedding, DEFAULT_MODEL, OpenAIEmbedding, VectorCache
-from embedtune.evaluation import compare, Evaluation, plot_comparison
-from embedtune.precision import load_model
-from embedtune.finetune import plot_loss, SentenceTransformersFinetuneEngine
-from embedtune.guard import _LEAST
-from embedtune.ladders import _source_key, ladder, Ladder
-from embedtune.llm import _planning_llm, llm_from_spec
-from embedtune.nodes import split_nodes
-from embedtune.pairs import _journal_path, _NothingAsked, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
-from embedtune.questions import _word_count
-from embedtune.report import _usual_verdicts, _without_credentials, write_report
-from embedtune.index import open_index, save_index
-from embedtune.queries import _NodeFinder, _query_id, _tell_left_out, _tie_queries, read_queries
-from embedtune.runs import _NODES, _place_of
-from embedtune.search import _RETRIEVER, load_search
-from embedtune.sides import _two_parts
-from embedtune.structure import _with_structure, structure_queries
-from embedtune.verdicts import by_writer
-from embedtune.engine import MANIFEST
+from .dataset import EmbeddingQAFinetuneDataset
+from .core import (
+    EmbedtuneError, _check_number, _check_ours, _counted, _file_name, _new_folder, _only_here, _read_json,
+    _sha256_of, _versions, _write_json, _write_text)
+from .leakage import check_leakage, require_no_leakage
+from .documents import _find_files, load_documents
+from .samples import _recorded_answers, first_available, sample_documents, ten_k
+from .embedding import CachedEmbedding, DEFAULT_MODEL, OpenAIEmbedding, VectorCache
+from .evaluation import compare, Evaluation, plot_comparison
+from .precision import load_model
+from .finetune import plot_loss, SentenceTransformersFinetuneEngine
+from .guard import _LEAST
+from .ladders import _source_key, ladder, Ladder
+from .llm import _planning_llm, llm_from_spec
+from .nodes import split_nodes
+from .pairs import _journal_path, _NothingAsked, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
+from .questions import _word_count
+from .report import _usual_verdicts, write_report
+from .servers import _masked
+from .index import open_index, save_index
+from .queries import _NodeFinder, _query_id, _tell_left_out, _tie_queries, read_queries
+from .runs import _NODES, _place_of
+from .search import _RETRIEVER, load_search
+from .sides import _two_parts
+from .structure import _with_structure, structure_queries
+from .verdicts import by_writer
+from .engine import MANIFEST
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #02019231
 def _titles(
@@ -223,7 +224,7 @@ class _Run(_Reading, _Asking):
 @patch(as_prop=True)
 def settings(self: _Run) -> dict:
     "What `run.json` says of them; no key is in it."
-    asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
+    asked = _masked(getattr(self.llm, 'name', self.llm))
     return dict(llm=asked, model=str(self.model)) | {name: getattr(self, name) for name in _SHOWN}
 
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json

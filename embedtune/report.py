@@ -6,7 +6,7 @@
 __all__ = ['write_report', 'write_ladder_report']
 
 # %% ../nbs/7_deciding/61_report.ipynb #48862c7a
-import base64, hashlib, io, json, re
+import base64, hashlib, io, json
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,11 +14,12 @@ import numpy as np
 from markupsafe import Markup
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _counted, _file_name, _page_template, _parse_json, _sha256_of, _shown, _write_text
+from .core import _counted, _file_name, _page_template, _parse_json, _sha256_of, _shown, _write_text, EmbedtuneError
 from .engine import MANIFEST
-from .evaluation import _KEPT, _REPORTED, Evaluation, _listed, plot_hit_rate
+from .evaluation import _KEPT, _listed, _REPORTED, Evaluation, plot_hit_rate
 from .ladders import Ladder
-from .verdicts import by_writer, Verdict, _plot_ranks, verdict
+from .verdicts import _plot_ranks, by_writer, Verdict, verdict
+from .servers import _masked
 
 # %% ../nbs/7_deciding/61_report.ipynb #7ef662b2
 def _first_ranks(
@@ -233,25 +234,17 @@ def _png_uri(
         raise EmbedtuneError(f'a plot must be the bytes of a PNG file or a matplotlib figure, got {kind}')
     return f'data:image/png;base64,{base64.b64encode(content).decode()}'
 
-# %% ../nbs/7_deciding/61_report.ipynb #e57f1ef7
-def _without_credentials(
-    text: str,  # that may hold URLs
-) -> str:
-    "The text with user, password and query of every URL replaced by an ellipsis."
-    text = re.sub(r'(\w://)\S*@', r'\1…@', text)
-    return re.sub(r'(\w://[^\s?#]*)[?#]\S*', r'\1?…', text)
-
 # %% ../nbs/7_deciding/61_report.ipynb #74216aa2
 def _shown_settings(
     value,  # a dict, list, text, number, bool or None
 ):
     "The same with texts instead of values, and no credentials in them."
     if isinstance(value, dict):
-        return {_without_credentials(str(key)): _shown_settings(inner) for key, inner in value.items()}
+        return {_masked(key): _shown_settings(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)): return [_shown_settings(inner) for inner in value]
     if value is None: return 'none'
     if isinstance(value, bool): return 'yes' if value else 'no'
-    return _without_credentials(str(value))
+    return _masked(value)
 
 # %% ../nbs/7_deciding/61_report.ipynb #0596e465
 def _template_text(
