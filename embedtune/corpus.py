@@ -23,7 +23,7 @@ from .nodes import split_nodes
 from .precision import half_precision
 from .retrieval import Search
 from .search import _RETRIEVER, load_search
-from .strangers import _limits_of
+from .strangers import _file_limits
 
 # %% ../nbs/6_serving/54_corpus.ipynb #f6bb212b
 class _Shard(NamedTuple):
@@ -165,7 +165,7 @@ def _texts_of(
     kind = Path(shard.path).suffix.lower()
     if kind == '.jsonl': return _jsonl_texts(shard)
     if kind == '.parquet': return _parquet_texts(shard)
-    documents, troubles = _read_file(Path(shard.path), limits=_limits_of(None))
+    documents, troubles = _read_file(Path(shard.path), limits=_file_limits(None))
     if not documents: raise EmbedtuneError(_in_one_line(troubles[0]))
     for trouble in troubles: warnings.warn(_in_one_line(trouble), DocumentWarning, stacklevel=2)
     nodes = split_nodes(documents, tokenizer, chunk_size)

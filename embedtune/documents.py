@@ -14,7 +14,7 @@ from .core import _file_name, _mended, _one_line, _sha256_of, EmbedtuneError
 from .headings import _find_headings, Heading
 from .layout import _check_engine
 from .pdf import _attachments, _Box, _Read, _read_pdf
-from .strangers import _apart, _Limits, _limits_of, _over
+from .strangers import _apart, _FileLimits, _file_limits, _over
 
 # %% ../nbs/1_texts/04_documents.ipynb #af8d8007
 @dataclass
@@ -338,7 +338,7 @@ def _load_apart(
     path: str,       # a file
     engine: str,     # for PDFs
     password: str,   # that opens a PDF, or None
-    limits: _Limits, # that hold
+    limits: _FileLimits, # that hold
     say,             # called with 'at', and how many pages of how many are read
 ) -> list:           # documents as dicts, troubles
     "What a child reads for its parent."
@@ -389,7 +389,7 @@ def _read_file(
     engine: str = 'pdfium',      # for PDFs
     show_progress: bool = False, # a bar over the pages of a PDF
     password: str = None,        # that opens a PDF
-    limits: _Limits = None,      # that hold; None: it is read here
+    limits: _FileLimits = None,      # that hold; None: it is read here
 ) -> tuple[list[Document], list[str]]:  # documents, troubles
     "The documents in a file; whatever it does to its reader is a trouble."
     bar = _Bar(path.name, show_progress)
@@ -435,7 +435,7 @@ def load_documents(
 ) -> list[Document]:            # in the order of the files
     "The documents that can be read; a `DocumentWarning` for each trouble, `EmbedtuneError` if nothing is left."
     _check_engine(engine)
-    documents, told, held = [], _passed_over(paths), _limits_of(limits)
+    documents, told, held = [], _passed_over(paths), _file_limits(limits)
     for path in _find_files(paths):
         if told and strict: break
         found, troubles = _read_file(path, engine, show_progress, password, held)

@@ -27,7 +27,7 @@ from .retrieval import Hits, HybridRetriever
 from .runs import _parts, _word_spans, open_run
 from .search import load_search
 from .serve import _behind, _Gate, _Limits, _listening, _Refused, _require_serve, _server_of
-from .strangers import _apart, _Limits, _limits_of
+from .strangers import _apart, _FileLimits, _file_limits
 from .trec import _dataset_from, _Qrels, save_qrels
 from .verdicts import _FEWEST, _questions_needed, differences, verdict, Verdict
 
@@ -350,7 +350,7 @@ def _paper(
     "A page as a picture, and what is to be framed on it; {} if that cannot be drawn."
     drawn = None
     with suppress(EmbedtuneError): # too much for a child that draws
-        drawn = _apart('embedtune.layout:_draw_page', [str(path), page, width], _limits_of(None) or _Limits())
+        drawn = _apart('embedtune.layout:_draw_page', [str(path), page, width], _file_limits(None) or _FileLimits())
     if not drawn: return {}
     picture, across, down = drawn
     size = np.array([across, down, across, down])

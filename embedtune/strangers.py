@@ -15,7 +15,7 @@ from .core import _check_number, EmbedtuneError
 from .samples import _project_root
 
 # %% ../nbs/1_texts/03_strangers.ipynb #f7b7de56
-class _Limits(NamedTuple):
+class _FileLimits(NamedTuple):
     "What a file may take."
     pages: float = 10_000
     characters: float = 20_000_000 # of text, attachments included
@@ -32,7 +32,7 @@ def _how_to_raise(
 
 def _over(
     name: str, # of a limit
-    limits: _Limits, # that hold
+    limits: _FileLimits, # that hold
 ) -> str:
     "Why a file is left out, and what to do about it."
     unit = dict(seconds='seconds of the processor for its size', memory='MB of memory').get(name, name)
@@ -49,17 +49,17 @@ def _said_limits(
     except ValueError: raise EmbedtuneError(f'{_VARIABLE}: expected such as "pages=50000 seconds=60", "usual" '
         f'or "none", got {said!r}') from None
 
-def _limits_of(
+def _file_limits(
     given: dict | None, # limits that are not as usual; None: as the variable of the shell says
-) -> _Limits | None: # None: none
+) -> _FileLimits | None: # None: none
     "The limits that hold; `EmbedtuneError` for a name or a number that makes no sense."
     if given is None: given = _said_limits(os.environ.get(_VARIABLE, ''))
     if given is None: return None
     for name, value in given.items():
-        if name not in _Limits._fields:
-            raise EmbedtuneError(f'limits: expected {", ".join(_Limits._fields)}, got {name!r}')
+        if name not in _FileLimits._fields:
+            raise EmbedtuneError(f'limits: expected {", ".join(_FileLimits._fields)}, got {name!r}')
         _check_number(f'limits: {name}', value, 1)
-    return _Limits(**given)
+    return _FileLimits(**given)
 
 # %% ../nbs/1_texts/03_strangers.ipynb #0bfdb17b
 def _confine(
@@ -86,7 +86,7 @@ def _answer(
 ) -> list: # 'done' and the result, 'error' or 'over' and why
     "Call a function of this package within limits."
     place, args, limits, seconds = json.loads(line)
-    limits = _Limits(*limits)
+    limits = _FileLimits(*limits)
     module, _, function = place.partition(':')
     found = getattr(import_module(module), function)
     _confine(limits.memory, seconds)
@@ -170,7 +170,7 @@ def _death(
 
 def _wait(
     child: _Child, # that was asked
-    limits: _Limits, # of memory
+    limits: _FileLimits, # of memory
     seconds: float, # of the processor
     heard, # called with what it says meanwhile
 ) -> tuple: # 'done' and the result; 'error', 'over' or 'death', and why
@@ -209,7 +209,7 @@ def _a_child() -> _Child:
 def _apart(
     place: str, # 'module:function', called with the arguments, the limits, and a function to say something meanwhile
     args: list, # of the function, as JSON has them
-    limits: _Limits, # that hold
+    limits: _FileLimits, # that hold
     size: int = 0, # bytes of the file that it reads
     heard=lambda *words: None, # called with what it says meanwhile
 ): # what `json` makes of the function's result
