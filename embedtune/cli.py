@@ -97,6 +97,7 @@ def _run_command(
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run, _plan_run
+    from embedtune.runs import _read_run_file
     from embedtune.verdicts import by_writer
     settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
         seed=seed, allow_leakage=allow_leakage, llm_only=llm_only, ask_anew=ask_anew,
@@ -111,7 +112,7 @@ def _run_command(
     for part in by_writer(evaluations).values() or [evaluations]:
         table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
         print(f'\n{to_markdown(table)}\n')
-    manifest = json.loads((out/'run.json').read_text())
+    manifest = _read_run_file(out)
     for v in manifest['verdicts']:
         print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
     print(f"\nTo ship: {manifest['recommendation']['reason']}\n")
@@ -332,7 +333,7 @@ def _evaluate_command(
     "Compare BM25 and models on the questions of a dataset."
     from embedtune.embedding import DEFAULT_MODEL, OpenAIEmbedding
     from embedtune.evaluation import compare, evaluate, to_markdown
-    from embedtune.ladders import _file_name
+    from embedtune.ladders import _file_names
     from embedtune.leakage import require_no_leakage
     asked = _read('evaluate', dataset=dataset)
     if train_dataset: require_no_leakage(_read('evaluate', train_dataset=train_dataset), asked, allow_leakage)
@@ -345,7 +346,8 @@ def _evaluate_command(
     table = compare(evaluations).drop(columns='seconds')
     print(to_markdown(table))
     if save:
-        for e in evaluations: e.save_json(save/f'{_file_name(e.name)}.json')
+        names = _file_names(e.name for e in evaluations)
+        for e in evaluations: e.save_json(save/f'{names[e.name]}.json')
         print(f'evaluations: {save}')
     return dict(retrievers=table.to_dict('index'), save=save)
 

@@ -668,10 +668,12 @@ def get(
             rows = db.execute('SELECT key, dim, vector FROM vectors WHERE key IN '
                 f'({",".join("?"*len(some))})', some)
             found |= {key: (dim, blob) for key, dim, blob in rows}
-    if any(len(blob) != 4*dim for dim, blob in found.values()):
-        raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short): delete the file, '
-                             'its vectors will be computed anew')
-    return [np.frombuffer(found[key][1], '<f4') if key in found else None for key in keys]
+    whole = lambda dim, blob: isinstance(blob, bytes) and dim == len(blob)/4
+    vectors = {key: np.frombuffer(blob, '<f4') for key, (dim, blob) in found.items() if whole(dim, blob)}
+    if len(vectors) == len(found) and all(np.isfinite(vector).all() for vector in vectors.values()):
+        return [vectors.get(key) for key in keys]
+    raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short, or no numbers): delete the '
+                         'file, its vectors will be computed anew')
 
 # %% ../nbs/2_search/10_embedding.ipynb #bfdca347
 @patch

@@ -10,11 +10,14 @@ import inspect, math
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
+from typing import Annotated
 
+from annotated_types import Ge, Interval
 from fastcore.basics import patch
+from typing_extensions import NotRequired, TypedDict
 
 from .card import _model_card, _save_card
-from .core import EmbedtuneError, _check_count, _check_number, _only_here, _settle, _versions
+from .core import EmbedtuneError, _check_count, _check_number, _only_here, _read_as, _settle, _STRICT, _versions
 from .dataset import EmbeddingQAFinetuneDataset
 from .leakage import require_no_leakage
 from .retrieval import Search
@@ -31,6 +34,37 @@ def _check_output_folder(
     ours = path.is_dir() and ((path/manifest).exists() or not any(path.iterdir()))
     if path.exists() and not ours:
         raise EmbedtuneError(f'model_output_path {str(path)!r} holds other files; choose a new folder')
+
+# %% ../nbs/4_tuning/35_engine.ipynb #16ef952c
+_SHARE, _COUNT = Annotated[float, Interval(ge=0, le=1)], Annotated[int, Ge(1)]
+
+class _ToldSettings(TypedDict):
+    "Settings in a manifest that somebody asks for."
+    __pydantic_config__ = _STRICT | dict(extra='allow')
+    alpha: NotRequired[_SHARE | None]
+    dims: NotRequired[list[_COUNT] | None]
+    top_n: NotRequired[_COUNT | None]
+    weight: NotRequired[_SHARE | None]
+
+class _ToldLoss(TypedDict):
+    "The loss of a training step."
+    step: Annotated[int, Ge(0)]
+    epoch: Annotated[float, Ge(0)]
+    loss: float
+    kept_out: NotRequired[float]
+
+class _Manifest(TypedDict):
+    "What a tuned model was made from, and how it went."
+    __pydantic_config__ = _STRICT | dict(extra='allow')
+    settings: NotRequired[_ToldSettings]
+    history: NotRequired[list[_ToldLoss]]
+    guard: NotRequired[str]
+
+def _read_manifest(
+    folder, # of a tuned model or reranker
+) -> dict: # with settings and history, whatever else
+    "The manifest in a folder; `EmbedtuneError` where it says what it cannot."
+    return dict(settings={}, history=[]) | _read_as(_Manifest, Path(folder)/MANIFEST, advice='tune the model anew')
 
 # %% ../nbs/4_tuning/35_engine.ipynb #c3dfec13
 def _check_trainable(

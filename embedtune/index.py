@@ -6,18 +6,20 @@
 __all__ = ['save_index', 'open_index', 'save_lance', 'LanceRetriever']
 
 # %% ../nbs/6_serving/51_index.ipynb #ef549fd7
-import json
+import hashlib, json
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from annotated_types import Ge, Interval, MinLen
 from fastcore.basics import patch
+from typing_extensions import NotRequired, TypedDict
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _new_folder, _parse_json, _read_json, _write_json
+from .core import EmbedtuneError, _file_bytes, _new_folder, _read_as, _sha256_of, _write_json
 from .embedding import EmbeddingModel, encode
 from .retrieval import BM25Retriever, DenseRetriever, Hits, HybridRetriever
 from .retrieval import _ByVectors, _MeanRetriever, _check_search, _pool_windows, _stop_words
@@ -67,7 +69,7 @@ def _write_index(
             np.save(new/f'vectors-{i}.npy', vectors)
             np.save(new/f'windows-{i}.npy', windows)
         _write_json(corpus, new/'corpus.json')
-        _write_json(made, new/_STAMP)
+        _write_json(made | dict(corpus=_sha256_of(new/'corpus.json')), new/_STAMP)
 
 # %% ../nbs/6_serving/51_index.ipynb #ad713073
 def save_index(
@@ -82,6 +84,30 @@ def save_index(
     _write_index(path, _stamp(retriever), retriever.corpus, parts)
 
 # %% ../nbs/6_serving/51_index.ipynb #b5897aa4
+_Count = Annotated[int, Interval(ge=1, le=2**53)]
+
+class _IndexPart(TypedDict):
+    "The windows of one size."
+    window: _Count | None # tokens; None: one vector a node
+    stride: _Count | None
+    context: Annotated[float, Ge(0)]
+    vectors: _Count
+
+class _IndexWords(TypedDict):
+    "How the words count beside the vectors."
+    weights: Annotated[list[Annotated[float, Ge(0)]], MinLen(2)]
+    depth: _Count
+    language: str | None
+
+class _IndexFile(TypedDict):
+    "What made the vectors of an index."
+    model: str # fingerprint
+    nodes: _Count
+    parts: Annotated[list[_IndexPart], MinLen(1)]
+    words: NotRequired[_IndexWords | None]
+    store: NotRequired[Literal['lancedb']]
+    corpus: NotRequired[str] # sha256 of corpus.json; not in old ones
+
 def _read_stamp(
     path, # folder of an index
 ) -> dict:
@@ -89,7 +115,7 @@ def _read_stamp(
     if not (Path(path)/_STAMP).is_file():
         raise EmbedtuneError(f'{str(path)!r} holds no whole index: expected a folder with {_STAMP}, as '
                              'save_index writes it')
-    return _read_json(Path(path)/_STAMP, ['model', 'nodes', 'parts'], ['words', 'store'])
+    return dict(words=None) | _read_as(_IndexFile, Path(path)/_STAMP, advice='make the index anew')
 
 # %% ../nbs/6_serving/51_index.ipynb #4ee416db
 def _check_stamp(
@@ -129,6 +155,16 @@ def _load_part(
     return vectors, windows
 
 # %% ../nbs/6_serving/51_index.ipynb #ec3289de
+def _check_windows(
+    windows: np.ndarray, # int (n, 3): node, start and end
+    nodes: list[str], # texts
+    path: Path, # of the index
+):
+    "Raise `EmbedtuneError` where a window lies outside its node."
+    ends = np.array([len(text) for text in nodes])[windows[:, 0]]
+    if (0 <= windows[:, 1]).all() and (windows[:, 1] <= windows[:, 2]).all() and (windows[:, 2] <= ends).all(): return
+    raise EmbedtuneError(f'the index in {str(path)!r} is damaged: a window lies outside its node; make it anew')
+
 def _open_part(
     model: EmbeddingModel, # that will be asked for the vectors of questions
     corpus: dict[str, str], # {node id: text}
@@ -140,26 +176,23 @@ def _open_part(
     vectors, windows = _load_part(path, i, settings['vectors'], len(corpus))
     part = DenseRetriever(model, corpus, settings['window'], settings['stride'], settings['context'])
     nodes = list(corpus.values())
+    _check_windows(windows, nodes, path)
     texts = [nodes[node][start:end] for node, start, end in windows]
     return part.restore(vectors, texts, np.flatnonzero(np.diff(windows[:, 0], prepend=-1)))
 
 # %% ../nbs/6_serving/51_index.ipynb #fffcf1c6
-_PART = dict(window=(int, type(None)), stride=(int, type(None)), context=(int, float), vectors=(int,))
-
 def _read_corpus(
     path, # folder of an index
     made: dict, # its stamp
 ) -> dict[str, str]: # {node id: text}
-    "The texts of an index; `EmbedtuneError` where these or the stamp are not what they should be."
-    corpus, parts = _parse_json(Path(path)/'corpus.json'), made['parts']
-    texts = isinstance(corpus, dict) and all(isinstance(text, str) for text in corpus.values())
-    fits = lambda part: isinstance(part, dict) and part.keys() >= _PART.keys() and all(
-        type(part[name]) in kinds for name, kinds in _PART.items())
-    sound = isinstance(parts, list) and parts and all(map(fits, parts))
-    if texts and sound and len(corpus) == made['nodes']: return corpus
-    raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {made["nodes"]} texts by id in '
-                         'corpus.json, and window, stride, context and vectors of each part in index.json; make '
-                         'it anew')
+    "The texts of an index; `EmbedtuneError` where these are not those that were written."
+    file, advice = Path(path)/'corpus.json', 'make the index anew'
+    content = _file_bytes(file)
+    if made.get('corpus', found := hashlib.sha256(content).hexdigest()) != found:
+        raise EmbedtuneError(f'{file} was changed since its vectors were made; {advice}')
+    corpus = _read_as(dict[str, str], content, file, advice=advice)
+    if len(corpus) == made['nodes']: return corpus
+    raise EmbedtuneError(f'{file}: expected {made["nodes"]} texts by id, got {len(corpus)}; {advice}')
 
 # %% ../nbs/6_serving/51_index.ipynb #1c7185a0
 def open_index(

@@ -7,20 +7,23 @@ __all__ = ['method', 'Ladder', 'ladder', 'saturation']
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #c1a42da3
 import hashlib, json, re, time
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from annotated_types import Ge
 from fastcore.basics import patch
+from typing_extensions import TypedDict
 
 from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _read_json, _sha256_of, _write_json
+from .core import EmbedtuneError, _read_as, _sha256_of, _write_json
 from .leakage import require_no_leakage
-from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint
+from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, _prompt_of, fingerprint
 from .evaluation import Evaluation, evaluate
 from .finetune import SentenceTransformersFinetuneEngine
 from .precision import half_precision, load_model
@@ -296,7 +299,9 @@ def _other_base(
 def methods(self: _Job) -> dict: # name -> `_Method`, from the cheapest on
     "All methods, with a row for each further base."
     row = lambda model: _Method(partial(_other_base, source=model), False, None, None, False)
-    return _METHODS | {f'base {Path(str(model)).name}': row(model) for model in self.models}
+    short = [Path(str(model)).name for model in self.models]
+    names = [name if short.count(name) == 1 else str(model) for name, model in zip(short, self.models)]
+    return _METHODS | {f'base {name}': row(model) for name, model in zip(names, self.models)}
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #833aebe8
 @dataclass
@@ -390,8 +395,9 @@ class Ladder:
 def _source_key(
     model, # id of the hub, a folder, or an `EmbeddingModel`
 ): # what JSON can write
-    "What identifies `model`: the hashes of a folder's files, the id, or the fingerprint."
-    if not isinstance(model, (str, Path)): return fingerprint(model)
+    "What identifies `model`: the hashes of a folder's files, the id, or the fingerprint with the prompts."
+    if not isinstance(model, (str, Path)):
+        return [fingerprint(model), *(_prompt_of(model, role) for role in ('query', 'document'))]
     folder = Path(model)
     if not folder.is_dir(): return str(model)
     return {str(path.relative_to(folder)): _sha256_of(path) for path in sorted(folder.rglob('*'))
@@ -406,7 +412,7 @@ def key(self: _Job,
     sides = [[side.fingerprint, side.written_by] for side in (self.train, self.val)]
     content = [version('embedtune'), _source_key(self.model), sides, asdict(self.search), self.seed]
     if self.methods[name].weights: content.append(self.tuning)
-    if name not in _METHODS: content.append([_source_key(model) for model in self.models])
+    if name not in _METHODS: content.append([name, *map(_source_key, self.models)])
     if self.bf16 is not None: content.append(self.bf16)
     for row, model in (('API model', self.api_model), ('base + BM25, reranked', self.reranker)):
         if name == row and model: content.append(_source_key(model))
@@ -415,11 +421,18 @@ def key(self: _Job,
 # %% ../nbs/7_deciding/60_ladder.ipynb #66491c38
 def _file_name(
     name: str, # of a method or a model
-    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
 ) -> str:
     "The name in small letters, digits and hyphens, so that it can be part of a path."
-    hyphens = re.sub(r'[\W_]', '-', name.lower())
-    return re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
+    return re.sub(r'[\W_]+', '-', name.lower()).strip('-')
+
+def _file_names(
+    names, # of methods or models
+) -> dict[str, str]: # name -> name of a file
+    "A file name for each, no two the same."
+    plain = {name: _file_name(name) for name in names}
+    counts = Counter(plain.values())
+    known = lambda name: hashlib.sha256(name.encode()).hexdigest()[:8]
+    return {name: file if file and counts[file] == 1 else f'{file}-{known(name)}' for name, file in plain.items()}
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #e19406d0
 @patch
@@ -432,17 +445,34 @@ def left(self: _Job,
     return all((self.out/folder).is_dir() for folder in folders if folder)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #a534d5f4
+_Cost = Annotated[float, Ge(0)]
+
+class _Costs(TypedDict):
+    "What a rung costs, as `_Rung` has it."
+    method: str
+    train_seconds: _Cost
+    new_vectors: Annotated[int, Ge(0)]
+    index_seconds: _Cost
+    query_ms: _Cost
+    index_mb: _Cost
+    usd: _Cost
+
+class _RungFile(TypedDict):
+    "A rung as it was written."
+    key: str
+    rung: _Costs
+
 @patch
 def rung(self: _Job,
     name: str, # of a method
     below: dict[str, _Rung], # the rungs so far
 ) -> _Rung:
     "A rung as it was written, or measured now and written."
-    path = self.out/'rungs'/f'{_file_name(name, squeeze=False)}.json'
-    ranks = self.out/'evaluations'/f'{_file_name(name)}.json'
+    file = f'{_file_names(self.methods)[name]}.json'
+    path, ranks = self.out/'rungs'/file, self.out/'evaluations'/file
     key = self.key(name)
     if path.is_file() and ranks.is_file() and self.left(name):
-        kept = _read_json(path, ['key', 'rung'])
+        kept = _read_as(_RungFile, path, advice='delete it; it is measured again')
         if kept['key'] == key: return _Rung(**kept['rung'], evaluation=Evaluation.from_json(ranks))
     rung = self.measure(name, below)
     rung.evaluation.save_json(ranks)

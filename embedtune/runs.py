@@ -9,15 +9,17 @@ __all__ = ['Hit', 'FinishedRun', 'open_run']
 import re, unicodedata
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from annotated_types import Ge
 from fastcore.basics import patch
+from typing_extensions import NotRequired, Required, TypedDict
 
-from .core import _SOLID, EmbedtuneError, _check_count, _parse_json, _settle
+from .core import _SOLID, _STRICT, EmbedtuneError, _check_count, _read_as, _settle
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import encode
-from .index import open_index
+from .index import _read_corpus, _read_stamp, open_index
 from .journal import _append_jsonl
 from .nodes import Node
 from .precision import load_model
@@ -92,6 +94,80 @@ def _parts(
     return [(piece, marked) for piece, marked in pieces if piece]
 
 # %% ../nbs/6_serving/57_runs.ipynb #c091c77f
+_ANY = _STRICT | dict(extra='allow') # other keys may stand there as well
+
+class _Side(TypedDict, total=False):
+    "What the questions of a side were made of."
+    __pydantic_config__ = _ANY
+    documents: list[str] # sha256 of each
+    names: list[str]
+
+class _Row(TypedDict):
+    "A method in the table, with its metrics."
+    __pydantic_config__ = _ANY
+    retriever: str
+
+class _ToldVerdict(TypedDict):
+    "A verdict in words."
+    before: str
+    after: str
+    decision: str
+    reason: str
+    whose: str
+
+class _Shipped(TypedDict):
+    "What is shipped, where that is not what was measured."
+    key: str
+    tuned_again: bool
+    questions: int
+    what: str
+
+class _RunSettings(TypedDict, total=False):
+    "The settings of a run."
+    __pydantic_config__ = _ANY
+    model: str # id or folder of the base
+
+class _RunFile(TypedDict, total=False):
+    "What `run.json` says; all of it from the end of a run on."
+    settings: _RunSettings
+    versions: dict[str, str]
+    sides: dict[str, _Side]
+    files: dict[str, str] # sha256 of each
+    finished: str # date
+    table: list[_Row]
+    verdicts: list[_ToldVerdict]
+    recommendation: dict[Literal['method', 'reason'], str]
+    by_writer: dict[str, list[_Row]]
+    shipped: _Shipped
+    steps: object # in old ones
+
+def _read_run_file(
+    folder, # of a run
+) -> dict: # {} before the run has written it
+    "What `run.json` of a folder says; `EmbedtuneError` where it says what it cannot."
+    file = Path(folder)/'run.json'
+    return _read_as(_RunFile, file, advice='embedtune run with another --out makes it anew') if file.is_file() else {}
+
+class _Place(TypedDict, total=False):
+    "Where a node stands: an entry of `nodes.json`."
+    id: Required[str]
+    document: Required[str]
+    doc_id: str
+    page: Annotated[int, Ge(1)]
+    page_end: Annotated[int, Ge(1)]
+    heading: str
+    boxes: list[list[int | float]]
+    sha256: str | None
+    file: str | None
+
+def _read_places(
+    folder, # of a run
+) -> list[dict]: # entries of `nodes.json`; none without such a file
+    "Where every node stands; `EmbedtuneError` where the file says what it cannot."
+    file = Path(folder)/_NODES
+    return _read_as(list[_Place], file, advice='embedtune run makes it anew') if file.is_file() else []
+
+# %% ../nbs/6_serving/57_runs.ipynb #55a00490
 _FINISHED = 'finished' # in run.json, once all is there
 
 class FinishedRun:
@@ -100,7 +176,7 @@ class FinishedRun:
         folder, # of a finished run
     ):
         self.folder, self._made = Path(folder).expanduser(), {}
-        self.told = _parse_json(self.folder/'run.json')
+        self.told = _read_run_file(self.folder)
     def __repr__(self): return f'FinishedRun({str(self.folder)!r})'
     @property
     def index(self): return self.folder/'index' if (self.folder/'index'/'index.json').is_file() else None
@@ -111,9 +187,7 @@ class FinishedRun:
     @cached_property
     def model(self): return load_model(self.folder/'model')
     @cached_property
-    def places(self):
-        rows = _parse_json(self.folder/_NODES) if (self.folder/_NODES).is_file() else []
-        return {row['id']: row for row in rows}
+    def places(self): return {row['id']: row for row in _read_places(self.folder)}
     def place(self, node): return _told_place(self.places.get(node, {}))
 
 # %% ../nbs/6_serving/57_runs.ipynb #5772eae6
@@ -121,7 +195,7 @@ class FinishedRun:
 def corpus(self: FinishedRun) -> dict[str, str]: # {node id: text}
     "What is searched."
     if 'corpus' not in self._made:
-        if self.index: found = _parse_json(self.index/'corpus.json')
+        if self.index: found = _read_corpus(self.index, _read_stamp(self.index))
         else:
             train = EmbeddingQAFinetuneDataset.from_json(self.folder/'train_dataset.json')
             found = train.corpus | self.questions.corpus
@@ -139,8 +213,7 @@ def open_run(
                              'with run.json in it')
     for name in ('model', 'index'): _settle(folder/name)
     run = FinishedRun(folder)
-    whole = isinstance(run.told, dict) and isinstance(run.told.get('settings'), dict) and run.told.get(_FINISHED)
-    if whole and 'model' in run.told['settings']: return run
+    if run.told.get(_FINISHED) and 'model' in run.told.get('settings', {}): return run
     raise EmbedtuneError(f'the run in {str(folder)!r} is not finished: the same call of embedtune run goes on '
                          'where it was')
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch, store_attr
 
-from .core import EmbedtuneError, _parse_json
+from .core import EmbedtuneError
 from .embedding import CachedEmbedding, DEFAULT_MODEL
-from .engine import MANIFEST
+from .engine import MANIFEST, _read_manifest
 from .precision import load_model
 from .reranker import RerankedRetriever
 from .retrieval import Search
@@ -269,7 +269,7 @@ def _dims_of(
 ) -> tuple: # of lengths; () where the model was not tuned for any
     "The lengths at which a model's vectors are good."
     if not (folder/MANIFEST).is_file(): return ()
-    return tuple(_parse_json(folder/MANIFEST).get('settings', {}).get('dims') or ())
+    return tuple(_read_manifest(folder)['settings'].get('dims') or ())
 
 def _shipped_folder(
     run, # a finished run

@@ -8,13 +8,16 @@ __all__ = ['TowerEmbeddingModel', 'QueryTowerFinetuneEngine']
 # %% ../nbs/5_black_box/43_tower.ipynb #4192e258
 import copy, math
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 from fastcore.basics import patch
+from typing_extensions import Required, TypedDict
 
 from .adapter import _document_fingerprint, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _new_folder, _read_json, _write_json
+from .core import EmbedtuneError, _new_folder, _read_as, _write_json
 from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _named_prompts, _prompt_of,
     _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
@@ -189,8 +192,19 @@ def _write(self: QueryTowerFinetuneEngine,
         _save_card(self._tower_card(said, base), new)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #0b25a145
-_TOLD = ('epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha',
-         'questions', 'guard') # in tower.json, beside the base
+class _TowerFile(TypedDict, total=False):
+    "What a tower was made from."
+    base: Required[str] # fingerprint of the model that gave the stored vectors
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    scale: float
+    max_nodes: int | None
+    seed: int
+    unjudged: bool
+    alpha: Annotated[float, Interval(ge=0, le=1)]
+    questions: int
+    guard: str
 
 @patch(cls_method=True)
 def from_model_path(
@@ -204,7 +218,7 @@ def from_model_path(
     if not (Path(path)/_TOWER).is_file():
         raise EmbedtuneError(f'{str(path)!r} holds no query tower: expected a folder with {_TOWER}, '
                              'as QueryTowerFinetuneEngine writes it')
-    over, own = _read_json(Path(path)/_TOWER, ['base'], _TOLD)['base'], _document_fingerprint(base)
+    over, own = _read_as(_TowerFile, Path(path)/_TOWER)['base'], _document_fingerprint(base)
     if over != own:
         raise EmbedtuneError(
             f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, '
