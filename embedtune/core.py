@@ -168,7 +168,7 @@ def _type_reader(
     kind.__pydantic_config__ = _STRICT | getattr(kind, '__pydantic_config__', {})
     return TypeAdapter(kind)
 
-# %% ../nbs/1_texts/00_core.ipynb #31094e54
+# %% ../nbs/1_texts/00_core.ipynb #cb9d3f23
 def _file_bytes(
     path, # the file
     error=EmbedtuneError, # the class of what is raised
@@ -179,7 +179,7 @@ def _file_bytes(
     except (OSError, ValueError) as e:
         raise error(f'{path} cannot be read: {getattr(e, "strerror", None) or e}') from None
 
-# %% ../nbs/1_texts/00_core.ipynb #b2d9ac99
+# %% ../nbs/1_texts/00_core.ipynb #9b98c943
 def _place_in(
     content, # of a file
     steps, # keys and numbers that lead to a place in it, and names of types that were tried there

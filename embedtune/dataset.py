@@ -136,7 +136,8 @@ def _check_written_by(
     queries,     # the questions there are
 ):
     "Raise `DatasetError` naming the first entry of `written_by` that is no writer of a question of `queries`."
-    _read_as(_Writers, written_by, 'written_by', DatasetError, 'leave it out if nobody knows')
+    told = dict(written_by=written_by)
+    _read_as(dict[str, _Writers], told, '', DatasetError, 'leave it out if nobody knows')
     stray = next((i for i in written_by if i not in queries), None) if isinstance(written_by, dict) else None
     if stray is not None: raise DatasetError(f'written_by["{stray}"] names a query that is not in queries')
 
@@ -157,13 +158,13 @@ def _check_negatives(
 # %% ../nbs/1_texts/07_dataset.ipynb #bbc2b439
 class _DatasetFile(TypedDict):
     "What a file of a dataset holds."
-    queries: dict[str, str]
-    corpus: dict[str, str]
-    relevant_docs: dict[str, list[str]]
-    mode: NotRequired[str]
-    doc_ids: NotRequired[dict[str, str] | None]
-    written_by: NotRequired[_Writers | None]
-    negative_docs: NotRequired[dict[str, list[str]] | None]
+    queries: dict[str, str] # query id -> question
+    corpus: dict[str, str] # node id -> text
+    relevant_docs: dict[str, list[str]] # query id -> ids of its answers
+    mode: NotRequired[str] # kind of the corpus
+    doc_ids: NotRequired[dict[str, str] | None] # node id -> document
+    written_by: NotRequired[_Writers | None] # who wrote the questions
+    negative_docs: NotRequired[dict[str, list[str]] | None] # query id -> nodes that only seem to answer it
     reference_answers: NotRequired[object] # of other tools; not read
 
 @patch

@@ -18,7 +18,7 @@ import numpy as np
 
 from fastcore.basics import patch
 
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _read_as
 from .samples import _bundled_model, _cache_dir
 
 # %% ../nbs/2_search/10_embedding.ipynb #315cfb57
@@ -606,7 +606,8 @@ def load(
             import pandas as pd
             table = pd.read_parquet(path, columns=['text', 'vector'])
             texts, vectors = table['text'].tolist(), np.stack(table['vector'])
-    except (OSError, ValueError, KeyError) as error:
+        _read_as(list[str], texts, 'texts')
+    except Exception as error: # of whatever library reads such a file
         raise EmbedtuneError(f'{path}: expected .npz with texts and vectors, or .parquet with the columns '
                              f'text and vector, got {" ".join(str(error).split())[:120]}') from None
     return cls(texts, vectors, path.stem)

@@ -35,30 +35,30 @@ def _check_output_folder(
     if path.exists() and not ours:
         raise EmbedtuneError(f'model_output_path {str(path)!r} holds other files; choose a new folder')
 
-# %% ../nbs/4_tuning/35_engine.ipynb #16ef952c
+# %% ../nbs/4_tuning/35_engine.ipynb #70a5f170
 _SHARE, _COUNT = Annotated[float, Interval(ge=0, le=1)], Annotated[int, Ge(1)]
 
 class _ToldSettings(TypedDict):
     "Settings in a manifest that somebody asks for."
     __pydantic_config__ = _STRICT | dict(extra='allow')
-    alpha: NotRequired[_SHARE | None]
-    dims: NotRequired[list[_COUNT] | None]
-    top_n: NotRequired[_COUNT | None]
-    weight: NotRequired[_SHARE | None]
+    alpha: NotRequired[_SHARE | None] # of what was learned
+    dims: NotRequired[list[_COUNT] | None] # lengths at which vectors are good
+    top_n: NotRequired[_COUNT] # results that a reranker reads
+    weight: NotRequired[_SHARE | None] # of its score
 
 class _ToldLoss(TypedDict):
     "The loss of a training step."
-    step: Annotated[int, Ge(0)]
-    epoch: Annotated[float, Ge(0)]
-    loss: float
-    kept_out: NotRequired[float]
+    step: Annotated[int, Ge(0)] # from 1 on
+    epoch: Annotated[float, Ge(0)] # with a fraction
+    loss: float # of the batch
+    kept_out: NotRequired[float] # share of negatives that may be answers
 
 class _Manifest(TypedDict):
     "What a tuned model was made from, and how it went."
     __pydantic_config__ = _STRICT | dict(extra='allow')
-    settings: NotRequired[_ToldSettings]
-    history: NotRequired[list[_ToldLoss]]
-    guard: NotRequired[str]
+    settings: NotRequired[_ToldSettings] # of the engine
+    history: NotRequired[list[_ToldLoss]] # step by step
+    guard: NotRequired[str] # what it decided, in a sentence
 
 def _read_manifest(
     folder, # of a tuned model or reranker

@@ -333,14 +333,14 @@ _Whole = Annotated[int, Interval(ge=1, le=2**53)] # a rank, or a number of thing
 
 class _EvaluationFile(TypedDict):
     "What `save_json` writes."
-    name: str
-    ranks: Annotated[dict[str, Annotated[list[_Whole | None], MinLen(1)]], MinLen(1)]
-    n_corpus: _Whole
-    seconds: Annotated[float, Ge(0)]
-    depth: NotRequired[_Whole]
-    found: NotRequired[dict[str, list[str]]]
-    written_by: NotRequired[_Writers | None]
-    trained_on: NotRequired[_Whole | None]
+    name: str # of the retriever
+    ranks: Annotated[dict[str, Annotated[list[_Whole | None], MinLen(1)]], MinLen(1)] # query id -> of each answer
+    n_corpus: _Whole # nodes
+    seconds: Annotated[float, Ge(0)] # of the search
+    depth: NotRequired[_Whole] # results asked for
+    found: NotRequired[dict[str, list[str]]] # query id -> ids of its first nodes
+    written_by: NotRequired[_Writers | None] # who wrote the questions
+    trained_on: NotRequired[_Whole | None] # questions
 
 @patch(cls_method=True)
 def from_json(

@@ -195,14 +195,14 @@ _Size = Annotated[int, Interval(ge=1, le=2**31)]
 
 class _OnnxFile(TypedDict):
     "What `onnx.json` says of a model."
-    format: Literal[1]
+    format: Literal[1] # of this file
     base: str # fingerprint of the original
-    int8: bool
+    int8: bool # whether the weights have 8 bits
     reads: _Size # tokens
-    dimensions: _Size
+    dimensions: _Size # of a vector
     side: Literal['left', 'right'] # where shorter texts are padded
     pad: Annotated[int, Interval(ge=0, le=2**31)] # token
-    prompts: dict[Literal['query', 'document'], str]
+    prompts: dict[Literal['query', 'document'], str] # in front of a text
     weights: str # sha256 of the graph
 
 def _facts_of(

@@ -89,23 +89,23 @@ _Count = Annotated[int, Interval(ge=1, le=2**53)]
 class _IndexPart(TypedDict):
     "The windows of one size."
     window: _Count | None # tokens; None: one vector a node
-    stride: _Count | None
-    context: Annotated[float, Ge(0)]
-    vectors: _Count
+    stride: _Count | None # tokens from one window to the next
+    context: Annotated[float, Ge(0)] # weight of the mean over a node's windows
+    vectors: _Count # windows in all
 
 class _IndexWords(TypedDict):
     "How the words count beside the vectors."
-    weights: Annotated[list[Annotated[float, Ge(0)]], MinLen(2)]
-    depth: _Count
-    language: str | None
+    weights: Annotated[list[Annotated[float, Ge(0)]], MinLen(2)] # of vectors and words
+    depth: _Count # nodes asked of each
+    language: str | None # whose stop words are left out
 
 class _IndexFile(TypedDict):
     "What made the vectors of an index."
     model: str # fingerprint
-    nodes: _Count
-    parts: Annotated[list[_IndexPart], MinLen(1)]
-    words: NotRequired[_IndexWords | None]
-    store: NotRequired[Literal['lancedb']]
+    nodes: _Count # that are searched
+    parts: Annotated[list[_IndexPart], MinLen(1)] # one for each size of windows
+    words: NotRequired[_IndexWords | None] # None: the vectors alone
+    store: NotRequired[Literal['lancedb']] # where the vectors are, if not in files
     corpus: NotRequired[str] # sha256 of corpus.json; not in old ones
 
 def _read_stamp(

@@ -61,22 +61,22 @@ def _request_key(
     "The name of an answer, the same on every machine."
     return hashlib.sha256(json.dumps([model, messages, settings], sort_keys=True).encode()).hexdigest()[:32]
 
-# %% ../nbs/3_questions/21_journal.ipynb #f6529875
+# %% ../nbs/3_questions/21_journal.ipynb #ff8af247
 _SOME = _STRICT | dict(extra='allow') # more may stand there
 
 class _Head(TypedDict):
     "The first line of a journal, and one for each change of the model or its settings."
     __pydantic_config__ = _SOME
-    model: str
-    unit: str
-    settings: dict
+    model: str # its name
+    unit: str # what it is asked about: 'node' or 'sentence'
+    settings: dict # that change its answers
 
 class _Record(TypedDict):
     "What became of a question."
     __pydantic_config__ = _SOME
-    key: str
-    answer: NotRequired[str]
-    error: NotRequired[str]
+    key: str # of the question
+    answer: NotRequired[str] # of the model
+    error: NotRequired[str] # in place of an answer
 
 def _of_type(
     kind, # `_Head` or `_Record`
@@ -268,7 +268,7 @@ class _Batch(TypedDict):
     id: str | None # of the server; None: not known yet
     tag: str # by which it is found
     input: str # hash of what was handed in
-    requests: Annotated[int, Ge(1)]
+    requests: Annotated[int, Ge(1)] # in it
 
 class _BatchState:
     "The batches under way for a journal, in `<journal>.batch.json`; no file, no batches."

@@ -104,13 +104,13 @@ _Grade = Annotated[int, Interval(ge=0, le=3)]
 class _Step(TypedDict, total=False):
     "A line of a judge's file."
     __pydantic_config__ = _STRICT | dict(extra='allow')
-    do: Required[Literal['judge', 'done', 'skip', 'undo']]
+    do: Required[Literal['judge', 'done', 'skip', 'undo']] # what was done
     question: str # query id
-    node: str
-    grade: _Grade
-    text: str
+    node: str # id of what was judged
+    grade: _Grade # of it
+    text: str # of the question
     grades: dict[str, _Grade] # by node id
-    written_by: _Writer | None
+    written_by: _Writer | None # the question
 
 _NEEDED = dict(judge=('question', 'node', 'grade'), done=('question', 'text', 'grades'), skip=('question',), undo=())
 

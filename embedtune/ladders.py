@@ -449,18 +449,18 @@ _Cost = Annotated[float, Ge(0)]
 
 class _Costs(TypedDict):
     "What a rung costs, as `_Rung` has it."
-    method: str
-    train_seconds: _Cost
-    new_vectors: Annotated[int, Ge(0)]
-    index_seconds: _Cost
-    query_ms: _Cost
-    index_mb: _Cost
-    usd: _Cost
+    method: str # its name
+    train_seconds: _Cost # to train it
+    new_vectors: Annotated[int, Ge(0)] # texts to embed
+    index_seconds: _Cost # to embed them
+    query_ms: _Cost # of one search
+    index_mb: _Cost # of vectors or words
+    usd: _Cost # paid
 
 class _RungFile(TypedDict):
     "A rung as it was written."
-    key: str
-    rung: _Costs
+    key: str # of all that the figures depend on
+    rung: _Costs # the figures
 
 @patch
 def rung(self: _Job,

@@ -180,7 +180,7 @@ def _with_weights(
     adapter.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
     return adapter
 
-# %% ../nbs/5_black_box/40_layers.ipynb #9941c5be
+# %% ../nbs/5_black_box/40_layers.ipynb #5c587db1
 class _AdapterFacts(TypedDict):
     "What an engine notes of an adapter."
     __pydantic_config__ = _STRICT | dict(extra='allow')
@@ -189,10 +189,10 @@ class _AdapterFacts(TypedDict):
 
 class _AdapterFile(TypedDict):
     "What stands beside the weights."
-    kind: str
-    settings: dict[str, object]
-    facts: _AdapterFacts
-    alpha: NotRequired[Annotated[float, Interval(ge=0, le=1)]]
+    kind: str # name of its class
+    settings: dict[str, object] # fields of that class
+    facts: _AdapterFacts # of its training
+    alpha: NotRequired[Annotated[float, Interval(ge=0, le=1)]] # of what it learned
     share: NotRequired[Annotated[float, Interval(ge=0, le=1)]] # its name in old folders
 
 # %% ../nbs/5_black_box/40_layers.ipynb #e5a0fa1e

@@ -100,27 +100,27 @@ class _Side(TypedDict, total=False):
     "What the questions of a side were made of."
     __pydantic_config__ = _ANY
     documents: list[str] # sha256 of each
-    names: list[str]
+    names: list[str] # of the files
 
 class _Row(TypedDict):
     "A method in the table, with its metrics."
     __pydantic_config__ = _ANY
-    retriever: str
+    retriever: str # its name
 
 class _ToldVerdict(TypedDict):
     "A verdict in words."
-    before: str
-    after: str
-    decision: str
-    reason: str
-    whose: str
+    before: str # name of a method
+    after: str # of another one
+    decision: str # in one word
+    reason: str # in a sentence
+    whose: str # questions
 
 class _Shipped(TypedDict):
     "What is shipped, where that is not what was measured."
-    key: str
-    tuned_again: bool
-    questions: int
-    what: str
+    key: str # of what it was made from
+    tuned_again: bool # on the questions of both sides
+    questions: int # of both sides
+    what: str # in a sentence
 
 class _RunSettings(TypedDict, total=False):
     "The settings of a run."
@@ -129,16 +129,16 @@ class _RunSettings(TypedDict, total=False):
 
 class _RunFile(TypedDict, total=False):
     "What `run.json` says; all of it from the end of a run on."
-    settings: _RunSettings
-    versions: dict[str, str]
-    sides: dict[str, _Side]
+    settings: _RunSettings # of the call
+    versions: dict[str, str] # of packages
+    sides: dict[str, _Side] # train and val
     files: dict[str, str] # sha256 of each
     finished: str # date
-    table: list[_Row]
-    verdicts: list[_ToldVerdict]
-    recommendation: dict[Literal['method', 'reason'], str]
-    by_writer: dict[str, list[_Row]]
-    shipped: _Shipped
+    table: list[_Row] # a method each
+    verdicts: list[_ToldVerdict] # the first one decides
+    recommendation: dict[Literal['method', 'reason'], str] # which method to ship
+    by_writer: dict[str, list[_Row]] # the table for each writer's questions
+    shipped: _Shipped # of a run of one folder
     steps: object # in old ones
 
 def _read_run_file(
@@ -150,15 +150,15 @@ def _read_run_file(
 
 class _Place(TypedDict, total=False):
     "Where a node stands: an entry of `nodes.json`."
-    id: Required[str]
-    document: Required[str]
-    doc_id: str
-    page: Annotated[int, Ge(1)]
-    page_end: Annotated[int, Ge(1)]
-    heading: str
-    boxes: list[list[int | float]]
-    sha256: str | None
-    file: str | None
+    id: Required[str] # of the node
+    document: Required[str] # name of the file
+    doc_id: str # of the document
+    page: Annotated[int, Ge(1)] # where it begins
+    page_end: Annotated[int, Ge(1)] # where it ends
+    heading: str # titles that it stands under
+    boxes: list[list[int | float]] # on paper, as `Node.boxes` has them
+    sha256: str | None # of the file
+    file: str | None # where it lies
 
 def _read_places(
     folder, # of a run
@@ -167,7 +167,7 @@ def _read_places(
     file = Path(folder)/_NODES
     return _read_as(list[_Place], file, advice='embedtune run makes it anew') if file.is_file() else []
 
-# %% ../nbs/6_serving/57_runs.ipynb #55a00490
+# %% ../nbs/6_serving/57_runs.ipynb #9d8a6c78
 _FINISHED = 'finished' # in run.json, once all is there
 
 class FinishedRun:

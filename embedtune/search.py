@@ -100,11 +100,11 @@ def save_search(
 # %% ../nbs/2_search/14_search.ipynb #5e18bcda
 class _SearchFile(TypedDict):
     "What `save_search` writes; `Search` knows the bounds."
-    sizes: list[int] | None
-    stride: float
-    context: float
-    bm25_weight: float
-    depth: int
+    sizes: list[int] | None # tokens of a window
+    stride: float # share of a window
+    context: float # weight of the mean over a node's windows
+    bm25_weight: float # beside the vectors
+    depth: int # nodes asked of each
     header: NotRequired[bool] # younger than the others
 
 def load_search(

@@ -195,16 +195,16 @@ def _write(self: QueryTowerFinetuneEngine,
 class _TowerFile(TypedDict, total=False):
     "What a tower was made from."
     base: Required[str] # fingerprint of the model that gave the stored vectors
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    scale: float
-    max_nodes: int | None
-    seed: int
-    unjudged: bool
-    alpha: Annotated[float, Interval(ge=0, le=1)]
-    questions: int
-    guard: str
+    epochs: int # over the questions
+    batch_size: int # questions of a step
+    learning_rate: float # of the first step
+    scale: float # of cosines in the loss
+    max_nodes: int | None # beside a question
+    seed: int # of what is drawn
+    unjudged: bool # whether nodes without questions count
+    alpha: Annotated[float, Interval(ge=0, le=1)] # of what was learned
+    questions: int # trained on
+    guard: str # what it decided, in a sentence
 
 @patch(cls_method=True)
 def from_model_path(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .dataset import DatasetWarning, EmbeddingQAFinetuneDataset, _check_written_by
-from .core import EmbedtuneError, _check_count, _counted, _write_text
+from .core import EmbedtuneError, _check_count, _counted, _read_as, _write_text
 from .evaluation import _KEPT, Evaluation, _average_precision, _hit, _precision, _ranks_of, _recall, _reciprocal_rank
 
 # %% ../nbs/2_search/16_trec.ipynb #376a926f
@@ -374,8 +374,9 @@ def _beir_rows(
     for path in files:
         try:
             if path.suffix == '.jsonl':
-                with path.open(encoding='utf-8-sig') as lines:
-                    rows += map(json.loads, filter(str.strip, lines))
+                with path.open('rb') as lines:
+                    told = ((f'line {n}', line.removeprefix(b'\xef\xbb\xbf')) for n, line in enumerate(lines, 1))
+                    rows += [_read_as(dict, line, place) for place, line in told if line.strip()]
             elif path.suffix == '.tsv':
                 rows += pd.read_csv(path, sep='\t', dtype=str, keep_default_na=False).to_dict('records')
             else: rows += pd.read_parquet(path).to_dict('records')
@@ -406,7 +407,7 @@ def _beir_qrels(
         if not queries.get(query_id): lost[f'of a query that is not there, such as "{query_id}"'] += 1
         elif not corpus.get(node_id): lost['of a passage that is not there or empty'] += 1
         else:
-            with suppress(TypeError, ValueError):
+            with suppress(TypeError, ValueError, ArithmeticError, KeyError):
                 qrels.setdefault(query_id, {})[node_id] = int(float(row['score']))
     return qrels, lost
 
