@@ -10,6 +10,9 @@ import hashlib, html, json, math, numbers, os, re, reprlib, shutil, threading
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Interval
 
 # %% ../nbs/1_texts/00_core.ipynb #9ab35655
 class EmbedtuneError(ValueError):
@@ -156,6 +159,8 @@ def _write_json(
     _write_text(json.dumps(content, indent=1, allow_nan=False), path)
 
 # %% ../nbs/1_texts/00_core.ipynb #93971023
+_Whole = Annotated[int, Interval(ge=1, le=2**53)] # a number of things
+_Share = Annotated[float, Interval(ge=0, le=1)]
 _STRICT = dict(strict=True, allow_inf_nan=False, extra='forbid') # what a type without settings of its own means
 
 @cache
@@ -168,7 +173,7 @@ def _type_reader(
     kind.__pydantic_config__ = _STRICT | getattr(kind, '__pydantic_config__', {})
     return TypeAdapter(kind)
 
-# %% ../nbs/1_texts/00_core.ipynb #cb9d3f23
+# %% ../nbs/1_texts/00_core.ipynb #2882f330
 def _file_bytes(
     path, # the file
     error=EmbedtuneError, # the class of what is raised
@@ -179,7 +184,7 @@ def _file_bytes(
     except (OSError, ValueError) as e:
         raise error(f'{path} cannot be read: {getattr(e, "strerror", None) or e}') from None
 
-# %% ../nbs/1_texts/00_core.ipynb #9b98c943
+# %% ../nbs/1_texts/00_core.ipynb #955a176a
 def _place_in(
     content, # of a file
     steps, # keys and numbers that lead to a place in it, and names of types that were tried there

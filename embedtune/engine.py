@@ -12,12 +12,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge
 from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
 from .card import _model_card, _save_card
-from .core import EmbedtuneError, _check_count, _check_number, _only_here, _read_as, _settle, _STRICT, _versions
+from .core import EmbedtuneError, _check_count, _check_number, _only_here, _read_as, _settle, _Share, _STRICT, _versions, _Whole
 from .dataset import EmbeddingQAFinetuneDataset
 from .leakage import require_no_leakage
 from .retrieval import Search
@@ -35,20 +35,18 @@ def _check_output_folder(
     if path.exists() and not ours:
         raise EmbedtuneError(f'model_output_path {str(path)!r} holds other files; choose a new folder')
 
-# %% ../nbs/4_tuning/35_engine.ipynb #70a5f170
-_SHARE, _COUNT = Annotated[float, Interval(ge=0, le=1)], Annotated[int, Ge(1)]
-
+# %% ../nbs/4_tuning/35_engine.ipynb #c2ebd8db
 class _ToldSettings(TypedDict):
     "Settings in a manifest that somebody asks for."
     __pydantic_config__ = _STRICT | dict(extra='allow')
-    alpha: NotRequired[_SHARE | None] # of what was learned
-    dims: NotRequired[list[_COUNT] | None] # lengths at which vectors are good
-    top_n: NotRequired[_COUNT] # results that a reranker reads
-    weight: NotRequired[_SHARE | None] # of its score
+    alpha: NotRequired[_Share | None] # of what was learned
+    dims: NotRequired[list[_Whole] | None] # lengths at which vectors are good
+    top_n: NotRequired[_Whole] # results that a reranker reads
+    weight: NotRequired[_Share | None] # of its score
 
 class _ToldLoss(TypedDict):
     "The loss of a training step."
-    step: Annotated[int, Ge(0)] # from 1 on
+    step: _Whole # from 1 on
     epoch: Annotated[float, Ge(0)] # with a fraction
     loss: float # of the batch
     kept_out: NotRequired[float] # share of negatives that may be answers

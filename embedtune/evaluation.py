@@ -13,12 +13,12 @@ from typing import Annotated
 
 import numpy as np
 
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge, MinLen
 from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
 from .dataset import EmbeddingQAFinetuneDataset, _Writers, _check_written_by, _origin
-from .core import EmbedtuneError, _check_count, _counted, _md_cell, _read_as, _write_json
+from .core import EmbedtuneError, _check_count, _counted, _md_cell, _read_as, _Whole, _write_json
 from .leakage import require_no_leakage
 from .retrieval import Search, _top_k
 
@@ -329,8 +329,6 @@ def save_json(
     _write_json(known | dict(ranks=ranks), path)
 
 # %% ../nbs/2_search/13_evaluation.ipynb #1c9a26cb
-_Whole = Annotated[int, Interval(ge=1, le=2**53)] # a rank, or a number of things
-
 class _EvaluationFile(TypedDict):
     "What `save_json` writes."
     name: str # of the retriever

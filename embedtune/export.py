@@ -16,7 +16,7 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
-from .core import EmbedtuneError, _check_count, _read_as, _sha256_of, _write_json, _writing
+from .core import EmbedtuneError, _check_count, _read_as, _sha256_of, _Whole, _write_json, _writing
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel, encode, fingerprint, _prompt_of, _unit
 from .evaluation import evaluate
@@ -191,15 +191,13 @@ def _export_fingerprint(
     return facts['weights'] if facts['int8'] else facts['base']
 
 # %% ../nbs/6_serving/55_export.ipynb #671f3232
-_Size = Annotated[int, Interval(ge=1, le=2**31)]
-
 class _OnnxFile(TypedDict):
     "What `onnx.json` says of a model."
     format: Literal[1] # of this file
     base: str # fingerprint of the original
     int8: bool # whether the weights have 8 bits
-    reads: _Size # tokens
-    dimensions: _Size # of a vector
+    reads: Annotated[int, Interval(ge=1, le=2**31)] # tokens
+    dimensions: _Whole # of a vector
     side: Literal['left', 'right'] # where shorter texts are padded
     pad: Annotated[int, Interval(ge=0, le=2**31)] # token
     prompts: dict[Literal['query', 'document'], str] # in front of a text

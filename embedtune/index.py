@@ -14,12 +14,12 @@ from types import SimpleNamespace
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge, MinLen
 from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _file_bytes, _new_folder, _read_as, _sha256_of, _write_json
+from .core import EmbedtuneError, _file_bytes, _new_folder, _read_as, _sha256_of, _Whole, _write_json
 from .embedding import EmbeddingModel, encode
 from .retrieval import BM25Retriever, DenseRetriever, Hits, HybridRetriever
 from .retrieval import _ByVectors, _MeanRetriever, _check_search, _pool_windows, _stop_words
@@ -84,25 +84,23 @@ def save_index(
     _write_index(path, _stamp(retriever), retriever.corpus, parts)
 
 # %% ../nbs/6_serving/51_index.ipynb #b5897aa4
-_Count = Annotated[int, Interval(ge=1, le=2**53)]
-
 class _IndexPart(TypedDict):
     "The windows of one size."
-    window: _Count | None # tokens; None: one vector a node
-    stride: _Count | None # tokens from one window to the next
+    window: _Whole | None # tokens; None: one vector a node
+    stride: _Whole | None # tokens from one window to the next
     context: Annotated[float, Ge(0)] # weight of the mean over a node's windows
-    vectors: _Count # windows in all
+    vectors: _Whole # windows in all
 
 class _IndexWords(TypedDict):
     "How the words count beside the vectors."
     weights: Annotated[list[Annotated[float, Ge(0)]], MinLen(2)] # of vectors and words
-    depth: _Count # nodes asked of each
+    depth: _Whole # nodes asked of each
     language: str | None # whose stop words are left out
 
 class _IndexFile(TypedDict):
     "What made the vectors of an index."
     model: str # fingerprint
-    nodes: _Count # that are searched
+    nodes: _Whole # that are searched
     parts: Annotated[list[_IndexPart], MinLen(1)] # one for each size of windows
     words: NotRequired[_IndexWords | None] # None: the vectors alone
     store: NotRequired[Literal['lancedb']] # where the vectors are, if not in files

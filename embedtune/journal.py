@@ -12,13 +12,11 @@ from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
 
-from annotated_types import Ge
 from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
-from .core import _STRICT, EmbedtuneError, _read_as, _write_json
+from .core import _STRICT, EmbedtuneError, _read_as, _Whole, _write_json
 from .llm import BudgetReached, ChatLLM, LLMError, Usage, _NoAnswers, _STOP, _estimate_tokens, _longest_answer
 from .servers import _refused_setting, _words_of
 
@@ -61,7 +59,7 @@ def _request_key(
     "The name of an answer, the same on every machine."
     return hashlib.sha256(json.dumps([model, messages, settings], sort_keys=True).encode()).hexdigest()[:32]
 
-# %% ../nbs/3_questions/21_journal.ipynb #ff8af247
+# %% ../nbs/3_questions/21_journal.ipynb #4f9789ea
 _SOME = _STRICT | dict(extra='allow') # more may stand there
 
 class _Head(TypedDict):
@@ -268,7 +266,7 @@ class _Batch(TypedDict):
     id: str | None # of the server; None: not known yet
     tag: str # by which it is found
     input: str # hash of what was handed in
-    requests: Annotated[int, Ge(1)] # in it
+    requests: _Whole # in it
 
 class _BatchState:
     "The batches under way for a journal, in `<journal>.batch.json`; no file, no batches."

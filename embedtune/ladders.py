@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 from fastcore.basics import patch
 from typing_extensions import TypedDict
 
@@ -451,7 +451,7 @@ class _Costs(TypedDict):
     "What a rung costs, as `_Rung` has it."
     method: str # its name
     train_seconds: _Cost # to train it
-    new_vectors: Annotated[int, Ge(0)] # texts to embed
+    new_vectors: Annotated[int, Interval(ge=0, le=2**53)] # texts to embed
     index_seconds: _Cost # to embed them
     query_ms: _Cost # of one search
     index_mb: _Cost # of vectors or words

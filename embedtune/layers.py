@@ -9,14 +9,12 @@ __all__ = ['BaseAdapter', 'LinearLayer', 'LowRank', 'Scale', 'TwoLayerNN', 'load
 import json, math, os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval
 from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
-from .core import EmbedtuneError, _STRICT, _new_folder, _read_as, _write_json
+from .core import EmbedtuneError, _STRICT, _Share, _new_folder, _read_as, _write_json
 from .embedding import _unit
 
 # %% ../nbs/5_black_box/40_layers.ipynb #f100759e
@@ -180,7 +178,7 @@ def _with_weights(
     adapter.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
     return adapter
 
-# %% ../nbs/5_black_box/40_layers.ipynb #5c587db1
+# %% ../nbs/5_black_box/40_layers.ipynb #024b9add
 class _AdapterFacts(TypedDict):
     "What an engine notes of an adapter."
     __pydantic_config__ = _STRICT | dict(extra='allow')
@@ -192,8 +190,8 @@ class _AdapterFile(TypedDict):
     kind: str # name of its class
     settings: dict[str, object] # fields of that class
     facts: _AdapterFacts # of its training
-    alpha: NotRequired[Annotated[float, Interval(ge=0, le=1)]] # of what it learned
-    share: NotRequired[Annotated[float, Interval(ge=0, le=1)]] # its name in old folders
+    alpha: NotRequired[_Share] # of what it learned
+    share: NotRequired[_Share] # its name in old folders
 
 # %% ../nbs/5_black_box/40_layers.ipynb #e5a0fa1e
 def _read_weights(

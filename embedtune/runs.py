@@ -9,14 +9,13 @@ __all__ = ['Hit', 'FinishedRun', 'open_run']
 import re, unicodedata
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from annotated_types import Ge
 from fastcore.basics import patch
-from typing_extensions import NotRequired, Required, TypedDict
+from typing_extensions import Required, TypedDict
 
-from .core import _SOLID, _STRICT, EmbedtuneError, _check_count, _read_as, _settle
+from .core import _SOLID, _STRICT, EmbedtuneError, _check_count, _read_as, _settle, _Whole
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import encode
 from .index import _read_corpus, _read_stamp, open_index
@@ -153,10 +152,10 @@ class _Place(TypedDict, total=False):
     id: Required[str] # of the node
     document: Required[str] # name of the file
     doc_id: str # of the document
-    page: Annotated[int, Ge(1)] # where it begins
-    page_end: Annotated[int, Ge(1)] # where it ends
+    page: _Whole # where it begins
+    page_end: _Whole # where it ends
     heading: str # titles that it stands under
-    boxes: list[list[int | float]] # on paper, as `Node.boxes` has them
+    boxes: list[list[float]] # on paper, as `Node.boxes` has them
     sha256: str | None # of the file
     file: str | None # where it lies
 
@@ -167,7 +166,7 @@ def _read_places(
     file = Path(folder)/_NODES
     return _read_as(list[_Place], file, advice='embedtune run makes it anew') if file.is_file() else []
 
-# %% ../nbs/6_serving/57_runs.ipynb #9d8a6c78
+# %% ../nbs/6_serving/57_runs.ipynb #5a561c48
 _FINISHED = 'finished' # in run.json, once all is there
 
 class FinishedRun:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from typing_extensions import NotRequired, TypedDict
 
-from .core import EmbedtuneError, _read_as, _write_json
+from .core import EmbedtuneError, _read_as, _Whole, _write_json
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
 from .evaluation import evaluate
@@ -100,11 +100,11 @@ def save_search(
 # %% ../nbs/2_search/14_search.ipynb #5e18bcda
 class _SearchFile(TypedDict):
     "What `save_search` writes; `Search` knows the bounds."
-    sizes: list[int] | None # tokens of a window
+    sizes: list[_Whole] | None # tokens of a window
     stride: float # share of a window
     context: float # weight of the mean over a node's windows
     bm25_weight: float # beside the vectors
-    depth: int # nodes asked of each
+    depth: _Whole # nodes asked of each
     header: NotRequired[bool] # younger than the others
 
 def load_search(

@@ -8,16 +8,14 @@ __all__ = ['TowerEmbeddingModel', 'QueryTowerFinetuneEngine']
 # %% ../nbs/5_black_box/43_tower.ipynb #4192e258
 import copy, math
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Interval
 from fastcore.basics import patch
 from typing_extensions import Required, TypedDict
 
 from .adapter import _document_fingerprint, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _new_folder, _read_as, _write_json
+from .core import EmbedtuneError, _new_folder, _read_as, _Share, _write_json
 from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _named_prompts, _prompt_of,
     _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
@@ -202,7 +200,7 @@ class _TowerFile(TypedDict, total=False):
     max_nodes: int | None # beside a question
     seed: int # of what is drawn
     unjudged: bool # whether nodes without questions count
-    alpha: Annotated[float, Interval(ge=0, le=1)] # of what was learned
+    alpha: _Share # of what was learned
     questions: int # trained on
     guard: str # what it decided, in a sentence
 
