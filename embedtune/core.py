@@ -110,6 +110,18 @@ def _only_here(
         if lock.lock_counter == 1: Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
+# %% ../nbs/1_texts/00_core.ipynb #fccf5110
+def _check_ours(
+    path, # of a folder that will be written
+    mark: str, # pattern of a file that folders of this kind hold
+    what: str = '', # name of the parameter, for the error
+):
+    "Raise `EmbedtuneError` where writing a folder would harm other files."
+    path = Path(path)
+    if not path.exists(): return
+    if path.is_dir() and (any(path.glob(mark)) or not any(path.iterdir())): return
+    raise EmbedtuneError(f'{what}{" "*bool(what)}{str(path)!r} holds other files; choose a new folder')
+
 # %% ../nbs/1_texts/00_core.ipynb #2fbfef3a
 def _settle(
     path: Path, # of a folder

@@ -38,6 +38,10 @@ def _only_here(path):
     """A block that no second process enters for the same path; `EmbedtuneError` for the second."""
     ...
 
+def _check_ours(path, mark: str, what: str=''):
+    """Raise `EmbedtuneError` where writing a folder would harm other files."""
+    ...
+
 def _settle(path: Path) -> Path:
     """The folder; where a kill came between the two renames of `_new_folder`, the old one is put back."""
     ...

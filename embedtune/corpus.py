@@ -16,10 +16,10 @@ import numpy as np
 from fastcore.basics import store_attr
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _check_count, _read_as, _sha256_of, _write_json, _writing
-from .documents import DocumentWarning, _SUFFIXES, _load_document
-from .embedding import DEFAULT_MODEL, _load_transformer, encode
-from .index import _STAMP, _lance_nodes, _lance_vectors, _require_lancedb, _write_lance_tables
+from .core import _check_count, _check_ours, _read_as, _sha256_of, _write_json, _writing, EmbedtuneError
+from .documents import _load_document, _SUFFIXES, DocumentWarning
+from .embedding import _load_transformer, DEFAULT_MODEL, encode
+from .index import _lance_nodes, _lance_vectors, _require_lancedb, _STAMP, _write_lance_tables
 from .nodes import split_nodes
 from .precision import half_precision
 from .retrieval import Search
@@ -536,8 +536,7 @@ def _check_out(
     if store not in (None, 'exact', 'lancedb'):
         raise EmbedtuneError(f"store: expected 'exact', 'lancedb' or None, got {store!r}")
     if store == 'lancedb': _require_lancedb()
-    mine = not out.exists() or out.is_dir() and (not any(out.iterdir()) or (out/'parts').is_dir())
-    if not mine: raise EmbedtuneError(f'{str(out)!r} holds other files; choose a new folder')
+    _check_ours(out, 'parts')
 
 # %% ../nbs/6_serving/54_corpus.ipynb #7dbb91f3
 def _told(

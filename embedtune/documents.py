@@ -10,7 +10,7 @@ import csv, email, email.policy, hashlib, io, os, re, tempfile, warnings, zipfil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .core import _mended, EmbedtuneError
+from .core import _mended, _sha256_of, EmbedtuneError
 from .headings import _find_headings, Heading
 from .pdf import _attachments, _Box, _Read, _read_pdf
 from .layout import _check_engine
@@ -21,7 +21,7 @@ class Document:
     "One file: its id, the clean text of every page, and where it came from."
     id: str                 # stem of the file name and the first 8 hex digits of the content's sha256
     pages: list[str]        # text of every page, '' for a blank one
-    metadata: dict = field(default_factory=dict)  # file_name, sha256; also: other files with the same text
+    metadata: dict = field(default_factory=dict)  # file_name, sha256; also: other files with the same text; inside: sha256 of the file that it came in
     headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `_find_headings`
     boxes: tuple[_Box, ...] = ()        # where on paper its lines stand, of a PDF
     def __post_init__(self): self.pages = list(map(_mended, self.pages)) # half pairs, as PDF files have them
@@ -274,7 +274,8 @@ def _load_whole(
     def load(file, name):
         try: document, troubles = _load_document(file, engine, show_progress, password)
         except EmbedtuneError as e: return told.append(str(e).replace(str(file), name, 1))
-        if file != path: document.metadata['file_name'] = f'{path.name}/{file.name}'
+        if file != path:
+            document.metadata |= dict(file_name=f'{path.name}/{file.name}', inside=_sha256_of(path))
         found.append(document)
         told.extend(f'{name}: {trouble}' for trouble in troubles)
     load(path, str(path))

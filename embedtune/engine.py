@@ -17,23 +17,13 @@ from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
 from .card import _model_card, _save_card
-from .core import EmbedtuneError, _check_count, _check_number, _only_here, _read_as, _settle, _Share, _STRICT, _versions, _Whole
+from .core import _check_count, _check_number, _check_ours, _only_here, _read_as, _settle, _Share, _STRICT, _versions, _Whole, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
 from .leakage import require_no_leakage
 from .retrieval import Search
 
 # %% ../nbs/4_tuning/35_engine.ipynb #d477406f
 MANIFEST = 'embedtune.json' # lies in a model's folder and says what it was made from
-
-# %% ../nbs/4_tuning/35_engine.ipynb #7e9767a0
-def _check_output_folder(
-    path, # a Path
-    manifest: str = MANIFEST, # name of the file by which a folder of ours is known
-):
-    "Raise `EmbedtuneError` where writing to `path` would harm other files."
-    ours = path.is_dir() and ((path/manifest).exists() or not any(path.iterdir()))
-    if path.exists() and not ours:
-        raise EmbedtuneError(f'model_output_path {str(path)!r} holds other files; choose a new folder')
 
 # %% ../nbs/4_tuning/35_engine.ipynb #c2ebd8db
 class _ToldSettings(TypedDict):
@@ -119,7 +109,7 @@ def _check(self: _FinetuneEngine):
     "Raise `EmbedtuneError` where a dataset or the output folder cannot be used."
     _check_trainable(self.dataset, self.unjudged)
     if self.val_dataset is not None: self.val_dataset.validate()
-    _check_output_folder(self.model_output_path, self._manifest)
+    _check_ours(self.model_output_path, self._manifest, 'model_output_path')
 
 # %% ../nbs/4_tuning/35_engine.ipynb #08023c70
 def _alone(

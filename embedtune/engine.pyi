@@ -6,10 +6,6 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .retrieval import Search
 MANIFEST: str
 
-def _check_output_folder(path, manifest: str=...):
-    """Raise `EmbedtuneError` where writing to `path` would harm other files."""
-    ...
-
 def _check_trainable(dataset: EmbeddingQAFinetuneDataset, unjudged: bool=False):
     """Raise `EmbedtuneError` where a dataset contradicts itself, or has nothing to tell answers from."""
     ...

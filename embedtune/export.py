@@ -16,11 +16,11 @@ import numpy as np
 from annotated_types import Interval
 from typing_extensions import TypedDict
 
-from .core import EmbedtuneError, _check_count, _read_as, _sha256_of, _Whole, _write_json, _writing
+from .core import _check_count, _check_ours, _read_as, _sha256_of, _Whole, _write_json, _writing, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import EmbeddingModel, encode, fingerprint, _prompt_of, _unit
+from .embedding import _prompt_of, _unit, EmbeddingModel, encode, fingerprint
 from .evaluation import evaluate
-from .precision import load_model, _bare
+from .precision import _bare, load_model
 from .retrieval import Search
 from .samples import sample_qa
 from .saving import _new_folder
@@ -135,8 +135,7 @@ def export_onnx(
     "Write a model as ONNX, for `OnnxEmbedding`; `EmbedtuneError` where it cannot be written so."
     for package in ('onnxscript', 'onnxruntime'): _require(package, 'export_onnx', 'pip install "embedtune[onnx]"')
     path = Path(path)
-    if path.exists() and not (path/_ONNX_FACTS).is_file():
-        raise EmbedtuneError(f'export_onnx: {str(path)!r} holds other files; choose a new folder')
+    _check_ours(path, _ONNX_FACTS, 'export_onnx:')
     if isinstance(model, (str, Path)): model = load_model(model, 'cpu', bare=True)
     _check_exportable(model)
     facts = _facts(model, int8)
@@ -337,8 +336,7 @@ def _export_checked(
     "Export a model, ask both the questions, and keep the export only where it drifts within the tolerance."
     model, questions, search = _model_and_questions(source, dataset)
     out, original = Path(out), load_model(model, 'cpu', bf16=False)
-    if out.exists() and not (out/_ONNX_FACTS).is_file():
-        raise EmbedtuneError(f'export: {str(out)!r} holds other files; choose a new folder')
+    _check_ours(out, _ONNX_FACTS, 'export:')
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='.export-', dir=out.parent) as near, _writing(out):
         made = export_onnx(_bare(original), Path(near)/'onnx', int8)

@@ -19,10 +19,9 @@ from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _file_bytes, _new_folder, _read_as, _sha256_of, _Whole, _write_json
+from .core import _check_ours, _file_bytes, _new_folder, _read_as, _sha256_of, _Whole, _write_json, EmbedtuneError
 from .embedding import EmbeddingModel, encode
-from .retrieval import BM25Retriever, DenseRetriever, Hits, HybridRetriever
-from .retrieval import _ByVectors, _MeanRetriever, _check_search, _pool_windows, _stop_words
+from .retrieval import _ByVectors, _check_search, _MeanRetriever, _pool_windows, _stop_words, BM25Retriever, DenseRetriever, Hits, HybridRetriever
 
 # %% ../nbs/6_serving/51_index.ipynb #22d142c4
 _STAMP = 'index.json'
@@ -36,14 +35,6 @@ def _stamp(
             vectors=len(part.vectors))
     parts = [made(part) for part in retriever.by_size()]
     return dict(model=_document_fingerprint(retriever.model), nodes=len(retriever.ids), parts=parts)
-
-# %% ../nbs/6_serving/51_index.ipynb #c69fb3d1
-def _may_hold_index(
-    path: Path, # that exists
-) -> bool:
-    "Whether an index may be written there: an empty folder, or one that holds an index."
-    if not path.is_dir(): return False
-    return not any(path.iterdir()) or any(path.glob('vectors-*.npy'))
 
 # %% ../nbs/6_serving/51_index.ipynb #08224b6c
 def _windows_table(
@@ -78,8 +69,7 @@ def save_index(
 ):
     "Write the vectors, texts and stamp of a retriever, whole or not at all; who reads the old index goes on."
     path = Path(path)
-    if path.exists() and not _may_hold_index(path):
-        raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    _check_ours(path, 'vectors-*.npy')
     parts = ((part.vectors, _windows_table(part)) for part in retriever.by_size())
     _write_index(path, _stamp(retriever), retriever.corpus, parts)
 
@@ -441,8 +431,7 @@ def save_lance(
     "Write a search as tables of LanceDB."
     dense, bm25 = _sides_of(retriever)
     path = Path(path)
-    if path.exists() and any(path.iterdir()) and not (path/'windows.lance').is_dir():
-        raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    _check_ours(path, 'windows.lance')
     owners = [np.repeat(np.arange(len(dense.ids)), part.sizes) for part in dense.by_size()]
     vectors = (_lance_vectors(owner, i, part.vectors)
         for i, (owner, part) in enumerate(zip(owners, dense.by_size())))

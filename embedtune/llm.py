@@ -170,7 +170,7 @@ class _Throttle:
         self.most = float(concurrency)  # what time-outs leave of the limit
         self.late = 0                   # time-outs of lone requests in a row
         self.resume = self.cut = float('-inf')  # when requests may go again, when the limit was last halved
-        self._changed = threading.Condition()
+        self.closed, self._changed = False, threading.Condition()
 
 # %% ../nbs/3_questions/20_llm.ipynb #2e56f473
 @patch
@@ -196,7 +196,8 @@ def start(self: _Throttle,
     "Wait until a request may go, and count it as under way."
     while True:
         with self._changed:
-            self._changed.wait_for(lambda: self.in_flight < int(self.limit))
+            self._changed.wait_for(lambda: self.closed or self.in_flight < int(self.limit))
+            if self.closed: raise LLMError('the language model was stopped; nothing more is sent')
             now = self.clock()
             wait = self.delay(tokens, now)
             if wait <= 0:
@@ -227,6 +228,17 @@ def done(self: _Throttle,
             self.limit = min(self.most, self.limit + 1 / self.limit)
         self.in_flight -= 1
         self._changed.notify_all()
+
+# %% ../nbs/3_questions/20_llm.ipynb #e854905f
+@patch
+def close(self: _Throttle,
+    seconds: float = 60,  # to wait for what is under way
+) -> bool:                # whether all of it has ended
+    "Let no request go any more."
+    with self._changed:
+        self.closed = True
+        self._changed.notify_all()
+        return self._changed.wait_for(lambda: not self.in_flight, seconds)
 
 # %% ../nbs/3_questions/20_llm.ipynb #ea08dd16
 def _retry_after(
@@ -529,8 +541,10 @@ def local_llm(
     running = [_start_server(_bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
     atexit.register(running.clear)
     settings = _LOCAL_SETTINGS | dict(concurrency=max(1, slots // 4)) | options
-    try: yield ChatLLM(_LOCAL_MODEL, f'{running[0].listening_address}/v1', key, **settings)
+    llm = ChatLLM(_LOCAL_MODEL, f'{running[0].listening_address}/v1', key, **settings)
+    try: yield llm
     finally:
+        llm.throttle.close()
         running.clear()
         atexit.unregister(running.clear)
 

@@ -42,7 +42,7 @@ _NODES = 'nodes.json' # in the folder of a run
 
 def _place_of(
     node: Node, # of a document
-    file=None, # where that lies
+    files={}, # {sha256: Path}: where files lie
 ) -> dict:
     "What a reader wants to know of where a node stands: an entry of `nodes.json`."
     first, last = node.pages
@@ -50,7 +50,9 @@ def _place_of(
     if node.boxes or last > 1: told |= dict(page=first, page_end=last)
     if node.headings: told |= dict(heading=' › '.join(node.headings))
     if node.boxes: told |= dict(boxes=[list(box) for box in node.boxes])
-    return told | dict(sha256=node.metadata.get('sha256'), file=file and str(Path(file).resolve()))
+    content = node.metadata.get('inside') or node.metadata.get('sha256') # of the file that lies on the disk
+    file = files.get(content)
+    return told | dict(sha256=content, file=file and str(Path(file).resolve()))
 
 # %% ../nbs/6_serving/57_runs.ipynb #86c24b41
 def _one_line(
@@ -181,6 +183,8 @@ class FinishedRun:
     def index(self): return self.folder/'index' if (self.folder/'index'/'index.json').is_file() else None
     @cached_property
     def base(self): return self.told['settings']['model']
+    @cached_property
+    def engine(self): return self.told.get('sides', {}).get('train', {}).get('engine', 'pdfium')
     @cached_property
     def questions(self): return EmbeddingQAFinetuneDataset.from_json(self.folder/'val_dataset.json')
     @cached_property

@@ -18,7 +18,7 @@ class Hit(NamedTuple):
     page: int | None = None
 _NODES: str
 
-def _place_of(node: Node, file=None) -> dict:
+def _place_of(node: Node, files=...) -> dict:
     """What a reader wants to know of where a node stands: an entry of `nodes.json`."""
     ...
 
@@ -57,6 +57,10 @@ class FinishedRun:
 
     @cached_property
     def base(self):
+        ...
+
+    @cached_property
+    def engine(self):
         ...
 
     @cached_property
