@@ -127,13 +127,15 @@ def _load_part(
 ) -> tuple[np.ndarray, np.ndarray]: # float32 (expected, d); int (expected, 3)
     "Vectors and windows; `EmbedtuneError` where the files do not hold what the stamp says."
     try: vectors, windows = np.load(path/f'vectors-{i}.npy', mmap_mode='r'), np.load(path/f'windows-{i}.npy')
-    except (OSError, ValueError, EOFError, SyntaxError) as e:
-        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: part {i} cannot be read '
-                             f'({str(e).splitlines()[0][:80]}); make it anew') from None
-    if not len(vectors) == len(windows) == expected:
+    except Exception as e: # numpy reads the head of a file as Python, and fails in many ways
+        why = ' '.join(f'{type(e).__name__} {e}'.split())[:80]
+        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: part {i} cannot be read ({why}); make it '
+                             'anew') from None
+    if not vectors.shape[:1] == windows.shape[:1] == (expected,):
         raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {expected} vectors and windows, '
-                             f'got {len(vectors)} and {len(windows)}; make it anew')
-    known = np.unique(windows[:, 0]) if windows.ndim == 2 and windows.shape[1] == 3 else []
+                             f'got arrays of the shapes {vectors.shape} and {windows.shape}; make it anew')
+    told = windows.dtype.kind == 'i' and windows.shape[1:] == (3,)
+    known = np.unique(windows[:, 0]) if told else []
     whole = np.array_equal(known, np.arange(n)) and (np.diff(windows[:, 0]) >= 0).all()
     some = vectors[::max(1, len(vectors)//1000)] # all of millions would be read from the disk
     flat = vectors.ndim == 2 and vectors.dtype == np.float32

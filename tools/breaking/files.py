@@ -122,14 +122,14 @@ def tiny(folder):
     return SentenceTransformer(modules=[words, Pooling(words.get_embedding_dimension()), Normalize()], device='cpu')
 
 
-def named(few):
-    """The dataset under short ids, as TREC's columns want them."""
+def questions():
+    """Eight questions on eight passages."""
     from embedtune import EmbeddingQAFinetuneDataset
-    asked, nodes = ({old: f'{letter}{n}' for n, old in enumerate(texts)} for letter, texts in
-        (('q', few.queries), ('n', few.corpus)))
-    judged = {asked[i]: [nodes[node] for node in ids] for i, ids in few.relevant_docs.items()}
-    return EmbeddingQAFinetuneDataset(dict(zip(asked.values(), few.queries.values())),
-        dict(zip(nodes.values(), few.corpus.values())), judged, written_by='people')
+    carried = ('coal', 'timber', 'people', 'letters', 'dogs', 'apples', 'bicycles', 'an orchestra')
+    corpus = {f'n{n}': f'Boat {n*7} leaves pier {n} at {n + 6}:30.\nIt carries {what}; the fare is {n*3 + 4} crowns.'
+        for n, what in enumerate(carried)}
+    queries = {f'q{n}': f'Which boat carries {what}?' for n, what in enumerate(carried)}
+    return EmbeddingQAFinetuneDataset(queries, corpus, {f'q{n}': [f'n{n}'] for n in range(8)}, written_by='people')
 
 
 def of_texts(folder, few):
@@ -194,7 +194,7 @@ def of_vectors(folder, few, model, retriever):
         text = 'json' if name.endswith('json') else None
         yield Case(f'index, {name}', folder/'index'/name, lambda path: open_index(path.parent, model), sound_vectors, text)
     _write_json(dict(model='letters', done=list(few.corpus)[:3]), folder/'moved'/'migration.json')
-    def state(path): return Migration(folder/'index', model, Letters(), path.parent, search=Search(())).state
+    def state(path): return Migration(folder/'index', model, model, path.parent, search=Search(())).state
     yield Case('migration', folder/'moved'/'migration.json', state, lambda said: set(said['done']) <= set(few.corpus))
     cache, keys = VectorCache(folder/'vectors.sqlite'), [f'{n:064x}' for n in range(40)]
     cache.put(keys, encode(Letters(), list(few.corpus.values())*5)[:40])
@@ -283,7 +283,6 @@ def of_runs(folder, few, model, retriever):
     from embedtune.ladders import _file_names, _Job
     from embedtune.pipeline import _USUAL, _records, _Run
     from embedtune.runs import open_run
-    from embedtune.updating import _check_names
     evaluations = [evaluate(BM25Retriever(few.corpus), few, name=name) for name in _USUAL]
     told = dict(before='base', after='finetuned', decision='MARGINAL', reason='few', whose='that people wrote')
     settings = dict(llm='toy', model='mini', questions=8, epochs=1, batch_size=64, seed=42, allow_leakage=False, llm_only=False)
@@ -301,8 +300,8 @@ def of_runs(folder, few, model, retriever):
         _write_json(manifest, folder/measured/'model'/'embedtune.json')
         shipped = dict(key='ff', tuned_again=True, questions=8, what='on both sides')
         _write_json(said | (dict(shipped=shipped) if place.name == 'one' else {}), place/'run.json')
-        for file in ('run.json', f'{measured}/model/embedtune.json', f'{measured}/evaluations/base.json', 'val_dataset.json'):
-            path = folder/file if file.startswith(measured) else place/file
+        inside = (folder/measured/file for file in ('model/embedtune.json', 'evaluations/base.json'))
+        for path in (place/'run.json', place/'val_dataset.json', *inside):
             yield Case(f'{name}, {path.name}', path, lambda path, place=place: page_of(place), lambda page: '<table' in page)
         going_on = lambda path: _Run(path.parent, llm=Toy())
         yield Case(f'{name}, run.json as a run goes on', place/'run.json', going_on, lambda job: isinstance(job.sides, dict))
@@ -312,7 +311,6 @@ def of_runs(folder, few, model, retriever):
     _write_json([dict(id=i, boxes=[[1, 5.5, 5., 90., 20.]], **where) for i in few.corpus], one/'nodes.json')
     def opened(path=None):
         run = open_run(one)
-        _check_names([], list(run.places.values()))
         return run, run.search('Who carries coal?', 3, by='BM25')
     hits = lambda found: all(isinstance(hit.place, str) and finite([hit.score]) for hit in found[1])
     for file in ('run.json', 'nodes.json', 'index/index.json', 'index/corpus.json'):
@@ -338,13 +336,11 @@ def of_runs(folder, few, model, retriever):
 
 def made(folder):
     """Small good files of every kind, and what reads them."""
-    from embedtune import Search, load_model
-    from embedtune.queries import report_questions
-    model, dataset = load_model(device='cpu'), report_questions('sample')
-    few = named(dataset.only(list(dataset.queries)[:8]))
-    retriever = Search((64,)).retriever(model, few.corpus)
-    parts = dict(texts=(of_texts, few), vectors=(of_vectors, few, model, retriever), models=(of_models, few, model),
-        runs=(of_runs, few, model, retriever))
+    from embedtune import Search
+    few, model = questions(), Letters()
+    retriever = Search(()).retriever(model, few.corpus)
+    parts = dict(texts=(of_texts, few), vectors=(of_vectors, few, model, retriever),
+        runs=(of_runs, few, model, retriever), models=(of_models, few, model))
     for name, (part, *given) in parts.items():
         (folder/name).mkdir()
         yield from part(folder/name, *given)
