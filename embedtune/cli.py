@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, NewType, Union, get_args, get_origin
 
 from fastcore.docments import docments
 
-from .core import EmbedtuneError, _check_file_names, _check_whole, _file_name, _one_line, _shown
+from .core import EmbedtuneError, _check_whole, _file_names, _one_line, _shown
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b7a32581
 class _As(NamedTuple):
@@ -192,6 +192,7 @@ def _run_command(
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run, _plan_run
+    from embedtune.runs import _read_run_file
     from embedtune.verdicts import by_writer
     settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
         seed=seed, allow_leakage=allow_leakage, llm_only=llm_only, ask_anew=ask_anew,
@@ -205,7 +206,7 @@ def _run_command(
     for part in by_writer(evaluations).values() or [evaluations]:
         table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
         print(f'\n{to_markdown(table)}\n')
-    manifest = json.loads((out/'run.json').read_text())
+    manifest = _read_run_file(out)
     for v in manifest['verdicts']:
         print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
     print(f"\nTo ship: {manifest['recommendation']['reason']}\n")
@@ -444,12 +445,12 @@ def _evaluate_command(
     api = _api_of(openai_embeddings, plan, **limits)
     if plan: return _planned(_plan_embedding(api, asked))
     found = _candidates(models or [DEFAULT_MODEL], asked.corpus, api, **loading)
-    _check_file_names(found)
     evaluations = [evaluate(make(), asked, name=name, show_progress=True) for name, make in found.items()]
     table = compare(evaluations).drop(columns='seconds')
     print(to_markdown(table))
     if save:
-        for e in evaluations: e.save_json(save/f'{_file_name(e.name)}.json')
+        names = _file_names(e.name for e in evaluations)
+        for e in evaluations: e.save_json(save/f'{names[e.name]}.json')
         print(f'evaluations: {save}')
     return dict(retrievers=table.to_dict('index'), save=save)
 

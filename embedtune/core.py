@@ -6,10 +6,12 @@
 __all__ = ['EmbedtuneError']
 
 # %% ../nbs/1_texts/00_core.ipynb #590b49ee
-import hashlib, html, json, math, numbers, os, re, shutil, threading
+import hashlib, html, json, math, numbers, os, re, reprlib, shutil, threading
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Annotated
+from annotated_types import Interval
 
 # %% ../nbs/1_texts/00_core.ipynb #9ab35655
 class EmbedtuneError(ValueError):
@@ -168,34 +170,78 @@ def _write_json(
     _write_text(json.dumps(content, indent=1, allow_nan=False), path)
 
 # %% ../nbs/1_texts/00_core.ipynb #93971023
-def _parse_json(
-    path,   # the file
-    error=EmbedtuneError,  # the class of what is raised, such as `EmbedtuneError`
-):
-    "What a JSON file holds; `error` if it is missing or no JSON."
-    try: return json.loads(Path(path).expanduser().read_text(encoding='utf-8-sig'))
+_Whole = Annotated[int, Interval(ge=1, le=2**53)] # a number of things
+_Share = Annotated[float, Interval(ge=0, le=1)]
+_STRICT = dict(strict=True, allow_inf_nan=False, extra='forbid') # what a type without settings of its own means
+
+@cache
+def _type_reader(
+    kind, # a type: a TypedDict, a dataclass, or a generic such as `dict[str, str]`
+): # a pydantic `TypeAdapter`
+    "What reads JSON and values of a type."
+    from pydantic import TypeAdapter
+    if not hasattr(kind, '__annotations__'): return TypeAdapter(kind, config=_STRICT)
+    kind.__pydantic_config__ = _STRICT | getattr(kind, '__pydantic_config__', {})
+    return TypeAdapter(kind)
+
+# %% ../nbs/1_texts/00_core.ipynb #2882f330
+def _file_bytes(
+    path, # the file
+    error=EmbedtuneError, # the class of what is raised
+) -> bytes: # without a byte order mark
+    "The bytes of a text file; `error` if it cannot be read."
+    try: return Path(path).expanduser().read_bytes().removeprefix(b'\xef\xbb\xbf')
     except FileNotFoundError: raise error(f'no such file: {path}') from None
-    except OSError as e: raise error(f'{path} cannot be read: {e.strerror}') from None
-    except ValueError as e: raise error(f'{path} is not JSON: {e}') from None
+    except (OSError, ValueError) as e:
+        raise error(f'{path} cannot be read: {getattr(e, "strerror", None) or e}') from None
+
+# %% ../nbs/1_texts/00_core.ipynb #955a176a
+def _place_in(
+    content, # of a file
+    steps, # keys and numbers that lead to a place in it, and names of types that were tried there
+) -> str: # as Python would ask for it; '' for the whole
+    "A place in what a file holds, such as `parts[0]['window']`."
+    told = ''
+    for step in steps:
+        try: content = content[step]
+        except (LookupError, TypeError): continue
+        name = step if len(str(step)) < 60 else f'{step[:60]}…'
+        told += name if not told and str(name).isidentifier() else f'[{json.dumps(name)}]'
+    return told
+
+def _told_fault(
+    faults: list[dict], # of a pydantic `ValidationError`
+    content, # that was checked: bytes of JSON, or a value
+) -> str:
+    "What is wrong with a content, and where; of several faults the first, the deepest of its kind."
+    from pydantic_core import from_json
+    fault = max((each for each in faults if each['loc'][:1] == faults[0]['loc'][:1]), key=lambda each: len(each['loc']))
+    if fault['type'] == 'json_invalid': return f' is not JSON: {fault["ctx"]["error"]}'
+    place = _place_in(from_json(content) if isinstance(content, bytes) else content, fault['loc'])
+    said, key = fault['msg'].replace('Input should be', 'expected'), fault['loc'][-1:]
+    if fault['type'] == 'missing': return f'{place and f": {place}"} lacks the key "{key[0]}"'
+    if fault['type'] in ('extra_forbidden', 'unexpected_keyword_argument'): return f': {place}: this key is not known'
+    if fault['type'] == 'value_error': return f': {said.removeprefix("Value error, ")}'
+    return f'{place and f": {place}"}: {said}, got {reprlib.repr(fault["input"])}'
 
 # %% ../nbs/1_texts/00_core.ipynb #b361aade
-def _read_json(
-    path,               # the file
-    required=(),        # keys that must be there
-    optional=(),        # keys that may be there
+def _read_as(
+    kind, # a type, as of `_type_reader`
+    source, # path of a JSON file; or its bytes; or what it holds
+    what=None, # the file's name, for the message, or ''; None: the path
     error=EmbedtuneError, # the class of what is raised
-) -> dict:
-    "The object in a JSON file; `error` if there is none, or a key is missing or unknown."
-    content = _parse_json(path, error)
-    if not isinstance(content, dict):
-        raise error(f'{path} must hold a JSON object with {", ".join(required)}, got '
-            f'{type(content).__name__}')
-    for key in required:
-        if key not in content: raise error(f'{path} lacks the key "{key}"; it needs {", ".join(required)}')
-    for key in content:
-        if key not in (*required, *optional):
-            raise error(f'{path} has the key "{key}"; known are {", ".join((*required, *optional))}')
-    return content
+    advice: str = '', # what to do about a fault
+): # of that type
+    "What a file holds; `error` names the file, the place in it, what was expected and what came."
+    from pydantic import ValidationError
+    path = source if isinstance(source, (str, Path)) else None
+    content = source if path is None else _file_bytes(path, error)
+    reader = _type_reader(kind)
+    read = reader.validate_json if isinstance(content, bytes) else reader.validate_python
+    try: return read(content)
+    except ValidationError as wrong: fault = _told_fault(wrong.errors(include_url=False), content)
+    told = f'{path if what is None else what}{fault}{advice and f"; {advice}"}'
+    raise error(told.removeprefix(': '))
 
 # %% ../nbs/1_texts/00_core.ipynb #507235be
 @contextmanager
@@ -299,16 +345,14 @@ def _file_name(
     digest = hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]
     return f'{found[:30]}-{digest}'.lstrip('-')
 
-def _check_file_names(
+def _file_names(
     names, # of methods or models, each of which gets a file
-):
-    "Raise `EmbedtuneError` where two names would become one file."
-    seen = {}
-    for name in names:
-        other = seen.setdefault(_file_name(name), name)
-        if other != name:
-            raise EmbedtuneError(f'{other!r} and {name!r} would both be kept in {_file_name(name)}.json; '
-                                 'rename one')
+) -> dict[str, str]: # name -> name of a file
+    "A file name for each, no two the same."
+    plain = {name: _file_name(name) for name in names}
+    found = list(plain.values())
+    known = lambda name: hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]
+    return {name: file if found.count(file) == 1 else f'{file}-{known(name)}' for name, file in plain.items()}
 
 # %% ../nbs/1_texts/00_core.ipynb #4f16d2b5
 def _counted(

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastcore.basics import patch
 
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _read_as
 from .samples import _bundled_model, _cache_dir
 
 # %% ../nbs/2_search/10_embedding.ipynb #315cfb57
@@ -630,7 +630,8 @@ def load(
             import pandas as pd
             table = pd.read_parquet(path, columns=['text', 'vector'])
             texts, vectors = table['text'].tolist(), np.stack(table['vector'])
-    except (OSError, ValueError, KeyError) as error:
+        _read_as(list[str], texts, 'texts')
+    except Exception as error: # of whatever library reads such a file
         raise EmbedtuneError(f'{path}: expected .npz with texts and vectors, or .parquet with the columns '
                              f'text and vector, got {" ".join(str(error).split())[:120]}') from None
     return cls(texts, vectors, path.stem)
@@ -692,10 +693,12 @@ def get(
             rows = db.execute('SELECT key, dim, vector FROM vectors WHERE key IN '
                 f'({",".join("?"*len(some))})', some)
             found |= {key: (dim, blob) for key, dim, blob in rows}
-    if any(len(blob) != 4*dim for dim, blob in found.values()):
-        raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short): delete the file, '
-                             'its vectors will be computed anew')
-    return [np.frombuffer(found[key][1], '<f4') if key in found else None for key in keys]
+    whole = lambda dim, blob: isinstance(blob, bytes) and dim == len(blob)/4
+    vectors = {key: np.frombuffer(blob, '<f4') for key, (dim, blob) in found.items() if whole(dim, blob)}
+    if len(vectors) == len(found) and all(np.isfinite(vector).all() for vector in vectors.values()):
+        return [vectors.get(key) for key in keys]
+    raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short, or no numbers): delete the '
+                         'file, its vectors will be computed anew')
 
 # %% ../nbs/2_search/10_embedding.ipynb #bfdca347
 @patch

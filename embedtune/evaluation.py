@@ -12,10 +12,13 @@ from itertools import chain
 import numpy as np
 
 from fastcore.basics import patch
-from .dataset import EmbeddingQAFinetuneDataset, _check_written_by, _origin
-from .core import EmbedtuneError, _check_count, _counted, _md_cell, _plot_name, _read_json, _write_json
+from .dataset import _check_written_by, _origin, _Writers, EmbeddingQAFinetuneDataset
+from .core import _check_count, _counted, _md_cell, _plot_name, _read_as, _Whole, _write_json, EmbedtuneError
 from .leakage import require_no_leakage
-from .retrieval import Search, _top_k
+from .retrieval import _top_k, Search
+from typing import Annotated
+from annotated_types import Ge, MinLen
+from typing_extensions import NotRequired, TypedDict
 
 # %% ../nbs/2_search/13_evaluation.ipynb #b0c55732
 def _ranks_of(
@@ -324,21 +327,31 @@ def save_json(
     _write_json(known | dict(ranks=ranks), path)
 
 # %% ../nbs/2_search/13_evaluation.ipynb #1c9a26cb
+class _EvaluationFile(TypedDict):
+    "What `save_json` writes."
+    name: str # of the retriever
+    ranks: Annotated[dict[str, Annotated[list[_Whole | None], MinLen(1)]], MinLen(1)] # query id -> of each answer
+    n_corpus: _Whole # nodes
+    seconds: Annotated[float, Ge(0)] # of the search
+    depth: NotRequired[_Whole] # results asked for
+    found: NotRequired[dict[str, list[str]]] # query id -> ids of its first nodes
+    written_by: NotRequired[_Writers | None] # who wrote the questions
+    trained_on: NotRequired[_Whole | None] # questions
+
 @patch(cls_method=True)
 def from_json(
     cls: Evaluation,
     path,  # a file that `save_json` wrote
 ) -> Evaluation:
     "The evaluation in a JSON file; `EmbedtuneError` if it is none."
-    content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'),
-        ('depth', 'found', 'written_by', 'trained_on'))
-    try:
-        content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks]
-            for query_id, ranks in content['ranks'].items()}
-    except (AttributeError, TypeError, ValueError):
-        raise EmbedtuneError(f'{path}: ranks must map query ids to lists of ranks or null') from None
-    if content.get('written_by') is not None: _check_written_by(content['written_by'], content['ranks'])
-    return cls(**content)
+    content = _read_as(_EvaluationFile, path)
+    n, ranks = content['n_corpus'], content['ranks']
+    beyond = next((query_id for query_id, found in ranks.items() if max(rank or 1 for rank in found) > n), None)
+    if beyond is not None:
+        raise EmbedtuneError(f'{path}: ranks["{beyond}"]: expected ranks up to {n}, the nodes there are, got {ranks[beyond]}')
+    if content.get('written_by') is not None: _check_written_by(content['written_by'], ranks)
+    floats = {query_id: [np.inf if rank is None else float(rank) for rank in found] for query_id, found in ranks.items()}
+    return cls(**content | dict(ranks=floats))
 
 # %% ../nbs/2_search/13_evaluation.ipynb #287e373a
 def _listed(

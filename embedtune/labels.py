@@ -17,8 +17,8 @@ from statistics import median_low
 import numpy as np
 
 from fastcore.basics import patch
-from .core import _check_number, _counted, _only_here, _RESERVED, _shown, _sync, EmbedtuneError
-from .dataset import _origin, EmbeddingQAFinetuneDataset
+from .core import _check_number, _counted, _only_here, _read_as, _RESERVED, _shown, _STRICT, _sync, EmbedtuneError
+from .dataset import _origin, _Writer, EmbeddingQAFinetuneDataset
 from .evaluation import compare, evaluate, Evaluation
 from .journal import _append_jsonl, _read_jsonl
 from .queries import _query_id, read_queries
@@ -27,9 +27,12 @@ from .retrieval import Hits, HybridRetriever
 from .runs import _parts, _word_spans, open_run
 from .search import load_search
 from .serve import _behind, _Gate, _Limits, _listening, _Refused, _require_serve, _server_of
-from .strangers import _apart, _FileLimits, _file_limits
+from .strangers import _apart, _file_limits, _FileLimits
 from .trec import _dataset_from, _Qrels, save_qrels
-from .verdicts import _FEWEST, _questions_needed, differences, verdict, Verdict
+from .verdicts import _FEWEST, _questions_needed, differences, Verdict, verdict
+from typing import Annotated, Literal
+from annotated_types import Interval
+from typing_extensions import Required, TypedDict
 
 # %% ../nbs/7_deciding/68_labels.ipynb #9e54d6f1
 _GRADES = ('not', 'a little', 'mostly', 'answers it') # grades 0 to 3, as TREC's; keys 1 to 4
@@ -97,6 +100,31 @@ def _label_file(
         raise EmbedtuneError(f'judge: expected a name of up to 40 letters, digits, - and _, got {judge!r}')
     return Path(folder).expanduser()/'labels'/f'{judge}.jsonl'
 
+_Grade = Annotated[int, Interval(ge=0, le=3)]
+
+class _Step(TypedDict, total=False):
+    "A line of a judge's file."
+    __pydantic_config__ = _STRICT | dict(extra='allow')
+    do: Required[Literal['judge', 'done', 'skip', 'undo']] # what was done
+    question: str # query id
+    node: str # id of what was judged
+    grade: _Grade # of it
+    text: str # of the question
+    grades: dict[str, _Grade] # by node id
+    written_by: _Writer | None # the question
+
+_NEEDED = dict(judge=('question', 'node', 'grade'), done=('question', 'text', 'grades'), skip=('question',), undo=())
+
+def _read_steps(
+    file, # of a judge; may be missing
+) -> list[dict]: # in order
+    "The steps of a judge; torn lines are left out, `EmbedtuneError` for others that are no steps."
+    steps = _read_as(list[_Step], _read_jsonl(file), file, advice='move the file elsewhere, or mend the line')
+    for n, step in enumerate(steps):
+        lacking = [name for name in _NEEDED[step['do']] if name not in step]
+        if lacking: raise EmbedtuneError(f'{file}: [{n}] lacks the key "{lacking[0]}"; move the file elsewhere, or mend the line')
+    return steps
+
 def read_labels(
     folder, # of a run, in which somebody judged
 ) -> list[_Labels]: # one a judge: `judge`, `texts`, `grades`, `skipped`
@@ -105,12 +133,7 @@ def read_labels(
     if not files:
         raise EmbedtuneError(f'{folder}: expected labels/NAME.jsonl in it, found none; '
                              f'`embedtune label {folder}` makes them')
-    found = []
-    for file in files:
-        try: found.append(_labels_from(file.stem, _read_jsonl(file)))
-        except (KeyError, TypeError, ValueError):
-            raise EmbedtuneError(f'{file} holds lines that are no labels; move it elsewhere') from None
-    return found
+    return [_labels_from(file.stem, _read_steps(file)) for file in files]
 
 # %% ../nbs/7_deciding/68_labels.ipynb #45063673
 def _merged(
@@ -378,7 +401,7 @@ class _Labeling:
         found = self.ranked.values()
         self.pools = {query: _pool(found, text, run.corpus, judge, depth) for query, text in self.texts.items()}
         self.words = run.retriever('BM25')
-        self.steps = _read_jsonl(self.path)
+        self.steps = _read_steps(self.path)
         self.labels = _labels_from(judge, self.steps)
         self.seen = None, ''
     def __repr__(self): return f'_Labeling({self.labels.judge!r}, {_counted(len(self.texts), "question")})'

@@ -16,9 +16,8 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import (
-    EmbedtuneError, _check_number, _check_ours, _counted, _file_name, _new_folder, _only_here, _read_json,
-    _sha256_of, _versions, _write_json, _write_text)
+from .core import EmbedtuneError, _check_number, _check_ours, _counted, _file_names, _new_folder
+from .core import _only_here, _sha256_of, _versions, _write_json, _write_text
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import _recorded_answers, first_available, sample_documents, ten_k
@@ -36,12 +35,12 @@ from .report import _usual_verdicts, write_report
 from .servers import _masked
 from .index import open_index, save_index
 from .queries import _NodeFinder, _query_id, _tell_left_out, _tie_queries, read_queries
-from .runs import _NODES, _place_of
+from .runs import _NODES, _place_of, _read_run_file
 from .search import _RETRIEVER, load_search
 from .sides import _two_parts
 from .structure import _with_structure, structure_queries
 from .verdicts import by_writer
-from .engine import MANIFEST
+from .engine import _read_manifest, MANIFEST
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #02019231
 def _titles(
@@ -218,7 +217,7 @@ class _Run(_Reading, _Asking):
         self.usage = self.folder = None # of both sides together; a `_Folder`, where one is split into two
         if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
         _check_ours(self.out/'model', MANIFEST, 'out/model')
-        told = _read_json(self.out/'run.json', (), _MANIFEST_KEYS) if (self.out/'run.json').is_file() else {}
+        told = _read_run_file(self.out)
         self.sides, self.shipped = told.get('sides', {}), told.get('shipped')
 
 @patch(as_prop=True)
@@ -229,8 +228,6 @@ def settings(self: _Run) -> dict:
 
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
-_MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
-    'by_writer', 'shipped', 'steps') # of run.json; `steps` in old ones
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #3e94b2bf
 @patch
@@ -492,7 +489,7 @@ def ship(self: _Run,
     val: EmbeddingQAFinetuneDataset, # that it was judged by
 ):
     "Make the model that is shipped, unless it is there; say what it is in console, card and `run.json`."
-    alpha = json.loads((self.measured/'model'/MANIFEST).read_text())['settings']['alpha']
+    alpha = _read_manifest(self.measured/'model')['settings'].get('alpha') or 0.
     everything, learned = _both(train, val), alpha > 0
     made_of = [everything.fingerprint, self.settings, _source_key(self.model), alpha]
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
@@ -591,7 +588,7 @@ def finish(self: _Run,
 ) -> list[Evaluation]:
     "Write the plots, the manifest `run.json` and the page `report.html`."
     evaluations = [rung.evaluation for rung in climbed.rungs.values()]
-    history = json.loads((self.measured/'model'/MANIFEST).read_text())['history']
+    history = _read_manifest(self.measured/'model')['history']
     _save_plots(evaluations, history, self.out)
     verdicts = _usual_verdicts(evaluations, climbed.job.val)
     told = [{name: getattr(v, name) for name in ('before', 'after', 'decision', 'reason', 'whose')}
@@ -599,7 +596,7 @@ def finish(self: _Run,
     advice = climbed.recommend()
     files = ['train_dataset.json', 'val_dataset.json', 'model/model.safetensors', f'model/{MANIFEST}',
         f'model/{_RETRIEVER}']
-    measured = [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
+    measured = [f'evaluations/{name}.json' for name in _file_names(climbed.rungs).values()]
     if self.folder: measured += [name for name in files if name.startswith('model/')]
     files += [(self.measured/name).relative_to(self.out).as_posix() for name in measured]
     hashes = {name: _sha256_of(self.out/name) for name in files}

@@ -181,7 +181,6 @@ class _Run(_Reading, _Asking):
         ...
 _SHOWN: Any
 _FILLED: int
-_MANIFEST_KEYS: Any
 _SPLIT_FROM: int
 
 @dataclass

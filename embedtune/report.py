@@ -14,12 +14,13 @@ import numpy as np
 from markupsafe import Markup
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import _counted, _file_name, _page_template, _parse_json, _sha256_of, _shown, _write_text, EmbedtuneError
-from .engine import MANIFEST
+from .core import _counted, _file_names, _page_template, _sha256_of, _shown, _write_text, EmbedtuneError
+from .engine import _read_manifest, MANIFEST
 from .evaluation import _KEPT, _listed, _REPORTED, Evaluation, plot_hit_rate
 from .ladders import Ladder
 from .verdicts import _plot_ranks, by_writer, Verdict, verdict
 from .servers import _masked
+from .runs import _read_run_file
 
 # %% ../nbs/7_deciding/61_report.ipynb #7ef662b2
 def _first_ranks(
@@ -393,12 +394,9 @@ def _read_run(
     "The `run.json` of a finished run; `EmbedtuneError` if there is none."
     advice = f'expected the folder of a finished run; `embedtune run --out {folder}` makes one'
     if not (folder/'run.json').is_file(): raise EmbedtuneError(f'{folder}: no run.json in it; {advice}')
-    run = _parse_json(folder/'run.json')
-    if not isinstance(run, dict) or not isinstance(run.get('sides'), dict):
-        raise EmbedtuneError(f'{folder}/run.json is not that of a run; {advice}')
-    if not run.get('finished') or not run.get('table'):
-        raise EmbedtuneError(f'{folder}: the run has not come to its end; {advice}')
-    return run
+    run = _read_run_file(folder)
+    if run.get('finished') and run.get('table') and 'sides' in run: return run
+    raise EmbedtuneError(f'{folder}: the run has not come to its end; {advice}')
 
 # %% ../nbs/7_deciding/61_report.ipynb #b5f9560c
 def _measured(
@@ -415,7 +413,7 @@ def _run_evaluations(
 ) -> list[Evaluation]:
     "The evaluations in the order of the run's table; `EmbedtuneError` if one is missing."
     names = [row['retriever'] for row in run['table']]
-    files = [_measured(folder, run)/'evaluations'/f'{_file_name(name)}.json' for name in names]
+    files = [_measured(folder, run)/'evaluations'/f'{name}.json' for name in _file_names(names).values()]
     lost = [file for file in files if not file.is_file()]
     if lost: raise EmbedtuneError(f'{lost[0]} is missing; run it again')
     return [Evaluation.from_json(file) for file in files]
@@ -441,8 +439,8 @@ def _run_settings(
     documents = {side: made.get('documents', []) for side, made in run['sides'].items()}
     about = {name: run[name] for name in ('recommendation', 'settings', 'versions', 'finished') if name in run}
     if 'shipped' in run: about = dict(shipped=run['shipped']['what']) | about # what the table is not about
-    made = _measured(folder, run)/'model'/MANIFEST
-    guard = _parse_json(made).get('guard') if made.is_file() else None
+    made = _measured(folder, run)/'model'
+    guard = _read_manifest(made).get('guard') if (made/MANIFEST).is_file() else None
     if guard: about['guard'] = guard # whether the training questions were enough to see a gain
     hashes = {'sha256 of documents': documents, 'sha256 of files': _file_hashes(folder, run.get('files', {}))}
     return about | hashes

@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch, store_attr
 
-from .core import EmbedtuneError, _page_template, _parse_json
+from .core import _page_template, EmbedtuneError
 from .embedding import CachedEmbedding, DEFAULT_MODEL
-from .engine import MANIFEST
+from .engine import _read_manifest, MANIFEST
 from .precision import load_model
 from .reranker import RerankedRetriever
 from .retrieval import Search
-from .runs import _WAYS, _parts, _word_spans
+from .runs import _parts, _WAYS, _word_spans
 from .search import _RETRIEVER, load_search
-from .serve import EmbeddingServer, _Job, _Limits, _Refused, _texts_in
+from .serve import _Job, _Limits, _Refused, _texts_in, EmbeddingServer
 
 # %% ../nbs/7_deciding/69_search_server.ipynb #8756192a
 class _Library:
@@ -249,7 +249,7 @@ def _dims_of(
 ) -> tuple: # of lengths; () where the model was not tuned for any
     "The lengths at which a model's vectors are good."
     if not (folder/MANIFEST).is_file(): return ()
-    return tuple(_parse_json(folder/MANIFEST).get('settings', {}).get('dims') or ())
+    return tuple(_read_manifest(folder)['settings'].get('dims') or ())
 
 def _shipped_folder(
     run, # a finished run

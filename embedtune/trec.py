@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .dataset import DatasetWarning, EmbeddingQAFinetuneDataset, _check_written_by
-from .core import EmbedtuneError, _check_count, _counted, _shown, _write_text
-from .evaluation import _KEPT, Evaluation, _average_precision, _hit, _precision, _ranks_of, _recall, _reciprocal_rank
+from .dataset import _check_written_by, DatasetWarning, EmbeddingQAFinetuneDataset
+from .core import _check_count, _counted, _read_as, _shown, _write_text, EmbedtuneError
+from .evaluation import _average_precision, _hit, _KEPT, _precision, _ranks_of, _recall, _reciprocal_rank, Evaluation
 
 # %% ../nbs/2_search/16_trec.ipynb #376a926f
 _Qrels = dict[str, dict[str, int]]                  # query id -> node id -> grade; 0: judged not relevant, absent: not judged
@@ -377,8 +377,9 @@ def _beir_rows(
     for path in files:
         try:
             if path.suffix == '.jsonl':
-                with path.open(encoding='utf-8-sig') as lines:
-                    rows += map(json.loads, filter(str.strip, lines))
+                with path.open('rb') as lines:
+                    told = ((f'line {n}', line.removeprefix(b'\xef\xbb\xbf')) for n, line in enumerate(lines, 1))
+                    rows += [_read_as(dict, line, place) for place, line in told if line.strip()]
             elif path.suffix == '.tsv':
                 rows += pd.read_csv(path, sep='\t', dtype=str, keep_default_na=False).to_dict('records')
             else: rows += pd.read_parquet(path).to_dict('records')
@@ -409,7 +410,7 @@ def _beir_qrels(
         if not queries.get(query_id): lost[f'of a query that is not there, such as "{query_id}"'] += 1
         elif not corpus.get(node_id): lost['of a passage that is not there or empty'] += 1
         else:
-            with suppress(TypeError, ValueError):
+            with suppress(TypeError, ValueError, ArithmeticError, KeyError):
                 qrels.setdefault(query_id, {})[node_id] = int(float(row['score']))
     return qrels, lost
 

@@ -6,19 +6,19 @@
 __all__ = ['update']
 
 # %% ../nbs/7_deciding/70_updating.ipynb #d3ad095f
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from .core import EmbedtuneError, _only_here, _parse_json, _sha256_of, _write_json
+from .core import _only_here, _sha256_of, _write_json, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
 from .documents import _find_files, load_documents
 from .index import _read_stamp, _windows_table, _write_index, open_index
 from .journal import _read_jsonl
 from .nodes import split_nodes
 from .retrieval import DenseRetriever
-from .runs import _LOG, _NODES, FinishedRun, _place_of, open_run
+from .runs import _LOG, _NODES, _place_of, _read_places, FinishedRun, open_run
+from collections import Counter
 
 # %% ../nbs/7_deciding/70_updating.ipynb #fb2c7c1d
 def _ids_by_text(
@@ -130,7 +130,7 @@ def update(
     paths = _find_files([documents] if isinstance(documents, (str, Path)) else documents)
     if not paths: raise EmbedtuneError(f'{documents} holds no PDF, text or Markdown file')
     with _only_here(run.index):
-        rows = _parse_json(run.folder/_NODES)
+        rows = _read_places(run.folder)
         now = _compare_files(run, paths, rows)
         embedded = 0
         if now['corpus'] != run.corpus: embedded = _rewrite(run, now['corpus'], show_progress)
