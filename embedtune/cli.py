@@ -6,7 +6,7 @@
 __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
-import argparse, contextlib, json, math, os, signal, sys, traceback, warnings
+import argparse, contextlib, json, math, os, signal, socket, sys, threading, time, traceback, warnings
 from functools import partial
 from importlib import import_module
 from inspect import Parameter
@@ -634,6 +634,42 @@ def _leave(
     for stream in (sys.stdout, sys.stderr): stream.flush()
     os._exit(code)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #e6e5f7cc
+_INTERRUPTED = '\nembedtune: interrupted; the same command goes on where it was'
+
+def _watch(
+    heard: socket.socket, # gets a byte with every signal
+    seconds: float, # from the first signal to the end; a second one ends at once
+    *kept, # what must not be closed meanwhile
+):
+    "End the process in time, whatever holds it up."
+    heard.recv(1)
+    time.sleep(.3) # `timeout` sends a signal to the process and to its group
+    heard.settimeout(0)
+    with contextlib.suppress(BlockingIOError): heard.recv(99)
+    heard.settimeout(seconds)
+    with contextlib.suppress(TimeoutError): heard.recv(1)
+    os.write(2, f'{_INTERRUPTED}\n'.encode()) # who prints may wait for a lock
+    os._exit(130)
+
+# %% ../nbs/7_deciding/63_cli.ipynb #7d4e6dec
+def _end_in_time(
+    seconds: float | None = 4, # from the first signal to the end; None: nobody watches
+):
+    "From now on Ctrl-C and SIGTERM raise one `KeyboardInterrupt`, and end the process in time."
+    numbers = signal.SIGINT, signal.SIGTERM
+    def interrupt(number, frame):
+        if seconds is not None:
+            for each in numbers: signal.signal(each, lambda *_: None)
+        raise KeyboardInterrupt
+    for number in numbers: signal.signal(number, interrupt)
+    if seconds is None: return
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno())
+    if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    threading.Thread(target=_watch, args=(heard, seconds, told), daemon=True).start()
+
 # %% ../nbs/7_deciding/63_cli.ipynb #01d5653e
 def _stop(
     said: str, # in one line
@@ -667,8 +703,7 @@ def _outcome(
         for name in ('allow_leakage', 'trust_remote_code', 'allow_http', 'no_key'):
             said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
         return _stop(said, 2)
-    except KeyboardInterrupt:
-        return _stop('\nembedtune: interrupted; the same command goes on where it was', 130)
+    except KeyboardInterrupt: return _stop(_INTERRUPTED, 130)
     except Exception as error:
         traceback.print_exc()
         named = type(error).__name__
@@ -682,7 +717,7 @@ def main(
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # or a busy neighbor stalls torch; must be set before torch is imported
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
     words = sys.argv[1:] if argv is None else list(argv)
-    if argv is None: signal.signal(signal.SIGTERM, signal.default_int_handler) # ends as Ctrl-C does
+    if argv is None: _end_in_time(None if words[:1] in (['serve'], ['label']) else 4) # these have bounds of their own
     result = _outcome(words)
     if isinstance(result, int): result = None, result # an exit code alone
     result, code = result if isinstance(result, tuple) else (result, 0)

@@ -7,6 +7,7 @@ __all__ = ['EmbedtuneError']
 
 # %% ../nbs/1_texts/00_core.ipynb #590b49ee
 import hashlib, html, json, math, numbers, os, re, shutil, threading
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -91,13 +92,14 @@ def _new_file(
 @contextmanager
 def _only_here(
     path, # file or folder that is going to be written
+    wait: bool = False, # for the other to be done, in place of an error
 ):
     "A block that no second process enters for the same path; `EmbedtuneError` for the second."
     from filelock import FileLock, Timeout
     path = Path(path).expanduser().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f'.{path.name}.lock'), is_singleton=True)
-    try: lock.acquire(blocking=False)
+    try: lock.acquire(blocking=wait)
     except Timeout:
         raise EmbedtuneError(f'another process is writing {str(path)!r}: wait until it has ended, or choose '
                              'another place') from None
@@ -105,6 +107,24 @@ def _only_here(
     finally:
         if lock.lock_counter == 1: Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+
+# %% ../nbs/1_texts/00_core.ipynb #432ab7b6
+def _let_end(
+    call, # function of nothing
+    seconds: float = 2, # that it may take after Ctrl-C
+):
+    "What a call gives; Ctrl-C waits for it, but not long."
+    done = Future()
+    def work():
+        try: done.set_result(call())
+        except BaseException as error: done.set_exception(error)
+    thread = threading.Thread(target=work, daemon=True)
+    try:
+        thread.start()
+        return done.result()
+    except KeyboardInterrupt:
+        wait([done], timeout=seconds)
+        raise
 
 # %% ../nbs/1_texts/00_core.ipynb #2fbfef3a
 def _settle(

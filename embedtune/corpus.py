@@ -15,7 +15,7 @@ import numpy as np
 from fastcore.basics import store_attr
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _check_count, _read_json, _write_json, _writing
+from .core import EmbedtuneError, _check_count, _only_here, _read_json, _write_json, _writing
 from .documents import DocumentWarning, _SUFFIXES, _load_document
 from .embedding import DEFAULT_MODEL, _load_transformer, encode
 from .index import _STAMP, _lance_nodes, _lance_vectors, _require_lancedb, _write_lance_tables
@@ -587,9 +587,10 @@ def embed_corpus(
     shards = _shards(source, out, shard_size)
     tasks = [dict(place=i, shard=json.dumps(shard._asdict())) for i, shard in enumerate(shards)]
     settings = (model if ray else loaded, search, made, str(out), chunk_size)
-    rows = _by_ray(tasks, settings, workers, num_gpus, address) if ray else map(_Embedder(*settings), tasks)
-    done = _told(rows, len(tasks), show_progress)
-    _finish(out, done, made, store, search.context)
+    with _only_here(out):
+        rows = _by_ray(tasks, settings, workers, num_gpus, address) if ray else map(_Embedder(*settings), tasks)
+        done = _told(rows, len(tasks), show_progress)
+        _finish(out, done, made, store, search.context)
     once = {row['name']: row for row in done if row['name']}.values()
     count = lambda key: int(sum(row[key] for row in once))
     return dict(parts=len(once), new=count('new'), nodes=count('nodes'), windows=count('windows'))

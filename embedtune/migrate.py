@@ -14,7 +14,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .adapter import AdapterEmbeddingModel, _nearest_turn
-from .core import EmbedtuneError, _read_json, _write_json
+from .core import EmbedtuneError, _only_here, _read_json, _write_json
 from .embedding import CachedEmbedding, EmbeddingModel, VectorCache, encode, fingerprint
 from .index import open_index, save_index
 from .layers import BaseAdapter, LinearLayer, TwoLayerNN
@@ -248,17 +248,17 @@ def run(self: Migration,
 ):
     "Embed nodes anew, in the order of the plan; when all are done, write the new index."
     from tqdm.auto import tqdm
-    done = self.state['done']
-    left = [node_id for node_id in self.order if node_id not in set(done)][:nodes]
-    with tqdm(total=len(left), desc='migrating', unit='node', disable=not show_progress) as bar:
-        for some in (left[i:i+batch] for i in range(0, len(left), batch)):
-            made = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in some})
-            made.embed()
+    with _only_here(self.output_path):
+        done = self.state['done']
+        known = set(done)
+        left = [node_id for node_id in self.order if node_id not in known][:nodes]
+        for start in tqdm(range(0, len(left), batch), 'migrating', disable=not show_progress):
+            some = left[start:start+batch]
+            self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in some}).embed()
             done = done + some
             _write_json(dict(model=fingerprint(self.new), done=done), self.output_path/_PROGRESS)
-            bar.update(len(some))
-    if len(done) == len(self.order):
-        save_index(self.search.dense(self.new, self.old.corpus), self.output_path/'index')
+        if len(done) == len(self.order):
+            save_index(self.search.dense(self.new, self.old.corpus), self.output_path/'index')
 
 # %% ../nbs/6_serving/52_migrate.ipynb #b5242380
 @patch

@@ -135,7 +135,8 @@ def update(
                              'embedtune run FOLDER, with index and nodes.json')
     paths = _find_files([documents] if isinstance(documents, (str, Path)) else documents)
     if not paths: raise EmbedtuneError(f'{documents} holds no PDF, text or Markdown file')
-    with _only_here(run.index):
+    with _only_here(run.folder):
+        run = open_run(folder) # as it is, now that nobody else changes it
         rows = _parse_json(run.folder/_NODES)
         _check_names(paths, rows)
         now = _compare_files(run, paths, rows)
