@@ -7,6 +7,7 @@ __all__ = ['embed_corpus']
 
 # %% ../nbs/6_serving/54_corpus.ipynb #51a2bcd3
 import hashlib, json, os, shutil, socket, uuid, warnings
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -15,7 +16,7 @@ import numpy as np
 from fastcore.basics import store_attr
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _check_count, _only_here, _read_json, _write_json, _writing
+from .core import EmbedtuneError, _check_count, _only_here, _read_json, _sync, _write_json, _writing
 from .documents import DocumentWarning, _SUFFIXES, _load_document
 from .embedding import DEFAULT_MODEL, _load_transformer, encode
 from .index import _STAMP, _lance_nodes, _lance_vectors, _require_lancedb, _write_lance_tables
@@ -401,7 +402,8 @@ def _size_settings(
 
 # %% ../nbs/6_serving/54_corpus.ipynb #c010cd7f
 def _write_exact(
-    out: Path, # folder of the result
+    new: Path, # folder of the index
+    out: Path, # of the parts
     names: list[str], # of the parts
     made: dict, # model, sizes, stride
     context: float, # of the search settings
@@ -410,10 +412,10 @@ def _write_exact(
     corpus = {}
     for table in _columns(out, names, 'node', 'start', 'text'): corpus |= _whole_texts(table)
     place = {node: i for i, node in enumerate(corpus)}
-    vectors = [_write_size(out, names, i, size, place) for i, size in enumerate(made['sizes'] or [0])]
+    vectors = [_write_size(new, out, names, i, size, place) for i, size in enumerate(made['sizes'] or [0])]
     told = _size_settings(made, context, vectors)
-    _write_json(corpus, out/'corpus.json')
-    _write_json(dict(model=made['model'], nodes=len(corpus), parts=told), out/_STAMP)
+    _write_json(corpus, new/'corpus.json')
+    _write_json(dict(model=made['model'], nodes=len(corpus), parts=told), new/_STAMP)
 
 # %% ../nbs/6_serving/54_corpus.ipynb #254fa93f
 def _of_size(
@@ -427,7 +429,8 @@ def _of_size(
 
 # %% ../nbs/6_serving/54_corpus.ipynb #71d0118e
 def _write_size(
-    out: Path, # folder of the result
+    into: Path, # folder of the index
+    out: Path, # of the parts
     names: list[str], # of the parts
     i: int, # number of the size
     size: int, # tokens of its windows; 0: one vector a text
@@ -440,8 +443,8 @@ def _write_size(
         table = table.take(_of_size(table, size))
         some, until = _vectors_of(table), done + len(table)
         if not done:
-            vectors = new(out/f'vectors-{i}.npy', 'w+', np.float32, (n, some.shape[1]))
-            places = new(out/f'windows-{i}.npy', 'w+', np.int64, (n, 3))
+            vectors = new(into/f'vectors-{i}.npy', 'w+', np.float32, (n, some.shape[1]))
+            places = new(into/f'windows-{i}.npy', 'w+', np.int64, (n, 3))
         vectors[done:until] = some
         owners = [place[node] for node in table['node'].to_pylist()]
         places[done:until] = np.stack([owners, table['start'].to_numpy(), table['end'].to_numpy()], 1)
@@ -478,7 +481,8 @@ def _lance_texts(
 
 # %% ../nbs/6_serving/54_corpus.ipynb #f72233a9
 def _write_lance(
-    out: Path, # folder of the result
+    new: Path, # folder of the index
+    out: Path, # of the parts
     names: list[str], # of the parts
     made: dict, # model, sizes, stride
     context: float, # of the search settings
@@ -488,7 +492,7 @@ def _write_lance(
     counts = [sum(len(_of_size(table, size)) for table in _columns(out, names, 'sizes')) for size in sizes]
     nodes = sum(len(table['node'].unique()) for table in _columns(out, names, 'node'))
     told = dict(model=made['model'], nodes=nodes, parts=_size_settings(made, context, counts), words=None)
-    _write_lance_tables(out, _lance_pieces(out, names, sizes), _lance_texts(out, names), told)
+    _write_lance_tables(new, _lance_pieces(out, names, sizes), _lance_texts(out, names), told)
 
 # %% ../nbs/6_serving/54_corpus.ipynb #67c427fe
 def _clear_index(
@@ -499,6 +503,20 @@ def _clear_index(
     old = [*out.glob('vectors-*.npy'), *out.glob('windows-*.npy'), out/'corpus.json']
     for path in old: path.unlink(missing_ok=True)
     for table in ('windows', 'nodes'): shutil.rmtree(out/f'{table}.lance', ignore_errors=True)
+
+@contextmanager
+def _new_index(
+    out: Path, # folder of the result
+): # yields a Path
+    "A folder in it to write an index to, whose files take the place of the old ones in the end, the stamp last."
+    new = out/'new'
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    yield new
+    for file in new.rglob('*'): _sync(file)
+    _clear_index(out)
+    for path in sorted(new.iterdir(), key=lambda path: path.name == _STAMP): path.rename(out/path.name)
+    new.rmdir()
 
 # %% ../nbs/6_serving/54_corpus.ipynb #d35e4f3e
 def _finish(
@@ -516,10 +534,10 @@ def _finish(
     if known == json.loads(json.dumps(told)) and ((out/_STAMP).is_file() or not store): return
     _check_once(out, names)
     with _writing(out):
-        (out/'parts.json').unlink(missing_ok=True)
-        _clear_index(out)
-        if store == 'exact': _write_exact(out, names, made, context)
-        if store == 'lancedb': _write_lance(out, names, made, context)
+        with _new_index(out) as new:
+            if store == 'exact': _write_exact(new, out, names, made, context)
+            if store == 'lancedb': _write_lance(new, out, names, made, context)
+            (out/'parts.json').unlink(missing_ok=True) # from here on the index is not what it says
         _write_json(told, out/'parts.json')
         for path in (out/'parts').iterdir():
             if path.name not in by_name: path.unlink(missing_ok=True)

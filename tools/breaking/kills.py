@@ -35,11 +35,10 @@ def finds(n, rng):
     found = Counter()
     with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as (server, cases):
         order = rng.sample(list(cases), len(cases))
-        measured, outcomes = {}, {}
+        outcomes = {}
         for i in range(n):
             name, aimed = order[i % len(order)], (i + i//len(order)) % 5 in (1, 3)
-            case = measured.setdefault(name, None) or cases[name].measure(Path(folder)/'trial', server)
-            measured[name] = case
+            case = cases[name].measured(Path(folder)/'trial', server)
             what, met = tried(case, Path(folder)/'trial', server, rng, aimed)
             kind = 'aimed' if aimed else 'random'
             outcomes.setdefault(name, Counter())[f'{kind} kills' if met else 'too late'] += 1
