@@ -36,12 +36,13 @@ def _stamp(
     return dict(model=_document_fingerprint(retriever.model), nodes=len(retriever.ids), parts=parts)
 
 # %% ../nbs/6_serving/51_index.ipynb #c69fb3d1
-def _may_hold_index(
-    path: Path, # that exists
-) -> bool:
-    "Whether an index may be written there: an empty folder, or one that holds an index."
-    if not path.is_dir(): return False
-    return not any(path.iterdir()) or any(path.glob('vectors-*.npy'))
+def _check_index_folder(
+    path: Path, # where an index is to be written
+):
+    "Raise `EmbedtuneError` unless there is nothing, an empty folder, or one that holds an index."
+    if not path.exists(): return
+    if path.is_dir() and (not any(path.iterdir()) or any(path.glob('vectors-*.npy'))): return
+    raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
 
 # %% ../nbs/6_serving/51_index.ipynb #08224b6c
 def _windows_table(
@@ -76,8 +77,7 @@ def save_index(
 ):
     "Write the vectors, texts and stamp of a retriever, whole or not at all; who reads the old index goes on."
     path = Path(path)
-    if path.exists() and not _may_hold_index(path):
-        raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    _check_index_folder(path)
     parts = ((part.vectors, _windows_table(part)) for part in retriever.by_size())
     _write_index(path, _stamp(retriever), retriever.corpus, parts)
 

@@ -32,7 +32,7 @@ from .nodes import split_nodes
 from .pairs import _journal_path, _NothingAsked, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
 from .questions import _word_count
 from .report import _usual_verdicts, _without_credentials, write_report
-from .index import open_index, save_index
+from .index import _check_index_folder, open_index, save_index
 from .queries import _NodeFinder, _query_id, _tell_left_out, _tie_queries, read_queries
 from .runs import _NODES, _place_of
 from .search import _RETRIEVER, load_search
@@ -192,6 +192,7 @@ class _Run(_Reading, _Asking):
         self.out = Path(self.out).expanduser()
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
+        _check_number('seed', self.seed, 0, 2**32 - 1, whole=True)
         self.check()
         self.usage = self.folder = None # of both sides together; a `_Folder`, where one is split into two
         if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
@@ -389,6 +390,8 @@ def split(self: _Run,
     queries=None, # a file of people's questions
 ) -> list: # the files
     "Read one folder and split it; people's questions without answers are shown to the LLM."
+    _check_index_folder(self.out/'index') # before anything is paid
+    _check_output_folder(self.out/'evaluated'/'model')
     paths = _find_files([documents] if isinstance(documents, (str, os.PathLike)) else documents)
     if missing := [path for path in paths if not path.is_file()]:
         raise EmbedtuneError(f'{missing[0]}: no such file or folder')

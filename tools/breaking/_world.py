@@ -319,4 +319,4 @@ def migration():
     from embedtune import OpenAIEmbedding, Search, load_model
     from embedtune.migrate import Migration
     toy = Path(os.environ['EMBEDTUNE_TOY'])
-    Migration('old', load_model(toy), OpenAIEmbedding('toy', batch_size=8), 'out', search=Search((64,))).run(batch=4, show_progress=False)
+    Migration('old', load_model(toy), OpenAIEmbedding('toy', batch_size=8), 'out', search=Search()).run(batch=4, show_progress=False)
