@@ -703,11 +703,12 @@ def _outcome(
         for name in ('allow_leakage', 'trust_remote_code', 'allow_http', 'no_key'):
             said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
         return _stop(said, 2)
-    except KeyboardInterrupt: return _stop(_INTERRUPTED, 130)
+    except KeyboardInterrupt: pass # what is told comes after the last stroke of any bar
     except Exception as error:
         traceback.print_exc()
         named = type(error).__name__
         return _stop(f"embedtune: a fault of embedtune's own ({named}); please report it with these lines", 70)
+    return _stop(_INTERRUPTED, 130)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #f066365a
 def main(
