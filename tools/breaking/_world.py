@@ -115,9 +115,14 @@ def warm_up():
     from importlib import import_module
     for name in ('pipeline', 'ladders', 'corpus', 'export', 'updating', 'migrate', 'adapter', 'reranker', 'tower', 'report', 'cli'): import_module(f'embedtune.{name}')
     for name in ('openai', 'httpx2', 'pandas', 'matplotlib.pyplot', 'sklearn.linear_model', 'scipy.stats', 'pyarrow.parquet', 'datasets',
-            'sentence_transformers.cross_encoder.losses', 'transformers.models.bert.modeling_bert', 'bm25s', 'safetensors.torch'):
+            'sentence_transformers.cross_encoder.losses', 'transformers.models.bert.modeling_bert', 'bm25s', 'safetensors.torch', 'safetensors.numpy', 'semantic_text_splitter', 'openai.resources', 'scipy.cluster'):
         try: import_module(name)
         except ImportError: pass
+    from embedtune import cli
+    from embedtune.precision import _bf16_pays
+    _bf16_pays(torch.device('cpu')) # measures, and remembers
+    parsers = {word: cli._make_parser(word) for word in ('run', 'pairs', 'finetune', 'adapter', 'index', 'ladder', 'update', 'export')}
+    cli._make_parser = parsers.get # reads the sources of all options, a second each
 
 
 def strike_at(operation, folder, delay):
