@@ -67,7 +67,7 @@ class Server:
     """The process that answers; forked before anything heavy is imported."""
     def __init__(self):
         server = ThreadingHTTPServer(('127.0.0.1', 0), Answers)
-        server.daemon_threads = True
+        server.daemon_threads, server.handle_error = True, lambda *_: None # a client that is killed resets its connections
         self.address = f'http://127.0.0.1:{server.server_port}'
         self.pid = os.fork()
         if not self.pid: server.serve_forever()
