@@ -2,6 +2,7 @@
 """`embedtune`: the same three steps without a notebook."""
 from typing import Any
 import argparse
+import socket
 from pathlib import Path
 from typing import Literal
 from typing import NamedTuple
@@ -145,6 +146,15 @@ def _warn_in_a_line(message, *rest, **more):
 
 def _leave(code: int):
     """End the process at once: no thread that still waits for a server, and no library, holds it up."""
+    ...
+_INTERRUPTED: str
+
+def _watch(heard: socket.socket, seconds: float, *kept):
+    """End the process in time, whatever holds it up."""
+    ...
+
+def _end_in_time(seconds: float | None=4):
+    """From now on Ctrl-C and SIGTERM raise one `KeyboardInterrupt`, and end the process in time."""
     ...
 
 def _stop(said: str, code: int):

@@ -34,8 +34,12 @@ def _new_file(path):
     ...
 
 @contextmanager
-def _only_here(path):
+def _only_here(path, wait: bool=False):
     """A block that no second process enters for the same path; `EmbedtuneError` for the second."""
+    ...
+
+def _let_end(call, seconds: float=2):
+    """What a call gives; Ctrl-C waits for it, but not long."""
     ...
 
 def _settle(path: Path) -> Path:

@@ -293,6 +293,14 @@ class CachedEmbedding:
         """Compare the probe's vector with the kept one, once in each role; `EmbedtuneError` if they are of different models."""
         ...
 
+    def _embed_now(self, texts: dict[str, str], role: str='document', batch_size: int | None=None) -> dict:
+        """The vectors of some texts, computed and put into the cache."""
+        ...
+
+    def _pay_once(self, texts: dict[str, str], role: str='document', batch_size: int | None=None) -> dict:
+        """The same of a model that is paid: what another process asks for just now is waited for, and taken from the cache."""
+        ...
+
     def embed(self, texts: list[str], role: str='document', batch_size: int | None=None, show_progress: bool=False, save_every: int | None=None) -> np.ndarray:
         """The unit vectors of `texts`: from the cache, or computed now and put there."""
         ...

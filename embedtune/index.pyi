@@ -16,8 +16,8 @@ def _stamp(retriever) -> dict:
     """What made the vectors: the model as it embeds documents, windows, and how they count."""
     ...
 
-def _may_hold_index(path: Path) -> bool:
-    """Whether an index may be written there: an empty folder, or one that holds an index."""
+def _check_index_folder(path: Path):
+    """Raise `EmbedtuneError` unless there is nothing, an empty folder, or one that holds an index."""
     ...
 
 def _windows_table(part: DenseRetriever) -> np.ndarray:

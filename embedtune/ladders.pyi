@@ -233,6 +233,10 @@ def _check_methods(methods, job: _Job) -> dict[str, str | None]:
     """The methods to climb, in the ladder's order; `EmbedtuneError` for an unknown one."""
     ...
 
+def _climbed(job: _Job, wanted: dict[str, str | None]) -> Ladder:
+    """The rungs, those that were written and those that are measured now."""
+    ...
+
 def ladder(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, model=..., out='runs/ladder', methods=None, allow_leakage=False, **settings) -> Ladder:
     """Every method on the same questions; `EmbedtuneError` if the two sides share answers, or a method is unknown."""
     ...
