@@ -6,17 +6,18 @@
 __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
+import argparse, contextlib, json, math, os, signal, socket, sys, threading, time, traceback, warnings
 import argparse, contextlib, io, json, math, os, re, signal, sys, tempfile, traceback, warnings
 from functools import cache, partial
 from importlib import import_module
 from inspect import Parameter
 from pathlib import Path
 from types import UnionType
-from typing import Literal, NamedTuple, NewType, Union, get_args, get_origin
+from typing import get_args, get_origin, Literal, NamedTuple, NewType, Union
 
 from fastcore.docments import docments
 
-from .core import EmbedtuneError, _check_whole, _file_names, _one_line, _shown
+from .core import _check_whole, _file_names, _one_line, _shown, EmbedtuneError
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b7a32581
 class _As(NamedTuple):
@@ -766,6 +767,42 @@ def _leave(
     for stream in filter(None, (sys.stdout, sys.stderr)): stream.flush()
     os._exit(code)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #e6e5f7cc
+_INTERRUPTED = '\nembedtune: interrupted; the same command goes on where it was'
+
+def _watch(
+    heard: socket.socket, # gets a byte with every signal
+    seconds: float, # from the first signal to the end; a second one ends at once
+    *kept, # what must not be closed meanwhile
+):
+    "End the process in time, whatever holds it up."
+    heard.recv(1)
+    time.sleep(.3) # `timeout` sends a signal to the process and to its group
+    heard.settimeout(0)
+    with contextlib.suppress(BlockingIOError): heard.recv(99)
+    heard.settimeout(seconds)
+    with contextlib.suppress(TimeoutError): heard.recv(1)
+    os.write(2, f'{_INTERRUPTED}\n'.encode()) # who prints may wait for a lock
+    os._exit(130)
+
+# %% ../nbs/7_deciding/63_cli.ipynb #7d4e6dec
+def _end_in_time(
+    seconds: float | None = 4, # from the first signal to the end; None: nobody watches
+):
+    "From now on Ctrl-C and SIGTERM raise one `KeyboardInterrupt`, and end the process in time."
+    numbers = signal.SIGINT, signal.SIGTERM
+    def interrupt(number, frame):
+        if seconds is not None:
+            for each in numbers: signal.signal(each, lambda *_: None)
+        raise KeyboardInterrupt
+    for number in numbers: signal.signal(number, interrupt)
+    if seconds is None: return
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno())
+    if hasattr(os, 'register_at_fork'): os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    threading.Thread(target=_watch, args=(heard, seconds, told), daemon=True).start()
+
 # %% ../nbs/7_deciding/63_cli.ipynb #01d5653e
 def _stop(
     said: str, # in one line
@@ -813,8 +850,7 @@ def _outcome(
     "Run a command; what goes wrong is told on standard error."
     try: return _call(words)
     except SystemExit as end: return None, end.code # --help
-    except KeyboardInterrupt:
-        return _stop('\nembedtune: interrupted; the same command goes on where it was', 130)
+    except KeyboardInterrupt: return _stop(_INTERRUPTED, 130)
     except Exception as error: return _stop(*_line_of(error))
 
 # %% ../nbs/7_deciding/63_cli.ipynb #f066365a
@@ -826,8 +862,9 @@ def main(
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
     os.environ.setdefault('EMBEDTUNE_LIMITS', 'usual') # documents are read by another process, each within limits
     words = sys.argv[1:] if argv is None else list(argv)
-    if argv is None: signal.signal(signal.SIGTERM, signal.default_int_handler) # ends as Ctrl-C does
-    if argv is None: _speak_utf8()
+    if argv is None:
+        _end_in_time(None if words[:1] in (['serve'], ['label']) else 4) # these have bounds of their own
+        _speak_utf8()
     told = _Terminal(sys.stderr, '\r|\033\\[A') # where bars are drawn
     shown = told if '--json' in words else _Terminal(sys.stdout)
     with contextlib.redirect_stderr(told), contextlib.redirect_stdout(shown): result = _outcome(words)

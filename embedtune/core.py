@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated
 from annotated_types import Interval
+from concurrent.futures import Future, wait
 
 # %% ../nbs/1_texts/00_core.ipynb #9ab35655
 class EmbedtuneError(ValueError):
@@ -94,13 +95,14 @@ def _new_file(
 @contextmanager
 def _only_here(
     path, # file or folder that is going to be written
+    wait: bool = False, # for the other to be done, in place of an error
 ):
     "A block that no second process enters for the same path; `EmbedtuneError` for the second."
     from filelock import FileLock, Timeout
     path = Path(path).expanduser().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f'.{path.name}.lock'), is_singleton=True)
-    try: lock.acquire(blocking=False)
+    try: lock.acquire(blocking=wait)
     except Timeout:
         raise EmbedtuneError(f'another process is writing {str(path)!r}: wait until it has ended, or choose '
                              'another place') from None
@@ -108,6 +110,24 @@ def _only_here(
     finally:
         if lock.lock_counter == 1: Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+
+# %% ../nbs/1_texts/00_core.ipynb #432ab7b6
+def _let_end(
+    call, # function of nothing
+    seconds: float = 2, # that it may take after Ctrl-C
+):
+    "What a call gives; Ctrl-C waits for it, but not long."
+    done = Future()
+    def work():
+        try: done.set_result(call())
+        except BaseException as error: done.set_exception(error)
+    thread = threading.Thread(target=work, daemon=True)
+    try:
+        thread.start()
+        return done.result()
+    except KeyboardInterrupt:
+        wait([done], timeout=seconds)
+        raise
 
 # %% ../nbs/1_texts/00_core.ipynb #fccf5110
 def _check_ours(

@@ -36,8 +36,12 @@ def _new_file(path):
     ...
 
 @contextmanager
-def _only_here(path):
+def _only_here(path, wait: bool=False):
     """A block that no second process enters for the same path; `EmbedtuneError` for the second."""
+    ...
+
+def _let_end(call, seconds: float=2):
+    """What a call gives; Ctrl-C waits for it, but not long."""
     ...
 
 def _check_ours(path, mark: str, what: str=''):
@@ -54,7 +58,7 @@ def _new_folder(path):
     ...
 
 def _write_text(text: str, path):
-    """Write a text file, whole or not at all."""
+    """Write a text file, whole or not at all; half pairs, which no file can hold, are replaced."""
     ...
 
 def _write_json(content, path):
@@ -96,9 +100,39 @@ def _sha256_of(path: Path) -> str:
 def _versions():
     """The versions of what a model is made with."""
     ...
+_STEERING: Any
+
+def _shown(text) -> str:
+    """The text as people may see it: without signs that steer a terminal or turn writing, and without half pairs."""
+    ...
+
+def _one_line(text, limit: int | None=None) -> str:
+    """The same on one line; of a longer one the middle is left out."""
+    ...
 
 def _md_cell(text: str, limit: int=160) -> str:
     """A text as one cell of a Markdown table: one line, shortened, nothing in it read as markup."""
+    ...
+
+def _md_code(text: str) -> str:
+    """A text as code within a line of Markdown: the fence is longer than any run of backticks in it."""
+    ...
+
+def _page_template(name: str):
+    """The template of a page: all that is put in is escaped and `_shown`; a forgotten value is an error."""
+    ...
+
+def _plot_name(name: str) -> str:
+    """The name as matplotlib draws it: one line, shortened, no formula, never hidden."""
+    ...
+_RESERVED: set
+
+def _file_name(name: str, squeeze: bool=True) -> str:
+    """The name in small letters, digits and hyphens, so that it can be part of a path."""
+    ...
+
+def _file_names(names) -> dict[str, str]:
+    """A file name for each, no two the same."""
     ...
 
 def _counted(n: int, noun: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from fastcore.basics import store_attr
 
 from .adapter import _document_fingerprint
-from .core import _check_count, _check_ours, _read_as, _sha256_of, _write_json, _writing, EmbedtuneError
+from .core import _check_count, _check_ours, _only_here, _read_as, _sha256_of, _sync, _write_json, _writing, EmbedtuneError
 from .documents import _in_one_line, _read_file, _SUFFIXES, DocumentWarning
 from .embedding import _load_transformer, DEFAULT_MODEL, encode
 from .index import _lance_nodes, _lance_vectors, _require_lancedb, _STAMP, _write_lance_tables
@@ -24,7 +24,7 @@ from .precision import half_precision
 from .retrieval import Search
 from .search import _RETRIEVER, load_search
 from .strangers import _file_limits
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 # %% ../nbs/6_serving/54_corpus.ipynb #f6bb212b
 class _Shard(NamedTuple):
@@ -404,7 +404,8 @@ def _size_settings(
 
 # %% ../nbs/6_serving/54_corpus.ipynb #c010cd7f
 def _write_exact(
-    out: Path, # folder of the result
+    new: Path, # folder of the index
+    out: Path, # of the parts
     names: list[str], # of the parts
     made: dict, # model, sizes, stride
     context: float, # of the search settings
@@ -413,11 +414,11 @@ def _write_exact(
     corpus = {}
     for table in _columns(out, names, 'node', 'start', 'text'): corpus |= _whole_texts(table)
     place = {node: i for i, node in enumerate(corpus)}
-    vectors = [_write_size(out, names, i, size, place) for i, size in enumerate(made['sizes'] or [0])]
+    vectors = [_write_size(new, out, names, i, size, place) for i, size in enumerate(made['sizes'] or [0])]
     told = _size_settings(made, context, vectors)
-    _write_json(corpus, out/'corpus.json')
-    told = dict(model=made['model'], nodes=len(corpus), parts=told, corpus=_sha256_of(out/'corpus.json'))
-    _write_json(told, out/_STAMP)
+    _write_json(corpus, new/'corpus.json')
+    told = dict(model=made['model'], nodes=len(corpus), parts=told, corpus=_sha256_of(new/'corpus.json'))
+    _write_json(told, new/_STAMP)
 
 # %% ../nbs/6_serving/54_corpus.ipynb #254fa93f
 def _of_size(
@@ -431,7 +432,8 @@ def _of_size(
 
 # %% ../nbs/6_serving/54_corpus.ipynb #71d0118e
 def _write_size(
-    out: Path, # folder of the result
+    into: Path, # folder of the index
+    out: Path, # of the parts
     names: list[str], # of the parts
     i: int, # number of the size
     size: int, # tokens of its windows; 0: one vector a text
@@ -444,8 +446,8 @@ def _write_size(
         table = table.take(_of_size(table, size))
         some, until = _vectors_of(table), done + len(table)
         if not done:
-            vectors = new(out/f'vectors-{i}.npy', 'w+', np.float32, (n, some.shape[1]))
-            places = new(out/f'windows-{i}.npy', 'w+', np.int64, (n, 3))
+            vectors = new(into/f'vectors-{i}.npy', 'w+', np.float32, (n, some.shape[1]))
+            places = new(into/f'windows-{i}.npy', 'w+', np.int64, (n, 3))
         vectors[done:until] = some
         owners = [place[node] for node in table['node'].to_pylist()]
         places[done:until] = np.stack([owners, table['start'].to_numpy(), table['end'].to_numpy()], 1)
@@ -482,7 +484,8 @@ def _lance_texts(
 
 # %% ../nbs/6_serving/54_corpus.ipynb #f72233a9
 def _write_lance(
-    out: Path, # folder of the result
+    new: Path, # folder of the index
+    out: Path, # of the parts
     names: list[str], # of the parts
     made: dict, # model, sizes, stride
     context: float, # of the search settings
@@ -492,7 +495,7 @@ def _write_lance(
     counts = [sum(len(_of_size(table, size)) for table in _columns(out, names, 'sizes')) for size in sizes]
     nodes = sum(len(table['node'].unique()) for table in _columns(out, names, 'node'))
     told = dict(model=made['model'], nodes=nodes, parts=_size_settings(made, context, counts), words=None)
-    _write_lance_tables(out, _lance_pieces(out, names, sizes), _lance_texts(out, names), told)
+    _write_lance_tables(new, _lance_pieces(out, names, sizes), _lance_texts(out, names), told)
 
 # %% ../nbs/6_serving/54_corpus.ipynb #67c427fe
 def _clear_index(
@@ -503,6 +506,20 @@ def _clear_index(
     old = [*out.glob('vectors-*.npy'), *out.glob('windows-*.npy'), out/'corpus.json']
     for path in old: path.unlink(missing_ok=True)
     for table in ('windows', 'nodes'): shutil.rmtree(out/f'{table}.lance', ignore_errors=True)
+
+@contextmanager
+def _new_index(
+    out: Path, # folder of the result
+): # yields a Path
+    "A folder in it to write an index to, whose files take the place of the old ones in the end, the stamp last."
+    new = out/'new'
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    yield new
+    for file in new.rglob('*'): _sync(file)
+    _clear_index(out)
+    for path in sorted(new.iterdir(), key=lambda path: path.name == _STAMP): path.rename(out/path.name)
+    new.rmdir()
 
 # %% ../nbs/6_serving/54_corpus.ipynb #d35e4f3e
 def _finish(
@@ -521,10 +538,10 @@ def _finish(
     if known == json.loads(json.dumps(told)) and ((out/_STAMP).is_file() or not store): return
     _check_once(out, names)
     with _writing(out):
-        (out/'parts.json').unlink(missing_ok=True)
-        _clear_index(out)
-        if store == 'exact': _write_exact(out, names, made, context)
-        if store == 'lancedb': _write_lance(out, names, made, context)
+        with _new_index(out) as new:
+            if store == 'exact': _write_exact(new, out, names, made, context)
+            if store == 'lancedb': _write_lance(new, out, names, made, context)
+            (out/'parts.json').unlink(missing_ok=True) # from here on the index is not what it says
         _write_json(told, out/'parts.json')
         for path in (out/'parts').iterdir():
             if path.name not in by_name: path.unlink(missing_ok=True)
@@ -591,9 +608,10 @@ def embed_corpus(
     shards = _shards(source, out, shard_size)
     tasks = [dict(place=i, shard=json.dumps(shard._asdict())) for i, shard in enumerate(shards)]
     settings = (model if ray else loaded, search, made, str(out), chunk_size)
-    rows = _by_ray(tasks, settings, workers, num_gpus, address) if ray else map(_Embedder(*settings), tasks)
-    done = _told(rows, len(tasks), show_progress)
-    _finish(out, done, made, store, search.context)
+    with _only_here(out):
+        rows = _by_ray(tasks, settings, workers, num_gpus, address) if ray else map(_Embedder(*settings), tasks)
+        done = _told(rows, len(tasks), show_progress)
+        _finish(out, done, made, store, search.context)
     once = {row['name']: row for row in done if row['name']}.values()
     count = lambda key: int(sum(row[key] for row in once))
     return dict(parts=len(once), new=count('new'), nodes=count('nodes'), windows=count('windows'))

@@ -7,6 +7,7 @@ from typing import Literal
 from typing import NamedTuple
 import numpy as np
 from .retrieval import Search
+from contextlib import contextmanager
 
 class _Shard(NamedTuple):
     """Where a stretch of the corpus stands; whoever embeds it reads it there."""
@@ -137,7 +138,7 @@ def _size_settings(made: dict, context: float, vectors: list[int]) -> list[dict]
     """What the stamp of an index says of each size of windows."""
     ...
 
-def _write_exact(out: Path, names: list[str], made: dict, context: float):
+def _write_exact(new: Path, out: Path, names: list[str], made: dict, context: float):
     """An index as `save_index` writes it, a part at a time."""
     ...
 
@@ -145,7 +146,7 @@ def _of_size(table, size: int) -> np.ndarray:
     """Which rows of a part are windows of that size."""
     ...
 
-def _write_size(out: Path, names: list[str], i: int, size: int, place: dict) -> int:
+def _write_size(into: Path, out: Path, names: list[str], i: int, size: int, place: dict) -> int:
     """Write vectors and places of one size of windows."""
     ...
 
@@ -157,12 +158,17 @@ def _lance_texts(out: Path, names: list[str]):
     """The nodes as LanceDB takes them, a part at a time."""
     ...
 
-def _write_lance(out: Path, names: list[str], made: dict, context: float):
+def _write_lance(new: Path, out: Path, names: list[str], made: dict, context: float):
     """Tables of LanceDB, a part at a time; clustered from 10,000 vectors on."""
     ...
 
 def _clear_index(out: Path):
     """Remove an index, its stamp first; the parts stay."""
+    ...
+
+@contextmanager
+def _new_index(out: Path):
+    """A folder in it to write an index to, whose files take the place of the old ones in the end, the stamp last."""
     ...
 
 def _finish(out: Path, done: list[dict], made: dict, store: str | None, context: float):

@@ -4,10 +4,10 @@ from typing import Any
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
+from .core import EmbedtuneError
 from typing import Literal
 from typing_extensions import NotRequired
 from typing_extensions import TypedDict
-from .core import EmbedtuneError
 
 class DatasetError(EmbedtuneError):
     """A dataset, or the file of one, that is not as it must be."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from fastcore.basics import patch
 
-from .core import EmbedtuneError, _read_as
+from .core import _let_end, _only_here, _read_as, EmbedtuneError
 from .samples import _bundled_model, _cache_dir
 
 # %% ../nbs/2_search/10_embedding.ipynb #315cfb57
@@ -763,6 +763,38 @@ def _check_probe(
                              f'vectors: use another cache than {str(self.cache.path)!r}, or delete it')
     self.probed.add(role)
 
+# %% ../nbs/2_search/10_embedding.ipynb #21bc3c12
+@patch
+def _embed_now(
+    self: CachedEmbedding,
+    texts: dict[str, str], # key -> text
+    role: str = 'document', # 'query' or 'document'
+    batch_size: int = None, # for the model
+    like=(), # vectors that were there, of the same length
+) -> dict: # key -> unit vector
+    "The vectors of some texts, computed and put into the cache."
+    vectors = dict(zip(texts, encode(self.model, list(texts.values()), role, batch_size)))
+    _check_lengths([*like, *itertools.islice(vectors.values(), 1)], self)
+    if role not in self.probed: self._check_probe(vectors, role)
+    self.cache.put(vectors.keys(), vectors.values())
+    return vectors
+
+@patch
+def _pay_once(
+    self: CachedEmbedding,
+    texts: dict[str, str], # key -> text
+    role: str = 'document', # 'query' or 'document'
+    batch_size: int = None, # for the model
+    like=(), # vectors that were there, of the same length
+) -> dict: # key -> unit vector
+    "The same of a model that is paid: what another process asks for just now is waited for, and taken from the cache."
+    name = hashlib.sha256(self.fingerprint.encode()).hexdigest()[:12]
+    with _only_here(self.cache.path.with_name(f'{self.cache.path.name}.{name}'), wait=True):
+        known = {key: vector for key, vector in zip(texts, self.cache.get(texts)) if vector is not None}
+        if role not in self.probed: known.pop(_content_keys(self.model, _PROBES[:1], role)[0], None)
+        left = {key: text for key, text in texts.items() if key not in known}
+        return known | (_let_end(lambda: self._embed_now(left, role, batch_size, like)) if left else {})
+
 # %% ../nbs/2_search/10_embedding.ipynb #47badbfd
 def _check_lengths(
     vectors, # of one corpus
@@ -798,11 +830,10 @@ def embed(
     save_every = save_every or getattr(self.model, 'batch_size', None) or 256
     with tqdm(total=len(order), desc='embedding', unit='text', disable=not (show_progress and order)) as bar:
         for some in (order[i:i+save_every] for i in range(0, len(order), save_every)):
-            made = encode(self.model, [missing[key] for key in some], role, batch_size)
-            _check_lengths([*itertools.islice(vectors.values(), 1), made[0]], self)
-            vectors |= zip(some, made)
-            if role not in self.probed: self._check_probe(vectors, role)
-            self.cache.put(some, [vectors[key] for key in some])
+            texts = {key: missing[key] for key in some}
+            like = list(itertools.islice(vectors.values(), 1))
+            if hasattr(self.model, 'host'): vectors |= self._pay_once(texts, role, batch_size, like)
+            else: vectors |= self._embed_now(texts, role, batch_size, like)
             bar.update(len(some))
     _check_lengths(vectors.values(), self)
     return np.stack([vectors[key] for key in keys])

@@ -180,6 +180,10 @@ class OpenAIEmbedding:
     def embed(self, texts: list[str], role: str='document', batch_size: int | None=None, show_progress: bool=False) -> np.ndarray:
         """The unit vectors of `texts`, request by request."""
         ...
+
+def _check_numbers(vectors: list, who: str, length: int | None=None) -> list:
+    """`EmbedtuneError` unless all are lists of numbers, of which one at least is not 0."""
+    ...
 _TOO_MANY: Any
 _ROLE_NAMES: Any
 
@@ -293,6 +297,14 @@ class CachedEmbedding:
         """Compare the probe's vector with the kept one, once in each role; `EmbedtuneError` if they are of different models."""
         ...
 
+    def _embed_now(self, texts: dict[str, str], role: str='document', batch_size: int | None=None, like=...) -> dict:
+        """The vectors of some texts, computed and put into the cache."""
+        ...
+
+    def _pay_once(self, texts: dict[str, str], role: str='document', batch_size: int | None=None, like=...) -> dict:
+        """The same of a model that is paid: what another process asks for just now is waited for, and taken from the cache."""
+        ...
+
     def embed(self, texts: list[str], role: str='document', batch_size: int | None=None, show_progress: bool=False, save_every: int | None=None) -> np.ndarray:
         """The unit vectors of `texts`: from the cache, or computed now and put there."""
         ...
@@ -300,6 +312,10 @@ class CachedEmbedding:
     def plan(self, texts: list[str], role: str='document') -> _EmbeddingPlan:
         """What `embed` would take; nothing is embedded."""
         ...
+
+def _check_lengths(vectors, model):
+    """`EmbedtuneError` where vectors differ in length."""
+    ...
 
 @dataclass
 class _EmbeddingPlan:

@@ -3,16 +3,16 @@
 from typing import Any
 from dataclasses import dataclass
 from dataclasses import field
-from typing import Annotated
 import numpy as np
+from .dataset import _Writers
+from .dataset import EmbeddingQAFinetuneDataset
+from .core import _Whole
+from .retrieval import Search
+from typing import Annotated
 from annotated_types import Ge
 from annotated_types import MinLen
 from typing_extensions import NotRequired
 from typing_extensions import TypedDict
-from .dataset import EmbeddingQAFinetuneDataset
-from .dataset import _Writers
-from .core import _Whole
-from .retrieval import Search
 
 def _ranks_of(found: list[str], relevant: list[str]) -> list[float]:
     """The 1-based rank of each relevant document, each counted once; inf for one that was not found."""

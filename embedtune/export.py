@@ -6,8 +6,8 @@
 __all__ = ['export_onnx', 'OnnxEmbedding', 'Drift', 'drift']
 
 # %% ../nbs/6_serving/55_export.ipynb #b4af778e
-import copy, logging, os, tempfile, warnings
-from contextlib import contextmanager, redirect_stdout
+import copy, logging, os, warnings
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,7 +26,7 @@ from .samples import sample_qa
 from .saving import _new_folder
 from .search import _RETRIEVER, load_search
 from .trainer import _require
-from .verdicts import Verdict, verdict
+from .verdicts import verdict, Verdict
 
 # %% ../nbs/6_serving/55_export.ipynb #7303b9e4
 _ONNX, _ONNX_FACTS = 'model.onnx', 'onnx.json'
@@ -326,6 +326,9 @@ def _model_and_questions(
     return model, EmbeddingQAFinetuneDataset.from_json(questions), search
 
 # %% ../nbs/6_serving/55_export.ipynb #45703100
+class _TooFar(Exception):
+    "An export that drifts beyond the tolerance, and is not kept."
+
 def _export_checked(
     source, # folder of a finished run, or a model's folder or id
     out, # folder of the export
@@ -337,12 +340,10 @@ def _export_checked(
     model, questions, search = _model_and_questions(source, dataset)
     out, original = Path(out), load_model(model, 'cpu', bf16=False)
     _check_ours(out, _ONNX_FACTS, 'export:')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.export-', dir=out.parent) as near, _writing(out):
-        made = export_onnx(_bare(original), Path(near)/'onnx', int8)
+    with suppress(_TooFar), _writing(out), _new_folder(out) as new:
+        made = export_onnx(_bare(original), new, int8)
         found = drift(original, OnnxEmbedding(made), questions, search, tolerance)
-        if not found.ok: return found
+        if not found.ok: raise _TooFar
         _write_json(asdict(search), made/_RETRIEVER)
         _write_json(asdict(found), made/'drift.json')
-        with _new_folder(out) as new: made.rename(new)
     return found

@@ -14,8 +14,8 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
 from .embedding import fingerprint
 from .retrieval import Search
-from .verdicts import Verdict
 from .verdicts import verdict
+from .verdicts import Verdict
 _ONNX: Any
 _ONNX_FACTS: Any
 
@@ -148,6 +148,9 @@ def drift(original: EmbeddingModel, exported: EmbeddingModel, dataset: Embedding
 def _model_and_questions(source, dataset=None) -> tuple:
     """What an export is made from, and checked with; `EmbedtuneError` where there are no questions."""
     ...
+
+class _TooFar(Exception):
+    """An export that drifts beyond the tolerance, and is not kept."""
 
 def _export_checked(source, out, dataset=None, int8: bool=False, tolerance: float=0.005) -> Drift:
     """Export a model, ask both the questions, and keep the export only where it drifts within the tolerance."""

@@ -7,11 +7,12 @@ __all__ = ['Judge']
 
 # %% ../nbs/3_questions/25_judge.ipynb #11694c0e
 import json, re
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 from fastcore.basics import patch
 
+from .journal import _in_order
 from .llm import LLMError
 from .questions import _escape_marks, _fill, _json_format
 
@@ -85,14 +86,13 @@ def scores(self: Judge,
 ) -> list:                        # 1 to 5 each, or None: no verdict
     "The scores of some questions; `LLMError` if the first dozen or so requests all fail."
     from tqdm.auto import tqdm
-    def score(pair):
-        try: return _judge_question(self.llm, *pair)
-        except LLMError as error: return error
-    found, size = [], 4*self.workers
-    with ThreadPoolExecutor(self.workers) as pool, tqdm(total=len(pairs), desc='judged', unit='question',
-            disable=not show_progress) as bar:
-        for start in range(0, len(pairs), size):
-            found += pool.map(score, pairs[start:start+size])
-            bar.update(len(found) - bar.n)
-            if all(isinstance(one, LLMError) for one in found): raise found[0]
-    return [None if isinstance(one, LLMError) else one for one in found]
+    found, failed = [], 0
+    judged = _in_order(lambda pair: _judge_question(self.llm, *pair), pairs, self.workers)
+    bar = tqdm(total=len(pairs), desc='judged', unit='question', disable=not show_progress)
+    with bar, closing(judged):
+        for _, score, error in judged:
+            found.append(score)
+            failed += error is not None
+            bar.update()
+            if failed == len(found) and failed in (len(pairs), 4*self.workers): raise error
+    return found

@@ -5,17 +5,18 @@ import socket
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from .dataset import _Writer
+from .dataset import EmbeddingQAFinetuneDataset
+from .evaluation import Evaluation
+from .serve import _Gate
+from .trec import _Qrels
+from .verdicts import Verdict
+from .verdicts import verdict
 from typing import Annotated
 from typing import Literal
 from annotated_types import Interval
 from typing_extensions import Required
 from typing_extensions import TypedDict
-from .dataset import EmbeddingQAFinetuneDataset
-from .dataset import _Writer
-from .evaluation import Evaluation
-from .trec import _Qrels
-from .verdicts import Verdict
-from .verdicts import verdict
 _GRADES: Any
 _ANSWERS: int
 _DEPTH: int
@@ -145,16 +146,10 @@ _FINER: Any
 def _power(difference) -> str:
     """What difference can be seen, and how many more questions a finer one takes."""
     ...
-_TURNING: Any
-
-def _shown(text: str) -> str:
-    """The text without signs that turn the direction of writing, and without half pairs."""
-    ...
 
 def _lead(text: str, spans, room: int=220) -> int:
     """Where to begin, so that most of the question's words are in sight."""
     ...
-_DRAWING: Any
 
 def _paper(path, page: int, boxes=..., width: int=1000) -> dict:
     """A page as a picture, and what is to be framed on it; {} if that cannot be drawn."""
@@ -241,26 +236,19 @@ class _Labeling:
         ...
 _POLICY: str
 _SAFE: dict
+_DESK: Any
 _PAGE: dict
 
 def _giving(name: str, kind: str):
     """What answers with a file."""
     ...
 
-def _label_app(labeling: _Labeling, token: str):
+def _label_app(labeling: _Labeling, gate: _Gate):
     """The page, its script and style, and where its messages go."""
-    ...
-
-async def _message_in(request, most: int=10000) -> dict | None:
-    """The message in a request."""
     ...
 
 def _opened(run):
     """The run, opened."""
-    ...
-
-def _listening(port: int) -> socket.socket:
-    """A socket of this machine alone; `EmbedtuneError` if the port is taken."""
     ...
 
 def _tell(run, outcome: _Outcome) -> dict:

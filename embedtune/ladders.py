@@ -18,7 +18,7 @@ from fastcore.basics import patch
 
 from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import _file_names, _plot_name, _read_as, _sha256_of, _write_json, EmbedtuneError
+from .core import _file_names, _only_here, _plot_name, _read_as, _sha256_of, _write_json, EmbedtuneError
 from .leakage import require_no_leakage
 from .embedding import _prompt_of, CachedEmbedding, DEFAULT_MODEL, fingerprint, VectorCache
 from .evaluation import evaluate, Evaluation
@@ -62,7 +62,7 @@ class _Job:
     @property
     def weights(self): return isinstance(self.model, (str, Path)) # a model that can be tuned itself
     @cached_property
-    def store(self): return self.cache or VectorCache(self.out/'vectors.sqlite')
+    def store(self): return VectorCache(self.out/'vectors.sqlite') if self.cache is None else self.cache
     @cached_property
     def base(self): return self.cached(self.loaded(self.model) if self.weights else self.model)
 
@@ -488,6 +488,25 @@ def _check_methods(
     raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, why.items())))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #44b018f6
+def _climbed(
+    job: _Job, # with nobody else writing into its folder
+    wanted: dict[str, str | None], # method -> why it does not apply, or None
+) -> Ladder:
+    "The rungs, those that were written and those that are measured now."
+    from tqdm.auto import tqdm
+    result = Ladder(job)
+    start = time.perf_counter()
+    if any(job.methods[name].vectors for name in wanted):
+        training_vectors(job.base, job.train, job.search, job.show_progress)
+    result.shared_seconds = time.perf_counter() - start
+    for name in tqdm(wanted, 'ladder', unit='method', disable=not job.show_progress):
+        try:
+            if wanted[name]: raise EmbedtuneError(wanted[name])
+            result.rungs[name] = job.rung(name, result.rungs)
+        except EmbedtuneError as error: result.skipped[name] = str(error)
+    if result.rungs: return result
+    raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, result.skipped.items())))
+
 def ladder(
     train: EmbeddingQAFinetuneDataset, # to learn from
     val: EmbeddingQAFinetuneDataset,   # to judge by
@@ -498,22 +517,10 @@ def ladder(
     **settings,               # as of `_Job`: `models` (further bases), `api_model`, `reranker`, `static`, `search`, `seed`, `show_progress`, `tuning`, …
 ) -> Ladder:
     "Every method on the same questions; `EmbedtuneError` if the two sides share answers, or a method is unknown."
-    from tqdm.auto import tqdm
     job = _Job(train, val, model, out, **settings)
     require_no_leakage(train, val, allow_leakage)
     wanted = _check_methods(methods, job)
-    result = Ladder(job)
-    start = time.perf_counter()
-    if any(job.methods[name].vectors for name in wanted):
-        training_vectors(job.base, train, job.search, job.show_progress)
-    result.shared_seconds = time.perf_counter() - start
-    for name in tqdm(wanted, 'ladder', unit='method', disable=not job.show_progress):
-        try:
-            if wanted[name]: raise EmbedtuneError(wanted[name])
-            result.rungs[name] = job.rung(name, result.rungs)
-        except EmbedtuneError as error: result.skipped[name] = str(error)
-    if result.rungs: return result
-    raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, result.skipped.items())))
+    with _only_here(job.out): return _climbed(job, wanted)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #aa1406ce
 @patch

@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 from typing import NamedTuple
-from annotated_types import Ge
-from annotated_types import Interval
-from typing_extensions import TypedDict
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import VectorCache
 from .evaluation import Evaluation
 from .retrieval import Search
 from .verdicts import _Difference
+from annotated_types import Ge
+from annotated_types import Interval
+from typing_extensions import TypedDict
 
 @dataclass
 class _Job:
@@ -128,6 +128,10 @@ def _tower(job: _Job):
     """A copy of the model that learned to ask."""
     ...
 
+def _about_val(job: _Job) -> list[str]:
+    """The training questions all of whose answers are nodes that are searched, too."""
+    ...
+
 def _nudged(job: _Job):
     """Stored vectors moved towards the training questions that they answer."""
     ...
@@ -228,14 +232,6 @@ class Ladder:
 def _source_key(model):
     """What identifies `model`: the hashes of a folder's files, the id, or the fingerprint with the prompts."""
     ...
-
-def _file_name(name: str) -> str:
-    """The name in small letters, digits and hyphens, so that it can be part of a path."""
-    ...
-
-def _file_names(names) -> dict[str, str]:
-    """A file name for each, no two the same."""
-    ...
 _Cost = Annotated[float, Ge(0)]
 
 class _Costs(TypedDict):
@@ -255,6 +251,10 @@ class _RungFile(TypedDict):
 
 def _check_methods(methods, job: _Job) -> dict[str, str | None]:
     """The methods to climb, in the ladder's order; `EmbedtuneError` for an unknown one."""
+    ...
+
+def _climbed(job: _Job, wanted: dict[str, str | None]) -> Ladder:
+    """The rungs, those that were written and those that are measured now."""
     ...
 
 def ladder(train: EmbeddingQAFinetuneDataset, val: EmbeddingQAFinetuneDataset, model=..., out='runs/ladder', methods=None, allow_leakage=False, **settings) -> Ladder:

@@ -14,13 +14,13 @@ import numpy as np
 from fastcore.basics import patch
 from typing_extensions import TypedDict
 
-from .adapter import AdapterEmbeddingModel, _nearest_turn
-from .core import EmbedtuneError, _read_as, _write_json
-from .embedding import CachedEmbedding, EmbeddingModel, VectorCache, encode, fingerprint
+from .adapter import _nearest_turn, AdapterEmbeddingModel
+from .core import _only_here, _read_as, _write_json, EmbedtuneError
+from .embedding import CachedEmbedding, EmbeddingModel, encode, fingerprint, VectorCache
 from .index import open_index, save_index
 from .layers import BaseAdapter, LinearLayer, TwoLayerNN
 from .nodes import token_lengths
-from .retrieval import Search, _best_hits, _check_search
+from .retrieval import _best_hits, _check_search, Search
 from .tower import TowerEmbeddingModel
 
 # %% ../nbs/6_serving/52_migrate.ipynb #be5b8dd5
@@ -258,17 +258,17 @@ def run(self: Migration,
 ):
     "Embed nodes anew, in the order of the plan; when all are done, write the new index."
     from tqdm.auto import tqdm
-    done = self.state['done']
-    left = [node_id for node_id in self.order if node_id not in set(done)][:nodes]
-    with tqdm(total=len(left), desc='migrating', unit='node', disable=not show_progress) as bar:
-        for some in (left[i:i+batch] for i in range(0, len(left), batch)):
-            made = self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in some})
-            made.embed()
+    with _only_here(self.output_path):
+        done = self.state['done']
+        known = set(done)
+        left = [node_id for node_id in self.order if node_id not in known][:nodes]
+        for start in tqdm(range(0, len(left), batch), 'migrating', disable=not show_progress):
+            some = left[start:start+batch]
+            self.search.dense(self.new, {node_id: self.old.corpus[node_id] for node_id in some}).embed()
             done = done + some
             _write_json(dict(model=fingerprint(self.new), done=done), self.output_path/_PROGRESS)
-            bar.update(len(some))
-    if len(done) == len(self.order):
-        save_index(self.search.dense(self.new, self.old.corpus), self.output_path/'index')
+        if len(done) == len(self.order):
+            save_index(self.search.dense(self.new, self.old.corpus), self.output_path/'index')
 
 # %% ../nbs/6_serving/52_migrate.ipynb #b5242380
 @patch

@@ -16,8 +16,8 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _check_number, _check_ours, _counted, _file_names, _new_folder
-from .core import _only_here, _sha256_of, _versions, _write_json, _write_text
+from .core import _check_number, _check_ours, _counted, _file_names, _new_folder, _only_here, _sha256_of
+from .core import _versions, _write_json, _write_text, EmbedtuneError
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import _recorded_answers, first_available, sample_documents, ten_k
@@ -213,6 +213,7 @@ class _Run(_Reading, _Asking):
         self.out = Path(self.out).expanduser()
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
+        _check_number('seed', self.seed, 0, 2**32 - 1, whole=True)
         self.check()
         self.usage = self.folder = None # of both sides together; a `_Folder`, where one is split into two
         if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
@@ -409,6 +410,8 @@ def split(self: _Run,
     queries=None, # a file of people's questions
 ) -> list: # the files
     "Read one folder and split it; people's questions without answers are shown to the LLM."
+    _check_ours(self.out/'index', 'vectors-*.npy', 'out/index') # before anything is paid
+    _check_output_folder(self.out/'evaluated'/'model')
     paths = _find_files([documents] if isinstance(documents, (str, os.PathLike)) else documents)
     if missing := [path for path in paths if not path.is_file()]:
         raise EmbedtuneError(f'{missing[0]}: no such file or folder')

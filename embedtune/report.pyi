@@ -86,10 +86,6 @@ def _png_uri(plot) -> str:
     """The picture as a data URI; `EmbedtuneError` if it is none."""
     ...
 
-def _without_credentials(text: str) -> str:
-    """The text with user, password and query of every URL replaced by an ellipsis."""
-    ...
-
 def _shown_settings(value):
     """The same with texts instead of values, and no credentials in them."""
     ...
@@ -112,10 +108,6 @@ def _check_found(evaluation: Evaluation, dataset: EmbeddingQAFinetuneDataset):
 
 def _check_verdict(verdict):
     """Raise `EmbedtuneError` unless the report can show the verdict."""
-    ...
-
-def _page_template():
-    """The template of the page; whatever is put into it is escaped, and a forgotten value is an error."""
     ...
 
 def _counts(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation]) -> str:

@@ -4,10 +4,10 @@ from typing import Any
 from functools import cached_property
 from typing import Literal
 from typing import NamedTuple
-from typing_extensions import Required
-from typing_extensions import TypedDict
 from .core import _Whole
 from .nodes import Node
+from typing_extensions import Required
+from typing_extensions import TypedDict
 
 class Hit(NamedTuple):
     """A node that was found."""
@@ -23,10 +23,6 @@ _NODES: str
 
 def _place_of(node: Node, files=...) -> dict:
     """What a reader wants to know of where a node stands: an entry of `nodes.json`."""
-    ...
-
-def _one_line(text: str) -> str:
-    """The text on one line, without the characters that steer a terminal or turn what is shown."""
     ...
 
 def _told_place(place: dict) -> str:

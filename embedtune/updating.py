@@ -129,7 +129,8 @@ def update(
                              'embedtune run FOLDER, with index and nodes.json')
     paths = _find_files([documents] if isinstance(documents, (str, Path)) else documents)
     if not paths: raise EmbedtuneError(f'{documents} holds no PDF, text or Markdown file')
-    with _only_here(run.index):
+    with _only_here(run.folder):
+        run = open_run(folder) # as it is, now that nobody else changes it
         rows = _read_places(run.folder)
         now = _compare_files(run, paths, rows)
         embedded = 0
