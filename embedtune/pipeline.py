@@ -411,7 +411,7 @@ def split(self: _Run,
 ) -> list: # the files
     "Read one folder and split it; people's questions without answers are shown to the LLM."
     _check_ours(self.out/'index', 'vectors-*.npy', 'out/index') # before anything is paid
-    _check_output_folder(self.out/'evaluated'/'model')
+    _check_ours(self.out/'evaluated'/'model', MANIFEST, 'out/evaluated/model')
     paths = _find_files([documents] if isinstance(documents, (str, os.PathLike)) else documents)
     if missing := [path for path in paths if not path.is_file()]:
         raise EmbedtuneError(f'{missing[0]}: no such file or folder')
