@@ -326,7 +326,7 @@ def _load_whole(
 
 _TOLD = 20 # troubles of a file that are told
 
-# %% ../nbs/1_texts/04_documents.ipynb #72cabded
+# %% ../nbs/1_texts/04_documents.ipynb #ce5e10fe
 def _load_apart(
     path: str,       # a file
     engine: str,     # for PDFs
@@ -410,7 +410,7 @@ def _each_once(
         if known is not document and name not in names: known.metadata['also'] = [*names[1:], name]
     return list(first.values())
 
-# %% ../nbs/1_texts/04_documents.ipynb #b074fe2e
+# %% ../nbs/1_texts/04_documents.ipynb #d78f826f
 def _in_one_line(
     message: str, # about a file
 ) -> str:

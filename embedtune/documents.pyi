@@ -7,6 +7,7 @@ from pathlib import Path
 from .headings import Heading
 from .pdf import _Box
 from .pdf import _Read
+from .strangers import _Limits
 
 @dataclass
 class Document:
@@ -85,8 +86,16 @@ def _read_titled(path: Path) -> _Read:
     ...
 _SUFFIXES: Any
 
-def _load_document(path, engine: str='pdfium', show_progress: bool=False, password: str | None=None) -> tuple[Document, list[str]]:
+def _load_document(path, engine: str='pdfium', watch=..., password: str | None=None) -> tuple[Document, list[str]]:
     """One file as a `Document`; `EmbedtuneError` if it cannot be read."""
+    ...
+
+def _check_file(path: Path):
+    """`EmbedtuneError` for what is no file, empty, or of no kind that can be read."""
+    ...
+
+def _first_bytes(path: Path) -> bytes:
+    """Its first bytes."""
     ...
 
 def _why_not(path: Path, error: Exception) -> str:
@@ -120,14 +129,56 @@ def _attached(path: Path, password: str | None=None) -> list[tuple[str, bytes]]:
     """Name and content of the files that a PDF or a mail brings along."""
     ...
 
-def _load_whole(path: Path, engine: str, show_progress: bool, password: str | None=None) -> tuple[list[Document], list[str]]:
+def _safe_name(name: str) -> str:
+    """A name for its file: in no folder, of letters that every system takes, and not too long."""
+    ...
+
+def _load_attached(path: Path, load, password: str | None=None):
+    """Load the attachments of a file, from a folder of their own; `EmbedtuneError` if they cannot be had."""
+    ...
+
+def _load_whole(path: Path, engine: str, watch=..., password: str | None=None) -> tuple[list[Document], list[str]]:
     """The documents in a file: its own, and those of its attachments."""
+    ...
+_TOLD: int
+
+def _load_apart(path: str, engine: str, password: str, limits: _Limits, say) -> list:
+    """What a child reads for its parent."""
+    ...
+
+def _same_document(told: dict) -> Document:
+    """The document."""
+    ...
+
+class _Bar:
+    """A bar over the pages of a PDF, drawn when there are any."""
+    name: Any
+    shown: Any
+    bar: Any
+
+    def __init__(self, name: str, shown: bool):
+        ...
+
+    def at(self, n, of):
+        """So many pages of so many are read; the bar goes when it is none of none."""
+        ...
+
+    def over(self, numbers, name):
+        """The numbers, one by one."""
+        ...
+
+def _read_file(path: Path, engine: str='pdfium', show_progress: bool=False, password: str | None=None, limits: _Limits | None=None) -> tuple[list[Document], list[str]]:
+    """The documents in a file; whatever it does to its reader is a trouble."""
     ...
 
 def _each_once(documents: list[Document]) -> list[Document]:
     """The documents, those with the same text as one with all names: the others stand in `metadata['also']`."""
     ...
 
-def load_documents(paths, engine: str='pdfium', strict: bool=False, show_progress: bool=True, password: str | None=None) -> list[Document]:
+def _in_one_line(message: str) -> str:
+    """The message with signs that are not to be seen as their numbers."""
+    ...
+
+def load_documents(paths, engine: str='pdfium', strict: bool=False, show_progress: bool=True, password: str | None=None, limits: dict | None=None) -> list[Document]:
     """The documents that can be read; a `DocumentWarning` for each trouble, `EmbedtuneError` if nothing is left."""
     ...

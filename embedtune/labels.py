@@ -6,7 +6,7 @@
 __all__ = ['read_labels', 'labelled_dataset', 'label', 'label_widget']
 
 # %% ../nbs/7_deciding/68_labels.ipynb #910b88e6
-import base64, io, json, random, re, secrets, socket, threading
+import json, random, re, secrets, socket, threading
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone

@@ -131,7 +131,6 @@ def _shown(text: str) -> str:
 def _lead(text: str, spans, room: int=220) -> int:
     """Where to begin, so that most of the question's words are in sight."""
     ...
-_DRAWING: Any
 
 def _paper(path, page: int, boxes=..., width: int=1000) -> dict:
     """A page as a picture, and what is to be framed on it; {} if that cannot be drawn."""

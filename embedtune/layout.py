@@ -278,7 +278,7 @@ def _pypdf_remarks():
         logger.level, logger.propagate = before
         logger.removeHandler(handler)
 
-# %% ../nbs/1_texts/03_layout.ipynb #d057c23a
+# %% ../nbs/1_texts/03_layout.ipynb #43dfe220
 @contextmanager
 def _forgiving():
     "What fails inside is left undone, but for want of memory."
@@ -398,7 +398,7 @@ def _check_engine(
     if engine == 'pdfium' and importlib.util.find_spec('pypdfium2') is None:
         raise EmbedtuneError('engine="pdfium" needs pypdfium2: pip install pypdfium2, or use engine="pypdf"')
 
-# %% ../nbs/1_texts/03_layout.ipynb #d13bbf60
+# %% ../nbs/1_texts/03_layout.ipynb #32108951
 def _draw_page(
     path: str,   # a PDF
     number: int, # of the page, from 1

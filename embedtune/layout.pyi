@@ -86,6 +86,7 @@ def _unwoven(block: list[list[_Piece]]) -> list:
     """A block whose rows are lines of two columns of prose is parted into the columns."""
     ...
 _COLUMN: str
+_FAR: int
 
 def _blank_lines(above: list[_Piece], row: list[_Piece]) -> int:
     """The number of empty lines between two rows; one where bold type begins or ends."""
@@ -120,6 +121,11 @@ def _pdfium_pictures(page) -> bool:
 @contextmanager
 def _pypdf_remarks():
     """A list of the remarks that pypdf makes on a file meanwhile; they stay off the screen."""
+    ...
+
+@contextmanager
+def _forgiving():
+    """What fails inside is left undone, but for want of memory."""
     ...
 
 def _letters(text: str) -> int:
@@ -158,4 +164,8 @@ _ENGINES: dict
 
 def _check_engine(engine: str) -> None:
     """Raises `EmbedtuneError` for an unknown engine, or one whose library is not installed."""
+    ...
+
+def _draw_page(path: str, number: int, width: int, *within) -> list:
+    """A page as a picture."""
     ...

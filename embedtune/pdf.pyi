@@ -78,7 +78,7 @@ def _readable(page: str) -> tuple[str, int]:
     ...
 _SCAN: str
 
-def _read_page(page, engine: str) -> tuple[_Laid, str]:
+def _read_page(pages, number: int, engine: str) -> tuple[_Laid, str]:
     """One page as the engine reads it, and what is wrong with it."""
     ...
 
@@ -99,7 +99,7 @@ def _form_values(path: Path, password: str | None=None) -> dict[int, str]:
     ...
 
 def _attachments(path: Path, password: str | None=None) -> list[tuple[str, bytes]]:
-    """Name and content of each file that is attached to a PDF, as in a portfolio."""
+    """Name and content of each file that is attached to a PDF, as in a portfolio; none where pypdf does not open it."""
     ...
 
 def _pdf_headings(path: Path, pages: list[str], lines: list[list[_TypedLine]], password: str | None=None) -> list[Heading]:
@@ -135,6 +135,6 @@ def _page_troubles(read: list) -> list[str]:
     """What is wrong with single pages, each trouble once, with the numbers of its pages."""
     ...
 
-def _read_pdf(path: Path, engine: str, show_progress: bool, password: str | None=None) -> _Read:
+def _read_pdf(path: Path, engine: str, watch=..., password: str | None=None) -> _Read:
     """Pages, what is wrong with some of them, headings and places; `EmbedtuneError` if no page is readable."""
     ...

@@ -72,15 +72,19 @@ _LLM_FILE: str
 _LLM_SHA256: str
 _LLM_WHEEL: str
 _EMBEDDING_ID: str
-_EMBEDDING_SHA256: str
-_EMBEDDING_FILES: list
+_EMBEDDING_REVISION: str
+_EMBEDDING_FILES: dict
 
 def _package_folder(package: str) -> Path | None:
     """The folder of an installed package, without importing it; None if it is not installed."""
     ...
 
 def _hub_cached() -> Path | None:
-    """The folder of all-MiniLM-L6-v2 in the hub's cache on this machine; None if a file of it is missing there."""
+    """The folder of all-MiniLM-L6-v2 in the hub's cache on this machine; None if a file of it is missing or another there."""
+    ...
+
+def _is_file_of_model(name: str, path) -> bool:
+    """Whether it is the file expected; the weights, which take longest, are looked at once, by `_bundled_model`."""
     ...
 
 def _embedding_folder() -> Path | None:
