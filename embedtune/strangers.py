@@ -14,10 +14,10 @@ from typing import NamedTuple
 from .core import _check_number, EmbedtuneError
 from .samples import _project_root
 
-# %% ../nbs/1_texts/03_strangers.ipynb #f7b7de56
+# %% ../nbs/1_texts/03_strangers.ipynb #76b13dee
 class _FileLimits(NamedTuple):
     "What a file may take."
-    pages: float = 10_000
+    pages: float = 10_000          # of a file, attachments included
     characters: float = 20_000_000 # of text, attachments included
     seconds: float = 15            # of the processor, and as many again for each megabyte of the file
     memory: float = 1_000          # megabytes that the process may hold
