@@ -180,6 +180,10 @@ class OpenAIEmbedding:
     def embed(self, texts: list[str], role: str='document', batch_size: int | None=None, show_progress: bool=False) -> np.ndarray:
         """The unit vectors of `texts`, request by request."""
         ...
+
+def _check_numbers(vectors: list, who: str, length: int | None=None, texts: list=...) -> list:
+    """`EmbedtuneError` unless all are lists of numbers, of which one at least is not 0."""
+    ...
 _TOO_MANY: Any
 _ROLE_NAMES: Any
 
@@ -300,6 +304,10 @@ class CachedEmbedding:
     def plan(self, texts: list[str], role: str='document') -> _EmbeddingPlan:
         """What `embed` would take; nothing is embedded."""
         ...
+
+def _check_lengths(vectors, model):
+    """`EmbedtuneError` where vectors differ in length."""
+    ...
 
 @dataclass
 class _EmbeddingPlan:

@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from .dataset import EmbeddingQAFinetuneDataset
 from .evaluation import Evaluation
+from .serve import _Gate
 from .trec import _Qrels
 from .verdicts import Verdict
 from .verdicts import verdict
@@ -218,26 +219,19 @@ class _Labeling:
         ...
 _POLICY: str
 _SAFE: dict
+_DESK: Any
 _PAGE: dict
 
 def _giving(name: str, kind: str):
     """What answers with a file."""
     ...
 
-def _label_app(labeling: _Labeling, token: str):
+def _label_app(labeling: _Labeling, gate: _Gate):
     """The page, its script and style, and where its messages go."""
-    ...
-
-async def _message_in(request, most: int=10000) -> dict | None:
-    """The message in a request."""
     ...
 
 def _opened(run):
     """The run, opened."""
-    ...
-
-def _listening(port: int) -> socket.socket:
-    """A socket of this machine alone; `EmbedtuneError` if the port is taken."""
     ...
 
 def _tell(run, outcome: _Outcome) -> dict:

@@ -160,6 +160,7 @@ def _check_answer(response, settings: dict=...):
     """The response; `httpx2.DecodingError`, which is asked again, unless it is one of the OpenAI protocol."""
     ...
 _STOP: Any
+_MOST: Any
 
 def _longest_answer(settings: dict) -> int:
     """How many tokens may be answered, all choices together."""

@@ -86,10 +86,6 @@ def _png_uri(plot) -> str:
     """The picture as a data URI; `EmbedtuneError` if it is none."""
     ...
 
-def _without_credentials(text: str) -> str:
-    """The text with user, password and query of every URL replaced by an ellipsis."""
-    ...
-
 def _shown_settings(value):
     """The same with texts instead of values, and no credentials in them."""
     ...

@@ -6,18 +6,15 @@ import numpy as np
 from .retrieval import Search
 from .serve import EmbeddingServer
 from .serve import _Limits
-_METHODS: Any
 
 class _Library:
     """A finished run that is searched, opened again when its files have changed."""
     open_run: Any
     folder: Path
     reranker: Any
-    stamp: Any
-    lock: Any
     opening: Any
+    stamp: Any
     run: Any
-    ready: Any
 
     def __init__(self, open_run, folder: Path, reranker=None):
         ...
@@ -28,10 +25,6 @@ class _Library:
 
     def refresh(self):
         """The run as it is; where its files have changed, a new one is opened meanwhile."""
-        ...
-
-    def find(self, question: str, k: int, by: str) -> list:
-        """The results of one method; `_Refused` where it is not ready."""
         ...
 
     def scores(self, query: str, documents: list[str], settings: Search=...) -> np.ndarray:

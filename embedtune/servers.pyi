@@ -21,7 +21,7 @@ def _answer_of(choice) -> str:
     """The text of a choice without thoughts."""
     ...
 
-def _why_empty(choice, tokens: int=0) -> str:
+def _why_empty(choice, tokens: int=0, hide=...) -> str:
     """Why an answer holds no text, and what to do."""
     ...
 
@@ -33,7 +33,7 @@ def _as_json(error):
     """A text as the object or list that it holds; anything else as it is."""
     ...
 
-def _words_of(error) -> str:
+def _words_of(error, depth: int=12) -> str:
     """The server's own words."""
     ...
 _ALSO_CALLED: Any
@@ -49,22 +49,50 @@ def _holds_for_all(status: int, body: str) -> bool:
     """Whether a refusal would meet every other request, too."""
     ...
 
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
+    ...
+
+def _host_of(base_url: str) -> str:
+    """The host's name in an address, without port, user or key."""
+    ...
+
 def _is_local(base_url: str) -> bool:
     """Whether a server runs on this machine."""
+    ...
+
+def _spellings(secret: str) -> set:
+    """How a server that repeats a secret may write it: as it is, in an address, in JSON."""
     ...
 
 def _secrets(base_url: str, key: str='') -> list[str]:
     """What must not be shown: the key, a user with a password, and what stands after the `?`."""
     ...
 
-def _masked(said, secrets: list[str]) -> str:
+def _masked(said, secrets=..., urls=True) -> str:
     """What was said, without the secrets and with whole characters only."""
     ...
 
 def _require_safe_key(base_url: str, key: str, allow_http=False):
-    """Raise `EmbedtuneError` where a secret would go over the network for everyone to read."""
+    """Raise `EmbedtuneError` where an address is none, or a secret would go over the network for everyone to read."""
     ...
 
-def _client_options(base_url: str, key: str='') -> dict:
-    """How the `openai` client is to reach a server: address, query, headers, and no proxy for this machine."""
+def _read_all(response, most: int, end=...):
+    """A response with its body; `openai.OpenAIError`, which is not asked again, if there is too much of it."""
+    ...
+
+def _within(seconds: float, function):
+    """What a function gives; `TimeoutError` where it takes longer, and then it is left to itself."""
+    ...
+
+def _bounded_send(send, most, request, **options):
+    """Send a request; its answer is there within the time-out, has at most so many bytes, and points nowhere else."""
+    ...
+
+def _client_options(base_url: str, key: str='', most=...) -> dict:
+    """How the `openai` client is to reach a server: address, query, headers, limits, and no proxy for this machine."""
+    ...
+
+def _told_status(response) -> str:
+    """The status of an answer, the server's words, and where it points to."""
     ...
