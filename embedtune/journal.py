@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from fastcore.basics import patch
-from .core import _write_json
+from .core import EmbedtuneError, _write_json
 from .llm import BudgetReached, ChatLLM, LLMError, Usage, _NoAnswers, _STOP, _estimate_tokens, _longest_answer
 from .servers import _refused_setting, _words_of
 
@@ -393,6 +393,7 @@ def _batch_chat(
             and key not in heard}
         if missing: _run_batches(tape, state, client, missing, overrides, (poll, max_wait, show_progress))
     except openai.OpenAIError as e: raise llm.explain(e) from None
-    except (AttributeError, TypeError, LookupError, RecursionError):
+    except EmbedtuneError: raise
+    except (AttributeError, TypeError, ValueError, LookupError, RecursionError):
         raise LLMError(f'{llm.name} answered, but not as a Batch API does: check the base URL') from None
     return tape

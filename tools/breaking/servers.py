@@ -350,7 +350,7 @@ def ask_vectors(url, folder, rng):
     wanted = np.array([vector_of(text) for text in given])
     if not 0 <= model.usage.usd < 1e6: return f'usage of {model.usage.usd} dollars'
     if found.dtype != np.float32 or not np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-4): return 'vectors that are no unit vectors'
-    if found.shape == wanted.shape and (np.abs(found - wanted/np.linalg.norm(wanted, axis=1, keepdims=True)).max(axis=1) > 1e-4).sum() > 2: return 'vectors of other texts'
+    if found.shape == wanted.shape and (np.abs(found - wanted/np.linalg.norm(wanted, axis=1, keepdims=True)).max(axis=1) > 1e-4).sum() > 3: return 'vectors of other texts'
 
 
 def tried(ask, behave, decent_too, folder, rng):
