@@ -263,6 +263,7 @@ def vectors(rng):
         if which == 'shuffled': data.reverse()
         if which == 'no index': data[:] = [dict(embedding=each['embedding']) for each in data]
         c.sendall(http(found))
+    behave.what = which
     return behave, which in ('unnormalized', 'shuffled', 'no index', 'huge')
 
 
@@ -350,7 +351,7 @@ def ask_vectors(url, folder, rng):
     wanted = np.array([vector_of(text) for text in given])
     if not 0 <= model.usage.usd < 1e6: return f'usage of {model.usage.usd} dollars'
     if found.dtype != np.float32 or not np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-4): return 'vectors that are no unit vectors'
-    if found.shape == wanted.shape and (np.abs(found - wanted/np.linalg.norm(wanted, axis=1, keepdims=True)).max(axis=1) > 1e-4).sum() > 3: return 'vectors of other texts'
+    if found.shape == wanted.shape and (np.abs(found - wanted/np.linalg.norm(wanted, axis=1, keepdims=True)).max(axis=1) > 1e-4).sum() > 2: return 'vectors of other texts'
 
 
 def tried(ask, behave, decent_too, folder, rng):
@@ -378,7 +379,7 @@ def tried(ask, behave, decent_too, folder, rng):
     if any('\n' in line or len(line) > 600 or line.encode('utf-8', 'replace').decode() != line for line in told): return f'NOT ONE LINE {told[0][:200]!r}'
     if took > LIMIT: return f'SLOW {math.ceil(took/10)*10} s ({ask.__name__}, {outcome}, in {" ".join(f"{Path(each.filename).name}:{each.lineno}" for each in stack[-12:] if "embedtune" in each.filename)})'
     if more > MEMORY: return f'MEMORY {more >> 20} MB'
-    if outcome not in ('told', 'read') or outcome == 'read' and not decent_too: return f'NONSENSE ACCEPTED {outcome}'
+    if outcome not in ('told', 'read') or outcome == 'read' and not decent_too: return f'NONSENSE ACCEPTED {outcome} {getattr(behave, "what", "")}'
     return outcome
 
 
