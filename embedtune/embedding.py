@@ -477,6 +477,7 @@ def _check_numbers(
     vectors: list, # as a server sent them
     who: str, # for the message
     length: int = None, # that was asked for
+    texts: list = (), # of the vectors; those of empty ones may be zeros
 ) -> list: # the same, of length 1
     "`EmbedtuneError` unless all are lists of numbers, of which one at least is not 0."
     for vector in vectors:
@@ -489,9 +490,10 @@ def _check_numbers(
     with np.errstate(over='ignore'): norms = [np.linalg.norm(vector) for vector in found]
     if not np.isfinite(norms).all():
         raise EmbedtuneError(f'{who}: expected finite numbers, got NaN or infinity')
-    if not min(norms) > 1e-12:
+    blank = [i < len(texts) and not texts[i].strip() for i in range(len(norms))]
+    if not all(norm > 1e-12 or empty for norm, empty in zip(norms, blank)):
         raise EmbedtuneError(f'{who}: got a vector of zeros, which is like no other; check the model')
-    return [(vector/norm).astype(np.float32) for vector, norm in zip(found, norms)]
+    return [(vector/(norm or 1)).astype(np.float32) for vector, norm in zip(found, norms)]
 
 # %% ../nbs/2_search/10_embedding.ipynb #0e754e51
 @patch
@@ -510,7 +512,7 @@ def _vectors_in(
                              "is the API's (it often ends in /v1)") from None
     if len(given) != n or set(found) != set(range(n)):
         raise EmbedtuneError(f'{self.name}: expected {n} vectors numbered from 0, got {len(given)}, or other numbers')
-    return _check_numbers([found[i] for i in range(n)], self.name, self.dimensions)
+    return [found[i] for i in range(n)]
 
 # %% ../nbs/2_search/10_embedding.ipynb #5b4c1d02
 _TOO_MANY = re.compile(r'batch|too (?:large|many|long)|larger than|at most|maximum|exceed|limit', re.I)
@@ -560,7 +562,7 @@ def request(
         most = min(len(texts), self._most)
         return self.request(texts[:most], role) + (self.request(texts[most:], role) if texts[most:] else [])
     finally: self.usage.settle(held, used)
-    return self._vectors_in(reply, len(texts))
+    return _check_numbers(self._vectors_in(reply, len(texts)), self.name, self.dimensions, texts)
 
 # %% ../nbs/2_search/10_embedding.ipynb #6f9e875a
 @patch

@@ -181,7 +181,7 @@ class OpenAIEmbedding:
         """The unit vectors of `texts`, request by request."""
         ...
 
-def _check_numbers(vectors: list, who: str, length: int | None=None) -> list:
+def _check_numbers(vectors: list, who: str, length: int | None=None, texts: list=...) -> list:
     """`EmbedtuneError` unless all are lists of numbers, of which one at least is not 0."""
     ...
 _TOO_MANY: Any

@@ -16,8 +16,8 @@ from pathlib import Path
 from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
-from .core import _STRICT, EmbedtuneError, _read_as, _Whole, _write_json
-from .llm import BudgetReached, ChatLLM, LLMError, Usage, _NoAnswers, _STOP, _estimate_tokens, _longest_answer
+from .core import _read_as, _STRICT, _Whole, _write_json, EmbedtuneError
+from .llm import _estimate_tokens, _longest_answer, _NoAnswers, _STOP, BudgetReached, ChatLLM, LLMError, Usage
 from .servers import _refused_setting, _words_of
 
 # %% ../nbs/3_questions/21_journal.ipynb #a9d4a3d3
@@ -430,6 +430,7 @@ def _batch_chat(
             and key not in heard}
         if missing: _run_batches(tape, state, client, missing, overrides, (poll, max_wait, show_progress))
     except openai.OpenAIError as e: raise llm.explain(e) from None
-    except (AttributeError, TypeError, LookupError, RecursionError):
+    except EmbedtuneError: raise
+    except (AttributeError, TypeError, ValueError, LookupError, RecursionError):
         raise LLMError(f'{llm.name} answered, but not as a Batch API does: check the base URL') from None
     return tape

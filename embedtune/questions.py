@@ -160,7 +160,8 @@ def _clean_line(
     "A line without number, bullet, label, quotes, emphasis, marks of direction, or what follows the question."
     line = re.sub('[\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]', '', line).strip()  # left-to-right, right-to-left and their like are not seen
     line = re.sub(rf'^[^\w(¿]*(?:{_LABEL}|{_NUMBER})?[^\w(¿]*', '', line, flags=re.I)
-    return _TAIL.sub('', re.sub(r'\s+\.$', '', line)).rstrip('*_`"”’»」』\', ').strip()
+    if re.search(r'\s\.\Z', line): line = line[:-1].rstrip()
+    return _TAIL.sub('', line).rstrip('*_`"”’»」』\', ').strip()
 
 # %% ../nbs/3_questions/22_questions.ipynb #dd471318
 _ASKED = re.compile(r"""(?:[?？؟]|[\u0370-\u03ff\u1f00-\u1fff][»"”’]*[;\u037e]|(?:ます|です|した|せん|だろう|でしょう)か。?|
@@ -239,13 +240,15 @@ def _plain_lines(
     return [next((cell for cell in row if _is_question(cell)), max(row, key=len)) for row in rows]
 
 # %% ../nbs/3_questions/22_questions.ipynb #27b41a1d
+_READ = 50_000 # characters of an answer
+
 def _parse_questions(
     answer: str,    # of a model that was asked for a list
     n: int = None,  # how many, at most
     style='short',  # a name of `STYLES` or a `Style`
 ) -> list[str]:
     "The questions in an answer, each once; what is no question of that style is left out."
-    style, answer = _find_style(style), _without_thoughts(answer)
+    style, answer = _find_style(style), _without_thoughts(answer)[:_READ]
     texts = _json_texts(answer)
     lines = _plain_lines(_whole_characters(answer if texts is None else '\n'.join(texts)))
     return [line for line in dict.fromkeys(map(_clean_line, lines)) if _looks_asked(line, style)][:n]

@@ -83,6 +83,7 @@ _OFFER: Any
 def _plain_lines(text: str) -> list[str]:
     """The lines of a text; a tag begins one, a number after a question too; of a table's rows the question is left."""
     ...
+_READ: int
 
 def _parse_questions(answer: str, n: int | None=None, style='short') -> list[str]:
     """The questions in an answer, each once; what is no question of that style is left out."""

@@ -1,5 +1,4 @@
 """Servers that answer nonsense, to our clients of language and embedding models: broken HTTP, drips, redirects, floods, wrong vectors."""
-import faulthandler
 import gzip
 import json
 import math
@@ -53,7 +52,9 @@ class Server:
         except (OSError, ValueError): pass
 
     def __enter__(self): return self
-    def __exit__(self, *_): self.listener.close()
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        self.listener.close()
 
 
 def read_request(connection):
@@ -262,6 +263,7 @@ def vectors(rng):
         if which == 'shuffled': data.reverse()
         if which == 'no index': data[:] = [dict(embedding=each['embedding']) for each in data]
         c.sendall(http(found))
+    behave.what = which
     return behave, which in ('unnormalized', 'shuffled', 'no index', 'huge')
 
 
@@ -359,23 +361,25 @@ def tried(ask, behave, decent_too, folder, rng):
         if hasattr(behave, 'to'): behave.to = behave.to.format(port=other.url.split(':')[2].split('/')[0], path='/v1/embeddings')
         url = server.url.replace('//', f'//u:{PASSWORD}@') + '?key=sk-in-the-url' if rng.random() < .3 else server.url
         before, start = reset_peak(), time.monotonic()
-        faulthandler.dump_traceback_later(LIMIT)  # says where it is slow
+        stack = []
+        watch = threading.Timer(LIMIT, lambda ask=threading.get_ident(): stack.extend(traceback.extract_stack(sys._current_frames()[ask])))
+        watch.start()
         with warnings.catch_warnings(record=True, action='always') as warned:
             try: outcome = ask(url, folder, rng) or 'read'
             except EmbedtuneError as error: outcome, said = 'told', str(error)
             except Exception as error:
                 last = traceback.extract_tb(error.__traceback__)[-1]
                 return f'TRACEBACK {type(error).__name__}: {str(error)[:80]} ({Path(last.filename).name}:{last.lineno})'
-        faulthandler.cancel_dump_traceback_later()
+        watch.cancel()
         took, more = time.monotonic() - start, memory('VmHWM') - before
         if other.heard: return f'REDIRECTED{" with the key" if KEY.encode() in other.heard else ""}'
     told = [said] if outcome == 'told' else []
     told += [str(warning.message) for warning in warned]
     if any(secret.lower() in line.lower() for line in told for secret in hidden_in(url)): return f'SHOWN {told}'
     if any('\n' in line or len(line) > 600 or line.encode('utf-8', 'replace').decode() != line for line in told): return f'NOT ONE LINE {told[0][:200]!r}'
-    if took > LIMIT: return f'SLOW {math.ceil(took/10)*10} s ({ask.__name__}, {outcome})'
+    if took > LIMIT: return f'SLOW {math.ceil(took/10)*10} s ({ask.__name__}, {outcome}, in {" ".join(f"{Path(each.filename).name}:{each.lineno}" for each in stack[-12:] if "embedtune" in each.filename)})'
     if more > MEMORY: return f'MEMORY {more >> 20} MB'
-    if outcome not in ('told', 'read') or outcome == 'read' and not decent_too: return f'NONSENSE ACCEPTED {outcome}'
+    if outcome not in ('told', 'read') or outcome == 'read' and not decent_too: return f'NONSENSE ACCEPTED {outcome} {getattr(behave, "what", "")}'
     return outcome
 
 
