@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
-from typing_extensions import Required, TypedDict
+from typing_extensions import NotRequired, Required, TypedDict
 
 from .core import _SOLID, _STRICT, EmbedtuneError, _check_count, _read_as, _settle, _Whole
 from .dataset import EmbeddingQAFinetuneDataset
@@ -114,7 +114,7 @@ class _ToldVerdict(TypedDict):
     after: str # of another one
     decision: str # in one word
     reason: str # in a sentence
-    whose: str # questions
+    whose: NotRequired[str] # questions; not in old ones
 
 class _Shipped(TypedDict):
     "What is shipped, where that is not what was measured."
