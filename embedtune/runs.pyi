@@ -4,6 +4,7 @@ from typing import Any
 from functools import cached_property
 from typing import Literal
 from typing import NamedTuple
+from typing_extensions import NotRequired
 from typing_extensions import Required
 from typing_extensions import TypedDict
 from .core import _Whole
@@ -60,7 +61,7 @@ class _ToldVerdict(TypedDict):
     after: str
     decision: str
     reason: str
-    whose: str
+    whose: NotRequired[str]
 
 class _Shipped(TypedDict):
     """What is shipped, where that is not what was measured."""
