@@ -23,7 +23,7 @@ from .nodes import Node
 from .precision import load_model
 from .retrieval import BM25Retriever, HybridRetriever, Search
 from .search import load_search
-from typing_extensions import Required, TypedDict
+from typing_extensions import NotRequired, Required, TypedDict
 
 # %% ../nbs/6_serving/57_runs.ipynb #cb231645
 class Hit(NamedTuple):
@@ -107,7 +107,7 @@ class _ToldVerdict(TypedDict):
     after: str # of another one
     decision: str # in one word
     reason: str # in a sentence
-    whose: str # questions
+    whose: NotRequired[str] # questions; not in old ones
 
 class _Shipped(TypedDict):
     "What is shipped, where that is not what was measured."

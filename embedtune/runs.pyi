@@ -6,6 +6,7 @@ from typing import Literal
 from typing import NamedTuple
 from .core import _Whole
 from .nodes import Node
+from typing_extensions import NotRequired
 from typing_extensions import Required
 from typing_extensions import TypedDict
 
@@ -56,7 +57,7 @@ class _ToldVerdict(TypedDict):
     after: str
     decision: str
     reason: str
-    whose: str
+    whose: NotRequired[str]
 
 class _Shipped(TypedDict):
     """What is shipped, where that is not what was measured."""
