@@ -213,7 +213,6 @@ class _Run(_Reading, _Asking):
         self.out = Path(self.out).expanduser()
         least = dict(epochs=1, batch_size=2) | ({} if self.questions is None else dict(questions=2))
         for name, n in least.items(): _check_number(name, getattr(self, name), n, whole=True)
-        _check_number('seed', self.seed, 0, 2**32 - 1, whole=True)
         self.check()
         self.usage = self.folder = None # of both sides together; a `_Folder`, where one is split into two
         if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
@@ -626,6 +625,7 @@ def run(
     if openai_embeddings and not (os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')):
         raise EmbedtuneError(f'comparing with {openai_embeddings} needs a key: set OPENAI_API_KEY')
     job = _Run(out, **settings)
+    _check_number('seed', job.seed, 0, 2**32 - 1, whole=True)
     with _only_here(job.out): return _run_alone(job, train, val, openai_embeddings, documents, queries)
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #4ef9d31a
