@@ -93,6 +93,7 @@ def _check_texts(
     for key, text in texts.items():
         if not isinstance(key, str):
             raise DatasetError(f'{name}: the id {key!r} must be a string, got {type(key).__name__}')
+        _check_whole(key, f'{name}: the id {ascii(key)}', DatasetError)
         if not isinstance(text, str):
             raise DatasetError(f'{name}["{key}"] must be a text, got {type(text).__name__}')
         if not text.strip(): raise DatasetError(f'{name}["{key}"] is empty; leave it out, or give it a text')

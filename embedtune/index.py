@@ -17,7 +17,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _new_folder, _parse_json, _read_json, _write_json
+from .core import EmbedtuneError, _check_whole, _new_folder, _parse_json, _read_json, _write_json
 from .embedding import EmbeddingModel, encode
 from .retrieval import BM25Retriever, DenseRetriever, Hits, HybridRetriever
 from .retrieval import _ByVectors, _MeanRetriever, _check_search, _pool_windows, _stop_words
@@ -78,6 +78,7 @@ def save_index(
     path = Path(path)
     if path.exists() and not _may_hold_index(path):
         raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    for node in retriever.corpus: _check_whole(node, f'the id {ascii(node)}')
     parts = ((part.vectors, _windows_table(part)) for part in retriever.by_size())
     _write_index(path, _stamp(retriever), retriever.corpus, parts)
 
