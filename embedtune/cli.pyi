@@ -2,6 +2,7 @@
 """`embedtune`: the same three steps without a notebook."""
 from typing import Any
 import argparse
+import io
 from pathlib import Path
 from typing import Literal
 from typing import NamedTuple
@@ -10,11 +11,40 @@ class _As(NamedTuple):
     """Stands for a default: type, default and comment are those of the parameter of that name elsewhere."""
     place: str
 
+def _described(place: str) -> dict:
+    """All parameters of a class or function."""
+    ...
+
 def _elsewhere(given: _As, name: str):
     """The parameter as it is described where it belongs."""
     ...
+_BOUNDS: dict
 
-def _kind_of(anno, default) -> dict:
+def _number(word: str, kind, least, most):
+    """The number that a word is; `ArgumentTypeError` where it is none, or out of bounds."""
+    ...
+
+def _text(word: str) -> str:
+    """The word; `ArgumentTypeError` where it is empty, or no text."""
+    ...
+
+def _path(word: str) -> Path:
+    """The path that a word is; `ArgumentTypeError` where there can be none of that name."""
+    ...
+_File: Any
+_NewFile: Any
+_NewFolder: Any
+
+def _file(word: str) -> Path:
+    """The file of that name; `ArgumentTypeError` where there is none that can be read."""
+    ...
+
+def _new(word: str, folder: bool) -> Path:
+    """The path of that name; `ArgumentTypeError` where nothing of the kind can be written."""
+    ...
+_KINDS: dict
+
+def _kind_of(name: str, anno, default=None) -> dict:
     """How words become a value: a flag, a list, or one word of a type."""
     ...
 
@@ -25,11 +55,15 @@ def _add_parameter(parser, name: str, given):
 def _planned(*lines) -> dict:
     """Print a plan, and return it."""
     ...
+
+def _lines_of(path: Path):
+    """The lines of a file that hold something; `EmbedtuneError` if it is not UTF-8."""
+    ...
 _RUN: Any
 _LLM: Any
 _READ: Any
 
-def _run_command(documents: list[str]=..., train: list[str] | None=None, val: list[str] | None=None, queries: Path | None=None, examples: Path | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., engine=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: Path=...):
+def _run_command(documents: list[str]=..., train: list[str] | None=None, val: list[str] | None=None, queries: _File | None=None, examples: _File | None=None, llm: str='local', model=..., openai_embeddings: str | None=None, questions=..., epochs=..., batch_size=..., seed=..., allow_leakage=..., llm_only=..., ask_anew=..., bf16=..., engine=..., trust_remote_code=..., max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., plan: bool=False, out: _NewFolder=...):
     """Prepare, finetune and evaluate: the whole job."""
     ...
 _LEFT: dict
@@ -39,12 +73,12 @@ def _nodes_of(documents: list[str], model: str, chunk_size: int, chunk_overlap: 
     ...
 _SPLIT: Any
 
-def _nodes_command(documents: list[str], model=..., chunk_size=..., chunk_overlap=..., engine=..., trust_remote_code=..., out: Path=...):
+def _nodes_command(documents: list[str], model=..., chunk_size=..., chunk_overlap=..., engine=..., trust_remote_code=..., out: _NewFile=...):
     """Split documents into nodes."""
     ...
 _ASKED: Any
 
-def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str] | None=None, examples: Path | None=None, max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., batch: bool=False, plan: bool=False, chunk_size=..., seed=..., engine=..., trust_remote_code=..., out: Path=...):
+def _pairs_command(documents: list[str], llm: str='local', model=..., questions=..., questions_per_node=..., style: list[str] | None=None, examples: _File | None=None, max_usd=..., max_requests=..., price=..., concurrency=..., timeout=..., max_tokens=..., reasoning_effort=..., allow_http=..., batch: bool=False, plan: bool=False, chunk_size=..., seed=..., engine=..., trust_remote_code=..., out: _NewFile=...):
     """Let a language model ask questions about documents."""
     ...
 
@@ -53,11 +87,15 @@ def _read(command: str, **files):
     ...
 _TUNED: Any
 
-def _finetune_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., epochs=..., batch_size=..., learning_rate=..., fast=..., frozen_layers=..., lora=..., max_tokens=..., dims: list[int] | None=None, alpha=..., early_stopping=..., gradient_accumulation_steps=..., hard_negatives: int=0, bf16=..., device: str | None=None, plan: bool=False, log_dir: Path | None=None, seed=..., allow_leakage: bool=False, trust_remote_code=..., out: Path=...):
+def _finetune_command(dataset: _File | None=None, val_dataset: _File | None=None, model=..., epochs=..., batch_size=..., learning_rate=..., fast=..., frozen_layers=..., lora=..., max_tokens=..., dims: list[int] | None=None, alpha=..., early_stopping=..., gradient_accumulation_steps=..., hard_negatives: int=0, bf16=..., device: str | None=None, plan: bool=False, log_dir: _NewFolder | None=None, seed=..., allow_leakage: bool=False, trust_remote_code=..., out: _NewFolder=...):
     """Tune a model on the questions of a dataset."""
     ...
 
-def _adapter_command(dataset: Path | None=None, model=..., openai_embeddings: str | None=None, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, kind: Literal['linear', 'low-rank', 'scale', 'two-layer']='low-rank', seed=..., trust_remote_code=..., out: Path=...):
+def _api_of(name: str, plan: bool, **limits):
+    """The API that vectors come from; whether it has a key is looked at before anything is computed."""
+    ...
+
+def _adapter_command(dataset: _File | None=None, model=..., openai_embeddings: str | None=None, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, kind: Literal['linear', 'low-rank', 'scale', 'two-layer']='low-rank', seed=..., trust_remote_code=..., out: _NewFolder=...):
     """Tune an adapter over a model, also one behind an API; stored vectors stay as they are."""
     ...
 
@@ -70,15 +108,15 @@ def _plan_embedding(api, *datasets) -> str:
     ...
 _LOADED: Any
 
-def _evaluate_command(dataset: Path | None=None, train_dataset: Path | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, save: Path | None=None, allow_leakage: bool=False, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, bf16=..., device=..., trust_remote_code=...):
+def _evaluate_command(dataset: _File | None=None, train_dataset: _File | None=None, models: list[str] | None=None, openai_embeddings: str | None=None, save: _NewFolder | None=None, allow_leakage: bool=False, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, bf16=..., device=..., trust_remote_code=...):
     """Compare BM25 and models on the questions of a dataset."""
     ...
 
-def _compare_command(before: Path, after: Path, judged: Path | None=None, worthwhile=..., fail_on_regression: bool=False):
+def _compare_command(before: _File, after: _File, judged: _File | None=None, worthwhile=..., fail_on_regression: bool=False):
     """Say whether one evaluation is better than another, and whether that is luck."""
     ...
 
-def _ladder_command(dataset: Path | None=None, val_dataset: Path | None=None, model=..., methods: list[str] | None=None, models: list[str] | None=None, static: bool=False, openai_embeddings: str | None=None, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, saturation: bool=False, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: Path=...):
+def _ladder_command(dataset: _File | None=None, val_dataset: _File | None=None, model=..., methods: list[str] | None=None, models: list[str] | None=None, static: bool=False, openai_embeddings: str | None=None, max_usd=..., max_requests=..., allow_http=..., plan: bool=False, saturation: bool=False, reranker: str | None=None, seed=..., allow_leakage: bool=False, bf16=..., trust_remote_code=..., out: _NewFolder=...):
     """Run every method on the same questions, and recommend the cheapest within noise of the best."""
     ...
 
@@ -86,12 +124,12 @@ def _tell_ladder(found, grow: bool) -> dict:
     """Print a ladder's table and recommendation."""
     ...
 
-def _report_command(folder: Path, page: Path | None=None):
+def _report_command(folder: Path, page: _NewFile | None=None):
     """Write one page about a finished run: the decision, the metrics, and every question."""
     ...
 _DRIFT: Any
 
-def _export_command(source: str, onnx: bool=False, int8: bool=False, dataset: Path | None=None, tolerance: float=..., out: Path | None=None):
+def _export_command(source: str, onnx: bool=False, int8: bool=False, dataset: _File | None=None, tolerance: float=..., out: _NewFolder | None=None):
     """Write a model that runs without torch, checked against the original; code 3 if it drifts too far."""
     ...
 _LABEL: Any
@@ -101,7 +139,7 @@ def _label_command(folder: Path, questions=..., n=..., judge=..., port=..., dept
     ...
 _CORPUS: Any
 
-def _index_command(source: list[str], model=..., store: Literal['exact', 'lancedb', 'none']='exact', sizes: list[int] | None=None, shard_size=..., chunk_size=..., ray=..., workers=..., num_gpus=..., address=..., out: Path=...):
+def _index_command(source: list[str], model=..., store: Literal['exact', 'lancedb', 'none']='exact', sizes: list[int] | None=None, shard_size=..., chunk_size=..., ray=..., workers=..., num_gpus=..., address=..., out: _NewFolder=...):
     """Embed a corpus of any size into an index; the same command goes on after a crash."""
     ...
 _SERVED: Any
@@ -143,6 +181,33 @@ def _warn_in_a_line(message, *rest, **more):
     """Print a warning to standard error, without the line of code that `warnings` would add."""
     ...
 
+class _Terminal(io.TextIOBase):
+    """A stream for people: nothing in what is written steers it, but bold on a terminal and what is kept."""
+    stream: Any
+    keep: Any
+
+    def __init__(self, stream, keep: str=''):
+        ...
+
+    def isatty(self):
+        ...
+
+    def fileno(self):
+        ...
+
+    def write(self, text):
+        ...
+
+    def flush(self):
+        ...
+
+    def tell(self, what, *words):
+        ...
+
+def _speak_utf8():
+    """Let both streams write UTF-8, whatever the console says."""
+    ...
+
 def _leave(code: int):
     """End the process at once: no thread that still waits for a server, and no library, holds it up."""
     ...
@@ -153,6 +218,10 @@ def _stop(said: str, code: int):
 
 def _call(words: list[str]):
     """Run the command that the words name."""
+    ...
+
+def _line_of(error: Exception) -> tuple[str, int]:
+    """One line about an error, and the exit code; with EMBEDTUNE_DEBUG=1 its traceback is printed as well."""
     ...
 
 def _outcome(words: list[str]):

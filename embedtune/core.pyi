@@ -48,7 +48,7 @@ def _new_folder(path):
     ...
 
 def _write_text(text: str, path):
-    """Write a text file, whole or not at all."""
+    """Write a text file, whole or not at all; half pairs, which no file can hold, are replaced."""
     ...
 
 def _write_json(content, path):
@@ -75,9 +75,39 @@ def _sha256_of(path: Path) -> str:
 def _versions():
     """The versions of what a model is made with."""
     ...
+_STEERING: Any
+
+def _shown(text) -> str:
+    """The text as people may see it: without signs that steer a terminal or turn writing, and without half pairs."""
+    ...
+
+def _one_line(text, limit: int | None=None) -> str:
+    """The same on one line; of a longer one the middle is left out."""
+    ...
 
 def _md_cell(text: str, limit: int=160) -> str:
     """A text as one cell of a Markdown table: one line, shortened, nothing in it read as markup."""
+    ...
+
+def _md_code(text: str) -> str:
+    """A text as code within a line of Markdown: the fence is longer than any run of backticks in it."""
+    ...
+
+def _page_template(name: str):
+    """The template of a page: all that is put in is escaped and `_shown`; a forgotten value is an error."""
+    ...
+
+def _plot_name(name: str) -> str:
+    """The name as matplotlib draws it: one line, shortened, no formula, never hidden."""
+    ...
+_RESERVED: set
+
+def _file_name(name: str, squeeze: bool=True) -> str:
+    """The name in small letters, digits and hyphens, so that it can be part of a path."""
+    ...
+
+def _check_file_names(names):
+    """Raise `EmbedtuneError` where two names would become one file."""
     ...
 
 def _counted(n: int, noun: str) -> str:

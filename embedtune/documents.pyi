@@ -101,8 +101,12 @@ def _inside(folder: Path) -> list[Path]:
     """The files of a folder, whole tree, sorted, and links to other folders; nothing hidden."""
     ...
 
-def _is_read(path: Path) -> bool:
-    """Whether it is a file of a kind that can be read."""
+def _leads_out(path: Path, folder: Path) -> bool:
+    """Whether it is a link to what lies elsewhere: whoever made the folder may not have had it to give."""
+    ...
+
+def _is_read(path: Path, folder: Path) -> bool:
+    """Whether it is a file of a kind that can be read, and lies in the folder."""
     ...
 
 def _find_files(paths) -> list[Path]:

@@ -122,11 +122,6 @@ _FINER: Any
 def _power(difference) -> str:
     """What difference can be seen, and how many more questions a finer one takes."""
     ...
-_TURNING: Any
-
-def _shown(text: str) -> str:
-    """The text without signs that turn the direction of writing, and without half pairs."""
-    ...
 
 def _lead(text: str, spans, room: int=220) -> int:
     """Where to begin, so that most of the question's words are in sight."""

@@ -124,6 +124,10 @@ def _tower(job: _Job):
     """A copy of the model that learned to ask."""
     ...
 
+def _about_val(job: _Job) -> list[str]:
+    """The training questions all of whose answers are nodes that are searched, too."""
+    ...
+
 def _nudged(job: _Job):
     """Stored vectors moved towards the training questions that they answer."""
     ...
@@ -223,10 +227,6 @@ class Ladder:
 
 def _source_key(model):
     """What identifies `model`: the hashes of a folder's files, the id, or the fingerprint."""
-    ...
-
-def _file_name(name: str, squeeze: bool=True) -> str:
-    """The name in small letters, digits and hyphens, so that it can be part of a path."""
     ...
 
 def _check_methods(methods, job: _Job) -> dict[str, str | None]:

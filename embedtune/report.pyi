@@ -114,10 +114,6 @@ def _check_verdict(verdict):
     """Raise `EmbedtuneError` unless the report can show the verdict."""
     ...
 
-def _page_template():
-    """The template of the page; whatever is put into it is escaped, and a forgotten value is an error."""
-    ...
-
 def _counts(dataset: EmbeddingQAFinetuneDataset, evaluations: list[Evaluation]) -> str:
     """How many questions, nodes and methods the page is about, and how many questions were trained on."""
     ...

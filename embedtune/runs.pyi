@@ -22,10 +22,6 @@ def _place_of(node: Node, file=None) -> dict:
     """What a reader wants to know of where a node stands: an entry of `nodes.json`."""
     ...
 
-def _one_line(text: str) -> str:
-    """The text on one line, without the characters that steer a terminal or turn what is shown."""
-    ...
-
 def _told_place(place: dict) -> str:
     """Where a node stands, in one line; '' if nothing is known."""
     ...
