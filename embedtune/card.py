@@ -6,7 +6,7 @@
 __all__ = []
 
 # %% ../nbs/4_tuning/34_card.ipynb #7ac8631d
-import re
+import os, re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def _hub_id(
     model, # id of the hub, or a folder
 ) -> str: # None: it is a folder, or another name that the hub does not know
     "The full id by which the hub knows a model."
-    if Path(model).expanduser().is_dir(): return None
+    if os.path.isdir(os.path.expanduser(model)): return None
     name = DEFAULT_MODEL if str(model) == DEFAULT_MODEL.split('/')[1] else str(model)
     return name if re.fullmatch(r'[\w.-]+/[\w.-]+', name) else None
 
@@ -32,7 +32,8 @@ def _public_name(
     model, # id of the hub, or a folder
 ) -> str:
     "What a card calls a model: its id, or the name of its folder without the way to it."
-    return _hub_id(model) or Path(model).expanduser().resolve().name
+    folder = Path(os.path.expanduser(model))
+    return _hub_id(model) or (folder.resolve().name if os.path.isdir(folder) else folder.name)
 
 # %% ../nbs/4_tuning/34_card.ipynb #d0eab706
 def _loaded_from(

@@ -850,8 +850,9 @@ def _outcome(
     "Run a command; what goes wrong is told on standard error."
     try: return _call(words)
     except SystemExit as end: return None, end.code # --help
-    except KeyboardInterrupt: return _stop(_INTERRUPTED, 130)
+    except KeyboardInterrupt: pass # what is told comes after the last stroke of any bar
     except Exception as error: return _stop(*_line_of(error))
+    return _stop(_INTERRUPTED, 130)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #f066365a
 def main(

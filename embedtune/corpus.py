@@ -601,11 +601,11 @@ def embed_corpus(
     out = Path(out).resolve()
     _check_out(out, store)
     _check_count(shard_size, 'shard_size')
+    shards = _shards(source, out, shard_size)
     loaded = _loaded(model, 'cpu' if ray else None)
     search = search or _search_of(model)
     sizes = list(search.sizes_for(loaded))
     made = dict(model=_document_fingerprint(loaded), sizes=sizes, stride=search.stride)
-    shards = _shards(source, out, shard_size)
     tasks = [dict(place=i, shard=json.dumps(shard._asdict())) for i, shard in enumerate(shards)]
     settings = (model if ray else loaded, search, made, str(out), chunk_size)
     with _only_here(out):

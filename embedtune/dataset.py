@@ -93,6 +93,7 @@ def _check_texts(
     "Raise `DatasetError` naming the first entry of `texts` that has nothing in it, or cannot be written."
     if not texts: raise DatasetError(f'{name} must map ids to texts, got none')
     for key, text in texts.items():
+        _check_whole(key, f'{name}: the id {ascii(key)}', DatasetError)
         if not text.strip(): raise DatasetError(f'{name}["{key}"] is empty; leave it out, or give it a text')
         _check_whole(text, f'{name}["{key}"]', DatasetError)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastcore.basics import patch
 from .dataset import _check_written_by, _origin, _Writers, EmbeddingQAFinetuneDataset
-from .core import _check_count, _counted, _md_cell, _plot_name, _read_as, _Whole, _write_json, EmbedtuneError
+from .core import _check_count, _counted, _md_cell, _mended, _plot_name, _read_as, _Whole, _write_json, EmbedtuneError
 from .leakage import require_no_leakage
 from .retrieval import _top_k, Search
 from typing import Annotated
@@ -99,6 +99,9 @@ class Evaluation:
     found: dict[str, list[str]] = field(default_factory=dict)  # query id -> ids of its first `_KEPT` nodes, best first
     written_by: str | dict[str, str] | None = None  # who wrote the questions, as their dataset says it
     trained_on: int | None = None  # questions that the model was trained on; None: on none, or unknown
+
+    def __post_init__(self):
+        if isinstance(self.name, str): self.name = _mended(self.name) # a folder's name may be no text
 
     @property
     def whose(self): return _origin(self.written_by, self.ranks)

@@ -58,6 +58,9 @@ class Evaluation:
     written_by: str | dict[str, str] | None = None
     trained_on: int | None = None
 
+    def __post_init__(self):
+        ...
+
     @property
     def whose(self):
         ...

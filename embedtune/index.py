@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from typing_extensions import NotRequired, TypedDict
 
 from .adapter import _document_fingerprint
-from .core import _check_ours, _file_bytes, _new_folder, _read_as, _sha256_of, _Whole, _write_json, EmbedtuneError
+from .core import _check_ours, _check_whole, _file_bytes, _new_folder, _read_as, _sha256_of, _Whole, _write_json, EmbedtuneError
 from .embedding import EmbeddingModel, encode
 from .retrieval import _ByVectors, _check_search, _MeanRetriever, _pool_windows, _stop_words, BM25Retriever, DenseRetriever, Hits, HybridRetriever
 
@@ -70,6 +70,7 @@ def save_index(
     "Write the vectors, texts and stamp of a retriever, whole or not at all; who reads the old index goes on."
     path = Path(path)
     _check_ours(path, 'vectors-*.npy')
+    for node in retriever.corpus: _check_whole(node, f'the id {ascii(node)}')
     parts = ((part.vectors, _windows_table(part)) for part in retriever.by_size())
     _write_index(path, _stamp(retriever), retriever.corpus, parts)
 

@@ -173,7 +173,7 @@ def attacks(kind, folder, marker, rng):
             ('LlamaIndex, pickled', llama), ('LlamaIndex, odd', odd), ('pickle as weights', lambda: (folder/'adapter.safetensors').write_bytes(pickle.dumps(Touch(marker))))]
     if kind == 'run': return [*shared, ('files lead out', put('run.json', 'files', value={out: '0', '../secret.txt': '0', '/etc/passwd': '0'})), ('table leads out', put('run.json', 'table', value=[dict(retriever=out)])),
         ('model leads out', put('run.json', 'settings', 'model', value=out)), ('nodes', put('nodes.json', 0, 'file', value=out)), ('document', put('nodes.json', 0, 'document', value=rng.choice([out, nonsense]))),
-        ('sides', put('run.json', 'sides', value=rng.choice([nonsense, dict(train=nonsense), dict(train=dict(documents=nonsense))]))), ('report is a link', lambda: (folder/'report.html').symlink_to(secret)),
+        ('sides', put('run.json', 'sides', value=rng.choice([nonsense, dict(train=nonsense), dict(train=dict(documents=nonsense))]))), ('report is a link', linked('report.html')),
         ('evaluations are a link', linked('evaluations', folder.parent)), ('foreign model', lambda: changed_json(folder/'model'/'modules.json', lambda found: found + [dict(idx=3, name='3', path='', type=foreign)])),
         ('pickled index', lambda: np.save(folder/'index'/'vectors-0.npy', np.array([Touch(marker)], object), allow_pickle=True)), ('guard', lambda: (folder/'model'/'embedtune.json').write_text(json.dumps(nonsense)))]
     return [('a link out', lambda: (folder/'b.md').symlink_to(secret)), ('a link to a folder', lambda: (folder/'b').symlink_to('/etc')), ('a loop', lambda: (folder/'b').symlink_to(folder)),
