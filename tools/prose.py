@@ -17,7 +17,7 @@ MAIN = {  # what a chapter is about: the function, class or method that a reader
     "03_pdf": "_read_pdf", "04_documents": "load_documents", "05_nodes": "split_nodes", "06_duplicates": "_alike_pairs",
     "07_dataset": "EmbeddingQAFinetuneDataset", "08_leakage": "check_leakage", "09_sides": "_two_parts",
     "10_embedding": "encode", "11_precision": "load_model", "12_retrieval": "DenseRetriever", "13_evaluation": "evaluate",
-    "14_search": "choose_weight", "15_verdict": "verdict", "16_trec": "save_run", "17_guard": "_guarded",
+    "14_search": "choose_weight", "15_verdict": "verdict", "16_trec": "_measure_run", "17_guard": "_guarded",
     "19_servers": "_without_thoughts", "20_llm": "ChatLLM", "21_journal": "ReplayLLM", "22_questions": "_parse_questions",
     "23_flaws": "flaw", "24_small_llm": "sentence_call", "25_judge": "Judge", "26_filters": "filter_questions",
     "27_pairs": "generate_qa_embedding_pairs", "28_queries": "from_queries", "29_structure": "structure_queries",
