@@ -22,7 +22,7 @@ MAIN = {  # what a chapter is about: the function, class or method that a reader
     "23_flaws": "flaw", "24_small_llm": "sentence_call", "25_judge": "Judge", "26_filters": "filter_questions",
     "27_pairs": "generate_qa_embedding_pairs", "28_queries": "from_queries", "29_structure": "structure_queries",
     "30_negatives": "mine_hard_negatives", "31_loss": "JudgedRankingLoss", "32_frozen": "_freezing", "33_merge": "merge",
-    "34_card": "_model_card", "35_engine": "_FinetuneEngine", "36_examples": "_Examples", "37_trainer": "_make_trainer",
+    "34_card": "_model_card", "35_engine": "finetune", "36_examples": "_Examples", "37_trainer": "_make_trainer",
     "38_saving": "_save_model", "39_finetune": "finetune", "40_layers": "LinearLayer", "41_adapter": "EmbeddingAdapterFinetuneEngine",
     "42_nudge": "nudge", "43_tower": "QueryTowerFinetuneEngine", "44_reranker": "CrossEncoderFinetuneEngine",
     "50_serve": "EmbeddingServer", "51_index": "save_index", "52_migrate": "Migration", "53_integrations": "to_llama_index",
