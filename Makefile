@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := passive
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install tutorial test test-slow test-gpu lab test-lab workshop exercises slides export clean-notebooks readme check docs docs-test build package-test bench lock audit sbom clean
+.PHONY: help install tutorial test test-slow test-gpu lab test-lab workshop exercises slides export clean-notebooks readme prose check docs docs-test build package-test bench lock audit sbom clean
 
 help: ## list every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ clean-notebooks: .venv/.installed ## strip what changes without meaning; outputs
 readme: .venv/.installed ## write README.md from nbs/index.ipynb, and llms.txt
 	$(BIN)/python tools/build_readme.py
 	$(BIN)/python tools/llms.py
+
+prose: .venv/.installed ## how the chapters read: words, "you" and "we", code named, the first call of the main function
+	@$(BIN)/python tools/prose.py
 
 check: .venv/.installed ## exports in step, notebooks clean, README.md, llms.txt and exercises current, every definition explained?
 	@$(BIN)/python tools/test_notebooks.py --check
