@@ -100,9 +100,10 @@ class Writers:
 
     def report(self):
         """The page of a report."""
+        from embedtune.core import _mended
         from embedtune.report import _report_page
         def made(text):
-            dataset = dataset_of(text, f'i{text}')
+            dataset = dataset_of(text, _mended(f'i{text}'))
             some = evaluations(text, dataset.queries, dataset.corpus)
             found = self.verdict(some, dataset)
             found.reason += text
