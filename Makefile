@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY := passive
 export TOKENIZERS_PARALLELISM := false
 
 .DEFAULT_GOAL := help
-.PHONY: help install tutorial test test-slow test-gpu lab test-lab workshop exercises slides export clean-notebooks readme check docs docs-test build package-test bench lock clean
+.PHONY: help install tutorial test test-slow test-gpu lab test-lab workshop exercises slides export clean-notebooks readme check docs docs-test build package-test bench lock audit sbom clean
 
 help: ## list every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +104,20 @@ lock: ## write constraints.txt anew, from an empty environment (TORCH=... to mov
 	echo '# Every version, as `make lock` found it on' "$$($(PYTHON) -V)" > constraints.txt
 	.lock/bin/pip freeze --all --exclude-editable | sed 's/+.*//' | grep -vE '^(pip|triton|nvidia-.*|cuda-.*)==' | LC_ALL=C sort -f >> constraints.txt
 	rm -rf .lock
+
+# Tools of their own, so that they are in no list of what embedtune needs.
+.audit/.installed: Makefile
+	@$(PYTHON) -m venv .audit
+	@.audit/bin/pip install --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	@touch $@
+
+audit: .audit/.installed ## look the versions of constraints.txt up among known vulnerabilities; needs the network
+	@.audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
+
+sbom: .venv/.installed .audit/.installed ## list what is installed in .venv, with versions and licences, in dist/sbom.json (CycloneDX)
+	@mkdir -p dist
+	@.audit/bin/cyclonedx-py environment --output-reproducible --of JSON --output-file dist/sbom.json $(BIN)/python
+	@echo dist/sbom.json
 
 clean: ## remove what was built (not .venv, not runs/)
 	rm -rf build dist _proc _docs *.egg-info

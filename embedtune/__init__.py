@@ -25,6 +25,7 @@ _chapter = {
     'Ladder': 'ladders', 'ladder': 'ladders', 'saturation': 'ladders',
     'write_report': 'report', 'write_ladder_report': 'report',
     'label': 'labels', 'label_widget': 'labels', 'labelled_dataset': 'labels', 'read_labels': 'labels',
+    'open_run': 'runs', 'update': 'updating', 'structure_queries': 'structure', 'OnnxEmbedding': 'export',
     'SentenceTransformersFinetuneEngine': 'finetune', 'merge': 'merging', 'nudge': 'nudging',
     'EmbeddingAdapterFinetuneEngine': 'adapter', 'AdapterEmbeddingModel': 'adapter',
     'QueryTowerFinetuneEngine': 'tower', 'CrossEncoderFinetuneEngine': 'reranker',

@@ -49,6 +49,10 @@ from .labels import label as label
 from .labels import label_widget as label_widget
 from .labels import labelled_dataset as labelled_dataset
 from .labels import read_labels as read_labels
+from .runs import open_run as open_run
+from .updating import update as update
+from .structure import structure_queries as structure_queries
+from .export import OnnxEmbedding as OnnxEmbedding
 from .finetune import SentenceTransformersFinetuneEngine as SentenceTransformersFinetuneEngine
 from .merging import merge as merge
 from .nudging import nudge as nudge
@@ -66,4 +70,4 @@ from .migrate import Migration as Migration
 from .pipeline import run as run
 
 __version__: str
-__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'sample_qa', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Search', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'load_beir', 'save_beir', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'label', 'label_widget', 'labelled_dataset', 'read_labels', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'CrossEncoderFinetuneEngine', 'RerankedRetriever', 'open_index', 'save_index', 'embed_corpus', 'align', 'plan_migration', 'Migration', 'run']
+__all__ = ['Document', 'EmbedtuneError', 'load_documents', 'sample_documents', 'sample_qa', 'ten_k', 'Node', 'split_nodes', 'windows', 'EmbeddingQAFinetuneDataset', 'check_leakage', 'ChatLLM', 'local_llm', 'ReplayLLM', 'filter_questions', 'generate_qa_embedding_pairs', 'plan_pairs', 'from_queries', 'report_questions', 'mine_hard_negatives', 'CachedEmbedding', 'OpenAIEmbedding', 'load_model', 'Search', 'Retriever', 'BM25Retriever', 'DenseRetriever', 'HybridRetriever', 'load_retriever', 'Evaluation', 'compare', 'evaluate', 'Verdict', 'verdict', 'changes', 'by_slice', 'load_run', 'save_run', 'load_beir', 'save_beir', 'Ladder', 'ladder', 'saturation', 'write_report', 'write_ladder_report', 'label', 'label_widget', 'labelled_dataset', 'read_labels', 'open_run', 'update', 'structure_queries', 'OnnxEmbedding', 'SentenceTransformersFinetuneEngine', 'merge', 'nudge', 'EmbeddingAdapterFinetuneEngine', 'AdapterEmbeddingModel', 'QueryTowerFinetuneEngine', 'CrossEncoderFinetuneEngine', 'RerankedRetriever', 'open_index', 'save_index', 'embed_corpus', 'align', 'plan_migration', 'Migration', 'run']

@@ -10,7 +10,7 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from .core import _write_text
+from .core import _md_cell, _md_code, _one_line, _write_text
 from .dataset import _UNKNOWN
 from .embedding import DEFAULT_MODEL, EmbeddingModel, OpenAIEmbedding, _is_sentence_transformer
 from .evaluation import _COMPARED, Evaluation, compare, to_markdown
@@ -107,15 +107,15 @@ _CARD = '''{front}
 
 # %% ../nbs/4_tuning/34_card.ipynb #feeb4573
 _CARD_WHAT = dict(
-    model='An embedding model, tuned from `{base}` on {questions:,} questions {whose} about {nodes:,} '
+    model='An embedding model, tuned from {base} on {questions:,} questions {whose} about {nodes:,} '
     'passages of one collection of documents: it brings the vector of a question near those of the passages '
     'that answer it.',
-    adapter='An adapter over `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of '
+    adapter='An adapter over {base}, tuned on {questions:,} questions {whose} about {nodes:,} passages of '
     'one collection of documents: a small map that moves the vectors of {sides}.',
-    tower='A query tower for `{base}`, tuned on {questions:,} questions {whose} about {nodes:,} passages of '
+    tower='A query tower for {base}, tuned on {questions:,} questions {whose} about {nodes:,} passages of '
     'one collection of documents: questions are embedded with it, documents with the base, whose stored '
     'vectors stay as they are.',
-    reranker='A reranker, tuned from `{base}` on {questions:,} questions {whose} about {nodes:,} passages of '
+    reranker='A reranker, tuned from {base} on {questions:,} questions {whose} about {nodes:,} passages of '
     'one collection of documents: it reads a question and a passage together and scores how well the passage '
     'answers, for the first results of a search.')
 _CARD_FILE = dict( # in which all settings lie
@@ -215,8 +215,8 @@ def _made_list(
     facts = {name.replace('_', ' '): value for name, value in made.items()
         if name not in ('base', 'settings', 'versions')}
     other = _changed(made['settings'], defaults)
-    lines = [f'base: `{_public_name(made["base"])}`', *(f'{name}: `{value}`' for name, value in facts.items()),
-             f'settings: {f"`{other}`, else the defaults" if other else "the defaults"}; all of them lie in '
+    lines = [f'base: {_md_code(_public_name(made["base"]))}', *(f'{name}: {_md_code(str(value))}' for name, value in facts.items()),
+             f'settings: {f"{_md_code(other)}, else the defaults" if other else "the defaults"}; all of them lie in '
         f'`{manifest}`',
              'versions: ' + ', '.join(f'{package} {version}'
         for package, version in made['versions'].items())]
@@ -232,7 +232,7 @@ def _base_code(
     if isinstance(model, OpenAIEmbedding): return f'OpenAIEmbedding({model.model!r})'
     return (
         f'load_model({_public_name(base)!r})' if _is_sentence_transformer(model)
-        else f'...  # the model itself: {_public_name(base)}')
+        else f'...  # the model itself: {_one_line(_public_name(base))}')
 
 # %% ../nbs/4_tuning/34_card.ipynb #3bbf3f1c
 def _card_use(
@@ -263,7 +263,7 @@ def _card_limits(
     long = (
         [_CARD_LIMITS['reads'].format(reads=limit), _CARD_LIMITS['whole' if whole else 'windows']] if limit
         else [])
-    license = _CARD_LIMITS['license'].format(license=f'License: {license}.' if license
+    license = _CARD_LIMITS['license'].format(license=f'License: {_md_cell(license)}.' if license
         else 'License: none is given yet; set one in the first lines of this file before you publish it.')
     return '\n'.join(f'- {line}' for line in (_CARD_LIMITS['place'], ' '.join(long),
         _CARD_LIMITS['words'].format(whose=whose), license) if line)
@@ -283,7 +283,7 @@ def _card_data(
     does = 'text-ranking' if kind == 'reranker' else 'feature-extraction'
     task = does if kind == 'reranker' else 'sentence-similarity'
     tags = list(dict.fromkeys([library, does, 'embedtune', *named.get(kind, [])]))
-    found = dict(model_name=name, eval_results=_eval_results(evaluation)) if evaluation else {}
+    found = dict(model_name=_one_line(name), eval_results=_eval_results(evaluation)) if evaluation else {}
     return ModelCardData(library_name=library, pipeline_tag=task, tags=tags,
         base_model=_hub_id(made['base']), license=license, **found)
 
@@ -301,13 +301,14 @@ def _model_card(
 ) -> str: # Markdown
     "A model card: what it is, how to use it, how it was made, its figures and its limits; it quotes no document and no question."
     settings = made['settings']
-    what = _CARD_WHAT[kind].format(base=_public_name(made['base']), questions=made['questions'],
+    what = _CARD_WHAT[kind].format(base=_md_code(_public_name(made['base'])), questions=made['questions'],
         nodes=made['nodes'], whose=whose, sides='questions and documents' if settings.get('both_sides')
         else 'questions, while those of documents stay as they are')
     front = f"---\n{_card_data(name, made, kind, _measured(evaluations, settings), license).to_yaml()}\n---"
     table = _figures(evaluations, settings)
-    return _CARD.format(front=front, name=name, what=what, use=_card_use(name, made, model, kind, search), made=_made_list(made, defaults, _CARD_FILE[kind]),
-                       figures=table and table + '\n', limits=_card_limits(model, search, license, whose))
+    return _CARD.format(front=front, name=_md_cell(name), what=what,
+        use=_card_use(name, made, model, kind, search), made=_made_list(made, defaults, _CARD_FILE[kind]),
+        figures=table and table + '\n', limits=_card_limits(model, search, license, whose))
 
 # %% ../nbs/4_tuning/34_card.ipynb #3d9673d9
 def _save_card(

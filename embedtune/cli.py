@@ -6,17 +6,17 @@
 __all__ = ['main']
 
 # %% ../nbs/7_deciding/63_cli.ipynb #19027992
-import argparse, contextlib, json, math, os, signal, sys, traceback, warnings
-from functools import partial
+import argparse, contextlib, io, json, math, os, re, signal, sys, tempfile, traceback, warnings
+from functools import cache, partial
 from importlib import import_module
 from inspect import Parameter
 from pathlib import Path
 from types import UnionType
-from typing import Literal, NamedTuple, Union, get_args, get_origin
+from typing import Literal, NamedTuple, NewType, Union, get_args, get_origin
 
 from fastcore.docments import docments
 
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _check_whole, _file_names, _one_line, _shown
 
 # %% ../nbs/7_deciding/63_cli.ipynb #b7a32581
 class _As(NamedTuple):
@@ -24,19 +24,99 @@ class _As(NamedTuple):
     place: str # 'module:class or function'
 
 # %% ../nbs/7_deciding/63_cli.ipynb #a1408bea
+@cache
+def _described(
+    place: str, # 'module:class or function'
+) -> dict: # name -> an object with `anno`, `default`, `docment`
+    "All parameters of a class or function."
+    module, _, owner = place.partition(':')
+    return docments(getattr(import_module(module), owner), full=True, returns=False, eval_str=True)
+
 def _elsewhere(
     given: _As, # where the parameter stands
     name: str, # of the parameter
 ): # an object with `anno`, `default`, `docment`
     "The parameter as it is described where it belongs."
-    module, _, owner = given.place.partition(':')
-    found = getattr(import_module(module), owner)
-    return docments(found, full=True, returns=False, eval_str=True)[name]
+    return _described(given.place)[name]
+
+# %% ../nbs/7_deciding/63_cli.ipynb #f4a0d68f
+_BOUNDS = { # parameter -> least and largest; of whole numbers else 1 and a thousand million, of others 0 and that
+    'seed': (0, 2**32 - 1), 'port': (0, 65_535), 'chunk_overlap': (0, 10**9), 'frozen_layers': (0, 10**9),
+    'hard_negatives': (0, 10**9), 'max_requests': (0, 10**9), 'batch_size': (2, 10**9), 'alpha': (0, 1),
+    'worthwhile': (0, 1), 'learning_rate': (1e-12, 1), 'tolerance': (0, 2), 'timeout': (.001, 10**9)}
+
+def _number(
+    word: str, # of the command line
+    kind, # int or float
+    least, most, # bounds
+): # of that kind
+    "The number that a word is; `ArgumentTypeError` where it is none, or out of bounds."
+    try: value = kind(word)
+    except ValueError: value = math.nan
+    if least <= value <= most: return value
+    bounds = f'from {least:,} to {most:,}'
+    if most == 10**9: bounds = f'of {least:,} or more, and at most {most:,}'
+    what = f'{"whole " if kind is int else ""}number {bounds}'
+    raise argparse.ArgumentTypeError(f'expected a {what}, got {_one_line(word, 40)!r}')
+
+# %% ../nbs/7_deciding/63_cli.ipynb #25a4c86e
+def _text(
+    word: str, # of the command line
+) -> str:
+    "The word; `ArgumentTypeError` where it is empty, or no text."
+    if not word.strip(): raise argparse.ArgumentTypeError('expected a text, got none')
+    if '\0' in word: raise argparse.ArgumentTypeError('expected a text, got one with a zero byte')
+    _check_whole(word, 'it', argparse.ArgumentTypeError)
+    return word
+
+def _path(
+    word: str, # of the command line
+) -> Path:
+    "The path that a word is; `ArgumentTypeError` where there can be none of that name."
+    try: parts, found = os.fsencode(word).split(b'/'), Path(word).expanduser()
+    except (UnicodeEncodeError, RuntimeError): parts, found = [b'\0'], None # half a pair; nobody of that name
+    if word.strip() and b'\0' not in b''.join(parts) and max(map(len, parts)) < 256: return found
+    raise argparse.ArgumentTypeError(f'expected a path, got {ascii(word[:40])}')
+
+# %% ../nbs/7_deciding/63_cli.ipynb #eafe4bb6
+_File = NewType('_File', Path) # to be read
+_NewFile, _NewFolder = NewType('_NewFile', Path), NewType('_NewFolder', Path) # to be written
+
+def _file(
+    word: str, # of the command line
+) -> Path:
+    "The file of that name; `ArgumentTypeError` where there is none that can be read."
+    path = _path(word)
+    if path.is_dir(): raise argparse.ArgumentTypeError(f'expected a file, got a folder: {word}')
+    if not path.exists(): raise argparse.ArgumentTypeError(f'no such file: {word}')
+    if (path.is_file() or path.is_fifo()) and os.access(path, os.R_OK): return path
+    raise argparse.ArgumentTypeError(f'expected a file that can be read, got {word}')
+
+def _new(
+    word: str, # of the command line
+    folder: bool, # a folder is to be written; False: a file
+) -> Path:
+    "The path of that name; `ArgumentTypeError` where nothing of the kind can be written."
+    path = _path(word)
+    if path.exists() and path.is_dir() != folder:
+        kinds = ('a folder', 'a file') if folder else ('a file', 'a folder')
+        raise argparse.ArgumentTypeError(f'expected {kinds[0]} to write to, got {kinds[1]}: {word}')
+    there = path.absolute()
+    here = next(each for each in (there, *there.parents) if each.exists() and each != there or each.is_dir())
+    try: tempfile.TemporaryFile(dir=here).close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f'nothing can be written to {here}: {error.strerror}') from None
+    return path
 
 # %% ../nbs/7_deciding/63_cli.ipynb #28cf03b1
+_KINDS = { # annotation -> type and metavar of `add_argument`
+    Path: (_path, 'PATH'), _File: (_file, 'PATH'), _NewFile: (partial(_new, folder=False), 'PATH'),
+    _NewFolder: (partial(_new, folder=True), 'PATH')}
+
 def _kind_of(
-    anno, # annotation of a parameter
-    default, # of the parameter
+    name: str, # of a parameter
+    anno, # its annotation
+    default=None, # of the parameter
 ) -> dict: # for `add_argument`
     "How words become a value: a flag, a list, or one word of a type."
     kinds = [kind for kind in (get_args(anno) if get_origin(anno) in (Union, UnionType) else [anno])
@@ -44,8 +124,13 @@ def _kind_of(
     kind = kinds[0] if kinds else str
     if kind is bool: return dict(action=argparse.BooleanOptionalAction if default is None else 'store_true')
     if get_origin(kind) is Literal: return dict(choices=list(get_args(kind)))
-    if get_origin(kind) is list: return dict(nargs='+', type=get_args(kind)[0])
-    return dict(type=kind if kind in (int, float, Path) else str)
+    if get_origin(kind) is list: return _kind_of(name, get_args(kind)[0]) | dict(nargs='+')
+    if kind in (int, float):
+        least, most = _BOUNDS.get(name, (int(kind is int), 10**9))
+        number = partial(_number, kind=kind, least=least, most=most)
+        return dict(type=number, metavar='N' if kind is int else 'X')
+    kind, meant = _KINDS.get(kind, (_text, name.split('_')[-1].upper()))
+    return dict(type=kind, metavar=meant)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #4cf3791d
 def _add_parameter(
@@ -55,13 +140,12 @@ def _add_parameter(
 ):
     "Add one parameter of a function to its command line."
     if isinstance(given.default, _As): given = _elsewhere(given.default, name)
-    kind = _kind_of(given.anno, given.default)
+    kind = _kind_of(name, given.anno, given.default)
+    word = {key: kind.pop(key) for key in ('metavar',) if key in kind} # a word that must be there has its name
     told = ' '.join((given.docment or '').split()).replace('%', '%%').replace('; None:', '; without it:')
     if given.default is Parameter.empty: return parser.add_argument(name, help=told, **kind)
     if given.default == (): return parser.add_argument(name, help=told, **kind | dict(nargs='*', default=None))
     shown = given.default not in (None, False) and not isinstance(given.default, (list, tuple))
-    meant = {int: 'N', float: 'X', Path: 'PATH'}.get(kind.get('type'), name.split('_')[-1].upper())
-    word = {} if 'choices' in kind or 'action' in kind else dict(metavar=meant)
     told = f'{told} (default: {given.default})' if shown else told
     options = ['--' + name.replace('_', '-'), *([f'-{name}'] if len(name) == 1 else [])]
     parser.add_argument(*options, default=given.default, help=told, **kind, **word)
@@ -74,6 +158,17 @@ def _planned(
     print(*lines, sep='\n')
     return dict(plan=[str(line) for line in lines])
 
+# %% ../nbs/7_deciding/63_cli.ipynb #88335f63
+def _lines_of(
+    path: Path, # of a text file, or None
+): # list of str, or None
+    "The lines of a file that hold something; `EmbedtuneError` if it is not UTF-8."
+    if path is None: return None
+    try: lines = path.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
+        raise EmbedtuneError(f'{path} is not UTF-8 (byte {error.start + 1}); save it as UTF-8') from None
+    return [line for line in lines if line.strip()] or None
+
 # %% ../nbs/7_deciding/63_cli.ipynb #91634d5e
 _RUN, _LLM = _As('embedtune.pipeline:_Run'), _As('embedtune.pipeline:_Asking')
 _READ = _As('embedtune.documents:load_documents')
@@ -82,8 +177,8 @@ def _run_command(
     documents: list[str] = (), # one folder (or files): it is split in two, and what is shipped is tuned once more on all of it
     train: list[str] = None, # or documents to train on; without any, the two 10-Ks where they can be had, else the bundled sample
     val: list[str] = None, # documents to evaluate on
-    queries: Path = None, # people's questions on the folder, with passages or without: they judge, and many train as well
-    examples: Path = None, # file with questions of your users, one a line, as models of tone and length
+    queries: _File = None, # people's questions on the folder, with passages or without: they judge, and many train as well
+    examples: _File = None, # file with questions of your users, one a line, as models of tone and length
     llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model to compare with; needs OPENAI_API_KEY
@@ -92,26 +187,26 @@ def _run_command(
     max_usd=_LLM, max_requests=_LLM, price=_LLM, concurrency=_LLM, timeout=_LLM, max_tokens=_LLM,
         reasoning_effort=_LLM, allow_http=_LLM,
     plan: bool = False, # say what it would take, and send nothing
-    out: Path = Path('runs/tutorial'), # folder for everything that comes out
+    out: _NewFolder = Path('runs/tutorial'), # folder for everything that comes out
 ):
     "Prepare, finetune and evaluate: the whole job."
     from embedtune.evaluation import compare, to_markdown
     from embedtune.pipeline import run, _plan_run
+    from embedtune.runs import _read_run_file
     from embedtune.verdicts import by_writer
     settings = dict(llm=llm, model=model, questions=questions, epochs=epochs, batch_size=batch_size,
         seed=seed, allow_leakage=allow_leakage, llm_only=llm_only, ask_anew=ask_anew,
         trust_remote_code=trust_remote_code, bf16=bf16, engine=engine, max_usd=max_usd, max_requests=max_requests, price=price,
         concurrency=concurrency, timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort,
         allow_http=allow_http)
-    lines = examples.read_text(encoding='utf-8-sig').splitlines() if examples else []
     folder = dict(documents=documents or None, queries=queries)
-    settings['examples'] = [line for line in lines if line.strip()] or None
+    settings['examples'] = _lines_of(examples)
     if plan: return _planned(*_plan_run(train, val, out, openai_embeddings, **folder, **settings))
     evaluations = run(train, val, out, openai_embeddings, **folder, **settings)
     for part in by_writer(evaluations).values() or [evaluations]:
         table = compare(part).drop(columns='seconds') # most of it a cache spared, or did not
         print(f'\n{to_markdown(table)}\n')
-    manifest = json.loads((out/'run.json').read_text())
+    manifest = _read_run_file(out)
     for v in manifest['verdicts']:
         print(f"{v['before']} → {v['after']}: {v['decision']} on questions {v['whose']}. {v['reason']}")
     print(f"\nTo ship: {manifest['recommendation']['reason']}\n")
@@ -149,7 +244,7 @@ _SPLIT = _As('embedtune.nodes:split_nodes')
 def _nodes_command(
     documents: list[str], # PDFs, text, Markdown, files of an office, or folders of them
     model=_RUN, chunk_size=_SPLIT, chunk_overlap=_SPLIT, engine=_READ, trust_remote_code=_RUN,
-    out: Path = Path('nodes.json'), # where the nodes go
+    out: _NewFile = Path('nodes.json'), # where the nodes go
 ):
     "Split documents into nodes."
     from dataclasses import asdict
@@ -167,21 +262,19 @@ def _pairs_command(
     llm: str = 'local', # who writes the questions: "local", "MODEL", or "BASE_URL MODEL" of any OpenAI-protocol server
     model=_ASKED, questions=_ASKED, questions_per_node=_ASKED,
     style: list[str] = None, # short, keyword, exam, multi, kinds; several take turns; without it all kinds, of a small LLM short
-    examples: Path = None, # file with questions of your users, one a line, as models of tone and length
+    examples: _File = None, # file with questions of your users, one a line, as models of tone and length
     max_usd=_LLM, max_requests=_LLM, price=_LLM, concurrency=_LLM, timeout=_LLM, max_tokens=_LLM,
         reasoning_effort=_LLM, allow_http=_LLM,
     batch: bool = False, # OpenAI's Batch API: half the price, within a day
     plan: bool = False, # say what it would take, and send nothing
     chunk_size=_ASKED, seed=_ASKED, engine=_READ, trust_remote_code=_RUN,
-    out: Path = Path('dataset.json'), # where the questions go
+    out: _NewFile = Path('dataset.json'), # where the questions go
 ):
     "Let a language model ask questions about documents."
     from embedtune.llm import llm_from_spec, _planning_llm
     from embedtune.pairs import plan_pairs
     from embedtune.pipeline import _Asking, _prepare
-    lines = examples.read_text(encoding='utf-8-sig').splitlines() if examples else []
-    settings = dict(style=style, examples=[line for line in lines if line.strip()], mode='batch' if batch
-        else 'live')
+    settings = dict(style=style, examples=_lines_of(examples) or [], mode='batch' if batch else 'live')
     asking = _Asking(max_usd=max_usd, max_requests=max_requests, price=price, concurrency=concurrency,
         timeout=timeout, max_tokens=max_tokens, reasoning_effort=reasoning_effort, allow_http=allow_http)
     asking.check()
@@ -215,8 +308,8 @@ def _read(
 _TUNED = _As('embedtune.finetune:FinetuneSettings')
 
 def _finetune_command(
-    dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
-    val_dataset: Path = None, # file of questions to report on after each epoch
+    dataset: _File = None, # file of questions and nodes, as `embedtune pairs` writes it
+    val_dataset: _File = None, # file of questions to report on after each epoch
     model=_RUN, epochs=_TUNED, batch_size=_TUNED, learning_rate=_TUNED, fast=_TUNED, frozen_layers=_TUNED,
         lora=_TUNED, max_tokens=_TUNED,
     dims: list[int] = None, # lengths at which the vectors are to be good, such as 384 128 64 (Matryoshka)
@@ -225,11 +318,11 @@ def _finetune_command(
     bf16=_TUNED,
     device: str = None, # torch device, such as cpu or cuda; without it, the best there is
     plan: bool = False, # say how much memory it would take, and train nothing
-    log_dir: Path = None, # write the loss there for TensorBoard, which must be installed
+    log_dir: _NewFolder = None, # write the loss there for TensorBoard, which must be installed
     seed=_TUNED,
     allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
     trust_remote_code=_RUN,
-    out: Path = Path('model'), # folder of the tuned model
+    out: _NewFolder = Path('model'), # folder of the tuned model
 ):
     "Tune a model on the questions of a dataset."
     from embedtune.finetune import SentenceTransformersFinetuneEngine
@@ -250,27 +343,39 @@ def _finetune_command(
     print(f'tuned model: {out}')
     return dict(evaluations=found, out=out)
 
+# %% ../nbs/7_deciding/63_cli.ipynb #6e8cd1ce
+def _api_of(
+    name: str, # of an OpenAI embedding model; None: there is none
+    plan: bool, # nothing is going to be sent
+    **limits, # max_usd, max_requests, allow_http
+): # an `OpenAIEmbedding`, or None
+    "The API that vectors come from; whether it has a key is looked at before anything is computed."
+    from embedtune.embedding import OpenAIEmbedding
+    if not name: return None
+    api = OpenAIEmbedding(name, **limits)
+    if not plan: api.connect()
+    return api
+
 # %% ../nbs/7_deciding/63_cli.ipynb #b7d1a001
 def _adapter_command(
-    dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
+    dataset: _File = None, # file of questions and nodes, as `embedtune pairs` writes it
     model=_RUN,
     openai_embeddings: str = None, # an OpenAI embedding model in place of --model; needs OPENAI_API_KEY
     max_usd=_LLM, max_requests=_LLM, allow_http=_LLM,
     plan: bool = False, # say what would be embedded, and send nothing
     kind: Literal['linear', 'low-rank', 'scale', 'two-layer'] = 'low-rank', # of the adapter
     seed=_RUN, trust_remote_code=_RUN,
-    out: Path = Path('adapter'), # folder of the adapter
+    out: _NewFolder = Path('adapter'), # folder of the adapter
 ):
     "Tune an adapter over a model, also one behind an API; stored vectors stay as they are."
     from embedtune.adapter import EmbeddingAdapterFinetuneEngine
-    from embedtune.embedding import OpenAIEmbedding
     from embedtune.precision import load_model
     from embedtune.layers import LinearLayer, LowRank, Scale, TwoLayerNN
     kinds = {'linear': LinearLayer, 'low-rank': LowRank, 'scale': Scale, 'two-layer': TwoLayerNN}
     limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
     train = _read('adapter', dataset=dataset)
-    if openai_embeddings: base = OpenAIEmbedding(openai_embeddings, **limits)
-    else: base = load_model(model, trust_remote_code=trust_remote_code)
+    base = _api_of(openai_embeddings, plan, **limits)
+    if not base: base = load_model(model, trust_remote_code=trust_remote_code)
     engine = EmbeddingAdapterFinetuneEngine(train, base, adapter_model=kinds[kind], model_output_path=out,
         seed=seed)
     if plan: return _planned(engine.plan())
@@ -319,41 +424,41 @@ def _plan_embedding(
 _LOADED = _As('embedtune.precision:load_model')
 
 def _evaluate_command(
-    dataset: Path = None, # file of questions and nodes, as `embedtune pairs` writes it
-    train_dataset: Path = None, # file that the models were trained on: one that shares answers with --dataset is refused
+    dataset: _File = None, # file of questions and nodes, as `embedtune pairs` writes it
+    train_dataset: _File = None, # file that the models were trained on: one that shares answers with --dataset is refused
     models: list[str] = None, # sentence-transformers ids or folders; without any, the base model
     openai_embeddings: str = None, # an OpenAI embedding model; needs OPENAI_API_KEY
-    save: Path = None, # folder to keep the rank of every answer in, for `embedtune compare`
+    save: _NewFolder = None, # folder to keep the rank of every answer in, for `embedtune compare`
     allow_leakage: bool = False, # go on even if the questions or answers are trained on
     max_usd=_LLM, max_requests=_LLM, allow_http=_LLM,
     plan: bool = False, # say what --openai-embeddings would take, and send nothing
     bf16=_LOADED, device=_LOADED, trust_remote_code=_RUN,
 ):
     "Compare BM25 and models on the questions of a dataset."
-    from embedtune.embedding import DEFAULT_MODEL, OpenAIEmbedding
+    from embedtune.embedding import DEFAULT_MODEL
     from embedtune.evaluation import compare, evaluate, to_markdown
-    from embedtune.ladders import _file_name
     from embedtune.leakage import require_no_leakage
     asked = _read('evaluate', dataset=dataset)
     if train_dataset: require_no_leakage(_read('evaluate', train_dataset=train_dataset), asked, allow_leakage)
     loading = dict(bf16=bf16, device=device, trust_remote_code=trust_remote_code)
     limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
-    api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
+    api = _api_of(openai_embeddings, plan, **limits)
     if plan: return _planned(_plan_embedding(api, asked))
     found = _candidates(models or [DEFAULT_MODEL], asked.corpus, api, **loading)
     evaluations = [evaluate(make(), asked, name=name, show_progress=True) for name, make in found.items()]
     table = compare(evaluations).drop(columns='seconds')
     print(to_markdown(table))
     if save:
-        for e in evaluations: e.save_json(save/f'{_file_name(e.name)}.json')
+        names = _file_names(e.name for e in evaluations)
+        for e in evaluations: e.save_json(save/f'{names[e.name]}.json')
         print(f'evaluations: {save}')
     return dict(retrievers=table.to_dict('index'), save=save)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #e429cdb4
 def _compare_command(
-    before: Path, # an evaluation (JSON), such as runs/10k/evaluations/base.json
-    after: Path, # another one of the same questions
-    judged: Path = None, # the dataset that was evaluated, which says what questions share nodes; else val_dataset.json of the run, if there
+    before: _File, # an evaluation (JSON), such as runs/10k/evaluations/base.json
+    after: _File, # another one of the same questions
+    judged: _File = None, # the dataset that was evaluated, which says what questions share nodes; else val_dataset.json of the run, if there
     worthwhile=_As('embedtune.verdicts:verdict'),
     fail_on_regression: bool = False, # exit with code 3 if the verdict is REGRESSION, for continuous integration
 ):
@@ -373,8 +478,8 @@ def _compare_command(
 
 # %% ../nbs/7_deciding/63_cli.ipynb #14ff764e
 def _ladder_command(
-    dataset: Path = None, # file of questions to train on
-    val_dataset: Path = None, # file of questions to judge by
+    dataset: _File = None, # file of questions to train on
+    val_dataset: _File = None, # file of questions to judge by
     model=_RUN,
     methods: list[str] = None, # some of the methods; without any, all that apply
     models: list[str] = None, # further bases, each a row as it is
@@ -387,16 +492,15 @@ def _ladder_command(
     seed=_RUN,
     allow_leakage: bool = False, # go on even if the questions or answers of --val-dataset are trained on
     bf16=_RUN, trust_remote_code=_RUN,
-    out: Path = Path('runs/ladder'), # folder for models, figures and the page
+    out: _NewFolder = Path('runs/ladder'), # folder for models, figures and the page
 ):
     "Run every method on the same questions, and recommend the cheapest within noise of the best."
-    from embedtune.embedding import OpenAIEmbedding
     from embedtune.ladders import ladder
     from embedtune.report import write_ladder_report
     val = _read('ladder', val_dataset=val_dataset)
     train = _read('ladder', dataset=dataset)
     limits = dict(max_usd=max_usd, max_requests=max_requests, allow_http=allow_http)
-    api = OpenAIEmbedding(openai_embeddings, **limits) if openai_embeddings else None
+    api = _api_of(openai_embeddings, plan, **limits)
     if plan: return _planned(_plan_embedding(api, train, val))
     found = ladder(train, val, model, out, methods, allow_leakage, api_model=api, reranker=reranker, static=static,
         models=tuple(models or ()), seed=seed, bf16=bf16, trust_remote_code=trust_remote_code)
@@ -429,7 +533,7 @@ def _tell_ladder(
 # %% ../nbs/7_deciding/63_cli.ipynb #b24d92c1
 def _report_command(
     folder: Path, # of a finished run, as `embedtune run` writes it
-    page: Path = None, # where the page goes; else report.html in the folder
+    page: _NewFile = None, # where the page goes; else report.html in the folder
 ):
     "Write one page about a finished run: the decision, the metrics, and every question."
     from embedtune.report import write_report
@@ -444,9 +548,9 @@ def _export_command(
     source: str, # folder of a finished run; or a model's folder or id, with --dataset
     onnx: bool = False, # as ONNX, which is what there is
     int8: bool = False, # weights of 8 bits: a quarter of the size, and faster
-    dataset: Path = None, # questions to check with, such as val_dataset.json; without it, those of the run
+    dataset: _File = None, # questions to check with, such as val_dataset.json; without it, those of the run
     tolerance: float = _DRIFT,
-    out: Path = None, # where the export goes; without it, onnx or onnx-int8 in the folder of the run
+    out: _NewFolder = None, # where the export goes; without it, onnx or onnx-int8 in the folder of the run
 ):
     "Write a model that runs without torch, checked against the original; code 3 if it drifts too far."
     from dataclasses import asdict
@@ -483,7 +587,7 @@ def _index_command(
     store: Literal['exact', 'lancedb', 'none'] = 'exact', # kind of index; lancedb for millions of texts, none: Parquet files alone
     sizes: list[int] = None, # tokens of a window, such as 128 64; without it: as was saved with the model, else 128 64
     shard_size=_CORPUS, chunk_size=_CORPUS, ray=_CORPUS, workers=_CORPUS, num_gpus=_CORPUS, address=_CORPUS,
-    out: Path = Path('index'), # a new folder, or that of an earlier call, which goes on
+    out: _NewFolder = Path('index'), # a new folder, or that of an earlier call, which goes on
 ):
     "Embed a corpus of any size into an index; the same command goes on after a crash."
     from embedtune.corpus import _search_of, embed_corpus
@@ -528,7 +632,7 @@ def _search_command(
     log: bool = False, # keep the question in queries.jsonl of the run, on this machine
 ):
     "Ask a finished run a question."
-    from embedtune.runs import _log_query, _one_line, open_run
+    from embedtune.runs import _log_query, open_run
     run = open_run(folder)
     hits = run.search(question, k, by)
     if log: _log_query(run, question)
@@ -536,7 +640,7 @@ def _search_command(
     for i, hit in enumerate(hits, 1):
         text = _one_line(hit.text[hit.start:hit.end])
         if colored: text = _bold(text, run.retriever('BM25').words_of, question)
-        print(f'{i}. {hit.place or hit.node} ({hit.score:.2f})\n   {text}\n')
+        print(f'{i}. {_one_line(hit.place or hit.node)} ({hit.score:.2f})\n   {text}\n')
     return dict(question=question, by=by, hits=[hit._asdict() for hit in hits])
 
 # %% ../nbs/7_deciding/63_cli.ipynb #88ce43d2
@@ -575,15 +679,14 @@ _EXIT_CODES = {
     0: 'done',
     2: 'something to mend, said in one line',
     3: 'what was to fail, failed: REGRESSION, or drift beyond the tolerance',
-    70: "a fault of embedtune's own, with its traceback",
+    70: "a fault of embedtune's own; with EMBEDTUNE_DEBUG=1 its traceback is shown",
     130: 'Ctrl-C or SIGTERM; the same command goes on where it was'}
 
 # %% ../nbs/7_deciding/63_cli.ipynb #5a1da659
 class _Parser(argparse.ArgumentParser):
     "What it cannot parse is told as every other mistake is."
     def error(self, message):
-        self.print_usage(sys.stderr)
-        raise EmbedtuneError(message)
+        raise EmbedtuneError(f'{message}; {self.prog} --help says what there is')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #afbc60ff
 def _make_parser(
@@ -624,14 +727,43 @@ def _warn_in_a_line(
     *rest, **more, # where in the code it was raised, which helps no user
 ):
     "Print a warning to standard error, without the line of code that `warnings` would add."
-    print(f'embedtune: warning: {message}', file=sys.stderr)
+    print(f'embedtune: warning: {_one_line(message, 1000)}', file=sys.stderr)
+
+# %% ../nbs/7_deciding/63_cli.ipynb #8bb15501
+class _Terminal(io.TextIOBase):
+    "A stream for people: nothing in what is written steers it, but bold on a terminal and what is kept."
+    def __init__(self,
+        stream, # to write to; None: it was closed
+        keep: str = '', # pattern of what may steer, such as what bars are drawn with
+    ): self.stream, self.keep = stream, keep
+    def isatty(self): return self.stream is not None and self.stream.isatty()
+    def fileno(self): return self.stream.fileno()
+    def write(self, text):
+        kept = '|'.join(['\033\\[[01]m']*self.isatty() + [self.keep]*bool(self.keep))
+        pieces = re.split(f'({kept})', text) if kept else [text]
+        self.tell('write', ''.join(piece if n % 2 else _shown(piece) for n, piece in enumerate(pieces)))
+        return len(text)
+    def flush(self): self.tell('flush')
+    def tell(self, what, *words):
+        if self.stream is None: return
+        try: getattr(self.stream, what)(*words)
+        except OSError as error:
+            with contextlib.suppress(OSError): os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            self.stream = None
+            if not isinstance(error, BrokenPipeError): raise
+
+# %% ../nbs/7_deciding/63_cli.ipynb #4d9b24cd
+def _speak_utf8():
+    "Let both streams write UTF-8, whatever the console says."
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper): stream.reconfigure(encoding='utf-8', errors='backslashreplace')
 
 # %% ../nbs/7_deciding/63_cli.ipynb #6f373b9d
 def _leave(
     code: int, # exit code
 ):
     "End the process at once: no thread that still waits for a server, and no library, holds it up."
-    for stream in (sys.stdout, sys.stderr): stream.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)): stream.flush()
     os._exit(code)
 
 # %% ../nbs/7_deciding/63_cli.ipynb #01d5653e
@@ -650,10 +782,29 @@ def _call(
     "Run the command that the words name."
     args = vars(_make_parser(next((word for word in words if word in _COMMANDS), None)).parse_args(words))
     function, _ = _COMMANDS[args.pop('command')]
-    said = sys.stderr if args.pop('json') else sys.stdout
-    with warnings.catch_warnings(), contextlib.redirect_stdout(said):
+    args.pop('json')
+    with warnings.catch_warnings():
         warnings.showwarning = _warn_in_a_line
-        return function(**args)
+        result = function(**args)
+    sys.stdout.flush()
+    return result
+
+# %% ../nbs/7_deciding/63_cli.ipynb #859d709e
+def _line_of(
+    error: Exception, # what a command ended with
+) -> tuple[str, int]: # what is said of it; a key of `_EXIT_CODES`
+    "One line about an error, and the exit code; with EMBEDTUNE_DEBUG=1 its traceback is printed as well."
+    if os.environ.get('EMBEDTUNE_DEBUG', '0') not in ('', '0'):
+        print(_shown(''.join(traceback.format_exception(error))), file=sys.stderr)
+    said = _one_line(error, 1000)
+    if isinstance(error, (EmbedtuneError, OSError)):
+        for name in ('allow_leakage', 'trust_remote_code', 'allow_http', 'no_key'):
+            said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
+        return f'embedtune: error: {said}', 2
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = ''.join(f' in {Path(place.filename).name}, line {place.lineno}' for place in last)
+    return (f"embedtune: a fault of embedtune's own, {type(error).__name__}{where}: {said}; please report it with "
+        'what EMBEDTUNE_DEBUG=1 shows'), 70
 
 # %% ../nbs/7_deciding/63_cli.ipynb #31d426e4
 def _outcome(
@@ -662,17 +813,9 @@ def _outcome(
     "Run a command; what goes wrong is told on standard error."
     try: return _call(words)
     except SystemExit as end: return None, end.code # --help
-    except (EmbedtuneError, OSError) as error:
-        said = f'embedtune: error: {error}'
-        for name in ('allow_leakage', 'trust_remote_code', 'allow_http', 'no_key'):
-            said = said.replace(f'{name}=True', '--' + name.replace('_', '-'))
-        return _stop(said, 2)
     except KeyboardInterrupt:
         return _stop('\nembedtune: interrupted; the same command goes on where it was', 130)
-    except Exception as error:
-        traceback.print_exc()
-        named = type(error).__name__
-        return _stop(f"embedtune: a fault of embedtune's own ({named}); please report it with these lines", 70)
+    except Exception as error: return _stop(*_line_of(error))
 
 # %% ../nbs/7_deciding/63_cli.ipynb #f066365a
 def main(
@@ -681,11 +824,15 @@ def main(
     "Run one command."
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive') # or a busy neighbor stalls torch; must be set before torch is imported
     os.environ.setdefault('TOKENIZERS_PARALLELISM', 'false')
+    os.environ.setdefault('EMBEDTUNE_LIMITS', 'usual') # documents are read by another process, each within limits
     words = sys.argv[1:] if argv is None else list(argv)
     if argv is None: signal.signal(signal.SIGTERM, signal.default_int_handler) # ends as Ctrl-C does
-    result = _outcome(words)
+    if argv is None: _speak_utf8()
+    told = _Terminal(sys.stderr, '\r|\033\\[A') # where bars are drawn
+    shown = told if '--json' in words else _Terminal(sys.stdout)
+    with contextlib.redirect_stderr(told), contextlib.redirect_stdout(shown): result = _outcome(words)
     if isinstance(result, int): result = None, result # an exit code alone
     result, code = result if isinstance(result, tuple) else (result, 0)
-    if '--json' in words: print(json.dumps(_jsonable(result or {})))
+    if '--json' in words: print(json.dumps(_jsonable(result or {})), file=_Terminal(sys.stdout), flush=True)
     if code == 130 and argv is None: _leave(130)
     return code

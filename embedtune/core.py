@@ -6,9 +6,12 @@
 __all__ = ['EmbedtuneError']
 
 # %% ../nbs/1_texts/00_core.ipynb #590b49ee
-import hashlib, html, json, math, numbers, os, re, shutil, threading
+import hashlib, html, json, math, numbers, os, re, reprlib, shutil, threading
 from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Annotated
+from annotated_types import Interval
 
 # %% ../nbs/1_texts/00_core.ipynb #9ab35655
 class EmbedtuneError(ValueError):
@@ -106,6 +109,18 @@ def _only_here(
         if lock.lock_counter == 1: Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
+# %% ../nbs/1_texts/00_core.ipynb #fccf5110
+def _check_ours(
+    path, # of a folder that will be written
+    mark: str, # pattern of a file that folders of this kind hold
+    what: str = '', # name of the parameter, for the error
+):
+    "Raise `EmbedtuneError` where writing a folder would harm other files."
+    path = Path(path)
+    if not path.exists(): return
+    if path.is_dir() and (any(path.glob(mark)) or not any(path.iterdir())): return
+    raise EmbedtuneError(f'{what}{" "*bool(what)}{str(path)!r} holds other files; choose a new folder')
+
 # %% ../nbs/1_texts/00_core.ipynb #2fbfef3a
 def _settle(
     path: Path, # of a folder
@@ -143,8 +158,8 @@ def _write_text(
     text: str,  # what the file is to hold
     path,       # the file; missing folders are made
 ):
-    "Write a text file, whole or not at all."
-    with _new_file(path) as part: part.write_text(text, encoding='utf-8')
+    "Write a text file, whole or not at all; half pairs, which no file can hold, are replaced."
+    with _new_file(path) as part: part.write_text(_mended(text), encoding='utf-8')
 
 # %% ../nbs/1_texts/00_core.ipynb #61c17363
 def _write_json(
@@ -155,34 +170,78 @@ def _write_json(
     _write_text(json.dumps(content, indent=1, allow_nan=False), path)
 
 # %% ../nbs/1_texts/00_core.ipynb #93971023
-def _parse_json(
-    path,   # the file
-    error=EmbedtuneError,  # the class of what is raised, such as `EmbedtuneError`
-):
-    "What a JSON file holds; `error` if it is missing or no JSON."
-    try: return json.loads(Path(path).expanduser().read_text(encoding='utf-8-sig'))
+_Whole = Annotated[int, Interval(ge=1, le=2**53)] # a number of things
+_Share = Annotated[float, Interval(ge=0, le=1)]
+_STRICT = dict(strict=True, allow_inf_nan=False, extra='forbid') # what a type without settings of its own means
+
+@cache
+def _type_reader(
+    kind, # a type: a TypedDict, a dataclass, or a generic such as `dict[str, str]`
+): # a pydantic `TypeAdapter`
+    "What reads JSON and values of a type."
+    from pydantic import TypeAdapter
+    if not hasattr(kind, '__annotations__'): return TypeAdapter(kind, config=_STRICT)
+    kind.__pydantic_config__ = _STRICT | getattr(kind, '__pydantic_config__', {})
+    return TypeAdapter(kind)
+
+# %% ../nbs/1_texts/00_core.ipynb #2882f330
+def _file_bytes(
+    path, # the file
+    error=EmbedtuneError, # the class of what is raised
+) -> bytes: # without a byte order mark
+    "The bytes of a text file; `error` if it cannot be read."
+    try: return Path(path).expanduser().read_bytes().removeprefix(b'\xef\xbb\xbf')
     except FileNotFoundError: raise error(f'no such file: {path}') from None
-    except OSError as e: raise error(f'{path} cannot be read: {e.strerror}') from None
-    except ValueError as e: raise error(f'{path} is not JSON: {e}') from None
+    except (OSError, ValueError) as e:
+        raise error(f'{path} cannot be read: {getattr(e, "strerror", None) or e}') from None
+
+# %% ../nbs/1_texts/00_core.ipynb #955a176a
+def _place_in(
+    content, # of a file
+    steps, # keys and numbers that lead to a place in it, and names of types that were tried there
+) -> str: # as Python would ask for it; '' for the whole
+    "A place in what a file holds, such as `parts[0]['window']`."
+    told = ''
+    for step in steps:
+        try: content = content[step]
+        except (LookupError, TypeError): continue
+        name = step if len(str(step)) < 60 else f'{step[:60]}…'
+        told += name if not told and str(name).isidentifier() else f'[{json.dumps(name)}]'
+    return told
+
+def _told_fault(
+    faults: list[dict], # of a pydantic `ValidationError`
+    content, # that was checked: bytes of JSON, or a value
+) -> str:
+    "What is wrong with a content, and where; of several faults the first, the deepest of its kind."
+    from pydantic_core import from_json
+    fault = max((each for each in faults if each['loc'][:1] == faults[0]['loc'][:1]), key=lambda each: len(each['loc']))
+    if fault['type'] == 'json_invalid': return f' is not JSON: {fault["ctx"]["error"]}'
+    place = _place_in(from_json(content) if isinstance(content, bytes) else content, fault['loc'])
+    said, key = fault['msg'].replace('Input should be', 'expected'), fault['loc'][-1:]
+    if fault['type'] == 'missing': return f'{place and f": {place}"} lacks the key "{key[0]}"'
+    if fault['type'] in ('extra_forbidden', 'unexpected_keyword_argument'): return f': {place}: this key is not known'
+    if fault['type'] == 'value_error': return f': {said.removeprefix("Value error, ")}'
+    return f'{place and f": {place}"}: {said}, got {reprlib.repr(fault["input"])}'
 
 # %% ../nbs/1_texts/00_core.ipynb #b361aade
-def _read_json(
-    path,               # the file
-    required=(),        # keys that must be there
-    optional=(),        # keys that may be there
+def _read_as(
+    kind, # a type, as of `_type_reader`
+    source, # path of a JSON file; or its bytes; or what it holds
+    what=None, # the file's name, for the message, or ''; None: the path
     error=EmbedtuneError, # the class of what is raised
-) -> dict:
-    "The object in a JSON file; `error` if there is none, or a key is missing or unknown."
-    content = _parse_json(path, error)
-    if not isinstance(content, dict):
-        raise error(f'{path} must hold a JSON object with {", ".join(required)}, got '
-            f'{type(content).__name__}')
-    for key in required:
-        if key not in content: raise error(f'{path} lacks the key "{key}"; it needs {", ".join(required)}')
-    for key in content:
-        if key not in (*required, *optional):
-            raise error(f'{path} has the key "{key}"; known are {", ".join((*required, *optional))}')
-    return content
+    advice: str = '', # what to do about a fault
+): # of that type
+    "What a file holds; `error` names the file, the place in it, what was expected and what came."
+    from pydantic import ValidationError
+    path = source if isinstance(source, (str, Path)) else None
+    content = source if path is None else _file_bytes(path, error)
+    reader = _type_reader(kind)
+    read = reader.validate_json if isinstance(content, bytes) else reader.validate_python
+    try: return read(content)
+    except ValidationError as wrong: fault = _told_fault(wrong.errors(include_url=False), content)
+    told = f'{path if what is None else what}{fault}{advice and f"; {advice}"}'
+    raise error(told.removeprefix(': '))
 
 # %% ../nbs/1_texts/00_core.ipynb #507235be
 @contextmanager
@@ -213,15 +272,87 @@ def _versions(): # dict: package -> version
     from importlib.metadata import version
     return {name: version(name) for name in ('embedtune', 'sentence-transformers', 'torch')}
 
+# %% ../nbs/1_texts/00_core.ipynb #42bdad54
+_STEERING = re.compile( # control characters but \n and \t; what turns the direction of writing; invisible tags
+    '[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]')
+
+def _shown(
+    text, # of a document, or a name
+) -> str:
+    "The text as people may see it: without signs that steer a terminal or turn writing, and without half pairs."
+    return _STEERING.sub('', re.sub('\r\n?', '\n', _mended(str(text))))
+
+def _one_line(
+    text, # of a document, or a name
+    limit: int = None, # characters that are shown; None: all
+) -> str:
+    "The same on one line; of a longer one the middle is left out."
+    line = ' '.join(_shown(' '.join(str(text).split())).split())
+    if limit is None or len(line) <= limit: return line
+    return f'{line[:limit//2]} … {line[-(limit//2):]}'
+
 # %% ../nbs/1_texts/00_core.ipynb #697d5371
 def _md_cell(
     text: str,         # any text
     limit: int = 160,  # characters that are shown
 ) -> str:
     "A text as one cell of a Markdown table: one line, shortened, nothing in it read as markup."
-    line = ' '.join(text.split())
+    line = _one_line(text)
     if len(line) > limit: line = line[:limit - 1].rstrip() + '…'
     return re.sub(r'([\\`*_{}\[\]|$~#])', r'\\\1', html.escape(line, quote=False))
+
+def _md_code(
+    text: str, # any text, such as a setting or the name of a model
+) -> str:
+    "A text as code within a line of Markdown: the fence is longer than any run of backticks in it."
+    line = _one_line(text, 400) or ' '
+    fence = '`'*(1 + max(map(len, re.findall('`+', line)), default=0))
+    pad = ' ' if line[0] == '`' or line[-1] == '`' else ''
+    return f'{fence}{pad}{line}{pad}{fence}'
+
+# %% ../nbs/1_texts/00_core.ipynb #67a57bc5
+@lru_cache
+def _page_template(
+    name: str, # of a file in embedtune/templates
+):
+    "The template of a page: all that is put in is escaped and `_shown`; a forgotten value is an error."
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    packaged = PackageLoader('embedtune')  # its folder `templates`
+    shown = lambda value: _shown(value) if type(value) is str else value # what is Markup stays as it is
+    environment = Environment(loader=packaged, autoescape=True, undefined=StrictUndefined, finalize=shown,
+        trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(name)
+
+# %% ../nbs/1_texts/00_core.ipynb #29195bc3
+def _plot_name(
+    name: str, # of a method or a model
+) -> str:
+    "The name as matplotlib draws it: one line, shortened, no formula, never hidden."
+    line = _one_line(name, 80).replace('$', r'\$')
+    return f'\u200b{line}' if line.startswith('_') else line
+
+# %% ../nbs/1_texts/00_core.ipynb #3b7c86cc
+_RESERVED = {'con', 'prn', 'aux', 'nul', *(f'{port}{n}' for port in ('com', 'lpt') for n in '123456789¹²³')}
+
+def _file_name(
+    name: str, # of a method, a model, or anything
+    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
+) -> str:
+    "The name in small letters, digits and hyphens, so that it can be part of a path."
+    hyphens = re.sub(r'[\W_]', '-', name.lower())
+    found = re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
+    if found.strip('-') and found not in _RESERVED and len(found.encode()) <= 150: return found
+    digest = hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]
+    return f'{found[:30]}-{digest}'.lstrip('-')
+
+def _file_names(
+    names, # of methods or models, each of which gets a file
+) -> dict[str, str]: # name -> name of a file
+    "A file name for each, no two the same."
+    plain = {name: _file_name(name) for name in names}
+    found = list(plain.values())
+    known = lambda name: hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]
+    return {name: file if found.count(file) == 1 else f'{file}-{known(name)}' for name, file in plain.items()}
 
 # %% ../nbs/1_texts/00_core.ipynb #4f16d2b5
 def _counted(

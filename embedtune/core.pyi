@@ -3,6 +3,8 @@
 from typing import Any
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+from annotated_types import Interval
 
 class EmbedtuneError(ValueError):
     """A mistake the user can mend, told in one line; every error of this package that is meant for users is one."""
@@ -38,6 +40,10 @@ def _only_here(path):
     """A block that no second process enters for the same path; `EmbedtuneError` for the second."""
     ...
 
+def _check_ours(path, mark: str, what: str=''):
+    """Raise `EmbedtuneError` where writing a folder would harm other files."""
+    ...
+
 def _settle(path: Path) -> Path:
     """The folder; where a kill came between the two renames of `_new_folder`, the old one is put back."""
     ...
@@ -54,13 +60,28 @@ def _write_text(text: str, path):
 def _write_json(content, path):
     """Write a JSON file, whole or not at all."""
     ...
+_Whole = Annotated[int, Interval(ge=1, le=2 ** 53)]
+_Share = Annotated[float, Interval(ge=0, le=1)]
+_STRICT: Any
 
-def _parse_json(path, error=...):
-    """What a JSON file holds; `error` if it is missing or no JSON."""
+def _type_reader(kind):
+    """What reads JSON and values of a type."""
     ...
 
-def _read_json(path, required=..., optional=..., error=...) -> dict:
-    """The object in a JSON file; `error` if there is none, or a key is missing or unknown."""
+def _file_bytes(path, error=...) -> bytes:
+    """The bytes of a text file; `error` if it cannot be read."""
+    ...
+
+def _place_in(content, steps) -> str:
+    """A place in what a file holds, such as `parts[0]['window']`."""
+    ...
+
+def _told_fault(faults: list[dict], content) -> str:
+    """What is wrong with a content, and where; of several faults the first, the deepest of its kind."""
+    ...
+
+def _read_as(kind, source, what=None, error=..., advice: str=''):
+    """What a file holds; `error` names the file, the place in it, what was expected and what came."""
     ...
 
 @contextmanager

@@ -15,14 +15,16 @@ import numpy as np
 from fastcore.basics import store_attr
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _check_count, _read_json, _write_json, _writing
-from .documents import DocumentWarning, _SUFFIXES, _load_document
-from .embedding import DEFAULT_MODEL, _load_transformer, encode
-from .index import _STAMP, _lance_nodes, _lance_vectors, _require_lancedb, _write_lance_tables
+from .core import _check_count, _check_ours, _read_as, _sha256_of, _write_json, _writing, EmbedtuneError
+from .documents import _in_one_line, _read_file, _SUFFIXES, DocumentWarning
+from .embedding import _load_transformer, DEFAULT_MODEL, encode
+from .index import _lance_nodes, _lance_vectors, _require_lancedb, _STAMP, _write_lance_tables
 from .nodes import split_nodes
 from .precision import half_precision
 from .retrieval import Search
 from .search import _RETRIEVER, load_search
+from .strangers import _file_limits
+from contextlib import suppress
 
 # %% ../nbs/6_serving/54_corpus.ipynb #f6bb212b
 class _Shard(NamedTuple):
@@ -138,7 +140,7 @@ def _jsonl_texts(
     for place, line in enumerate(lines, shard.first):
         if not line.strip(): continue
         try: rows.append((place, json.loads(line.decode('utf-8-sig'))))
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             raise EmbedtuneError(f'{shard.name}#{place}: expected JSON, got {e}') from None
     return _row_texts(shard, rows)
 
@@ -164,10 +166,11 @@ def _texts_of(
     kind = Path(shard.path).suffix.lower()
     if kind == '.jsonl': return _jsonl_texts(shard)
     if kind == '.parquet': return _parquet_texts(shard)
-    document, troubles = _load_document(shard.path)
-    for trouble in troubles: warnings.warn(f'{shard.name}: {trouble}', DocumentWarning, stacklevel=2)
-    nodes = split_nodes(document, tokenizer, chunk_size)
-    return [_Text(node.id, document.id, node.text) for node in nodes]
+    documents, troubles = _read_file(Path(shard.path), limits=_file_limits(None))
+    if not documents: raise EmbedtuneError(_in_one_line(troubles[0]))
+    for trouble in troubles: warnings.warn(_in_one_line(trouble), DocumentWarning, stacklevel=2)
+    nodes = split_nodes(documents, tokenizer, chunk_size)
+    return [_Text(node.id, node.doc_id, node.text) for node in nodes]
 
 # %% ../nbs/6_serving/54_corpus.ipynb #a6bb3254
 def _part_name(
@@ -233,8 +236,8 @@ def _counts(
 ) -> dict: # nodes, windows
     "What a part holds; None if there is none that can be read."
     import pyarrow as pa, pyarrow.parquet as pq
-    try: return json.loads(pq.read_schema(path).metadata[b'embedtune'])
-    except (OSError, pa.ArrowException, KeyError, TypeError): return None
+    try: return _read_as(dict[Literal['nodes', 'windows'], int], pq.read_schema(path).metadata[b'embedtune'])
+    except (OSError, pa.ArrowException, KeyError, TypeError, EmbedtuneError): return None
 
 # %% ../nbs/6_serving/54_corpus.ipynb #87efc029
 class _Embedder:
@@ -413,7 +416,8 @@ def _write_exact(
     vectors = [_write_size(out, names, i, size, place) for i, size in enumerate(made['sizes'] or [0])]
     told = _size_settings(made, context, vectors)
     _write_json(corpus, out/'corpus.json')
-    _write_json(dict(model=made['model'], nodes=len(corpus), parts=told), out/_STAMP)
+    told = dict(model=made['model'], nodes=len(corpus), parts=told, corpus=_sha256_of(out/'corpus.json'))
+    _write_json(told, out/_STAMP)
 
 # %% ../nbs/6_serving/54_corpus.ipynb #254fa93f
 def _of_size(
@@ -512,7 +516,8 @@ def _finish(
     by_name = {row['name']: row for row in done if row['name']}
     names, n = list(by_name), int(sum(row['windows'] for row in by_name.values()))
     told = dict(made, context=context, store=store, windows=n, parts=names)
-    known = _read_json(out/'parts.json', list(told)) if (out/'parts.json').is_file() else None
+    known = None
+    with suppress(EmbedtuneError): known = _read_as(dict, out/'parts.json') # else all is put together again
     if known == json.loads(json.dumps(told)) and ((out/_STAMP).is_file() or not store): return
     _check_once(out, names)
     with _writing(out):
@@ -533,8 +538,7 @@ def _check_out(
     if store not in (None, 'exact', 'lancedb'):
         raise EmbedtuneError(f"store: expected 'exact', 'lancedb' or None, got {store!r}")
     if store == 'lancedb': _require_lancedb()
-    mine = not out.exists() or out.is_dir() and (not any(out.iterdir()) or (out/'parts').is_dir())
-    if not mine: raise EmbedtuneError(f'{str(out)!r} holds other files; choose a new folder')
+    _check_ours(out, 'parts')
 
 # %% ../nbs/6_serving/54_corpus.ipynb #7dbb91f3
 def _told(

@@ -14,8 +14,10 @@ from itertools import groupby
 from pathlib import Path
 
 from fastcore.basics import patch
-from .core import EmbedtuneError, _check_whole, _counted, _md_cell, _read_json, _write_json
+from .core import _check_whole, _counted, _md_cell, _one_line, _read_as, _write_json, EmbedtuneError
 from .duplicates import _alike_pairs, _plain_words, _question_shingles, _text_shingles
+from typing import Literal
+from typing_extensions import NotRequired, TypedDict
 
 # %% ../nbs/1_texts/07_dataset.ipynb #d6b8c84e
 class DatasetError(EmbedtuneError):
@@ -42,6 +44,8 @@ class EmbeddingQAFinetuneDataset:
 # %% ../nbs/1_texts/07_dataset.ipynb #8b190052
 _WRITERS = dict(people='that people wrote', model='that a model wrote',
     structure='made of titles and headings')
+_Writer = Literal['people', 'model', 'structure']
+_Writers = _Writer | dict[str, _Writer] # of all questions, or by query id
 _UNKNOWN = 'of unknown origin'
 
 def _origin(
@@ -83,34 +87,24 @@ def _repr_markdown_(self: EmbeddingQAFinetuneDataset) -> str:
 
 # %% ../nbs/1_texts/07_dataset.ipynb #ac031266
 def _check_texts(
-    texts,      # should be id -> text
+    texts,      # id -> text
     name: str,  # queries or corpus: for the message
 ):
-    "Raise `DatasetError` naming the first entry of `texts` that is not a text with something in it."
-    if not isinstance(texts, dict) or not texts:
-        raise DatasetError(f'{name} must map ids to texts, got '
-            f'{"none" if texts == {} else type(texts).__name__}')
+    "Raise `DatasetError` naming the first entry of `texts` that has nothing in it, or cannot be written."
+    if not texts: raise DatasetError(f'{name} must map ids to texts, got none')
     for key, text in texts.items():
-        if not isinstance(key, str):
-            raise DatasetError(f'{name}: the id {key!r} must be a string, got {type(key).__name__}')
-        if not isinstance(text, str):
-            raise DatasetError(f'{name}["{key}"] must be a text, got {type(text).__name__}')
         if not text.strip(): raise DatasetError(f'{name}["{key}"] is empty; leave it out, or give it a text')
         _check_whole(text, f'{name}["{key}"]', DatasetError)
 
 # %% ../nbs/1_texts/07_dataset.ipynb #b1d17f03
 def _check_node_ids(
-    node_ids,   # should be a list of ids
+    node_ids,   # a list of ids
     corpus,     # the nodes there are
     name: str,  # of the entry, for the message
 ):
-    "Raise `DatasetError` if the nodes that one query is judged by are no list of ids of `corpus`."
-    if not isinstance(node_ids, list):
-        raise DatasetError(f'{name} must be a list of node ids, got {type(node_ids).__name__}')
-    for node_id in node_ids:
-        if not isinstance(node_id, str):
-            raise DatasetError(f'{name}: the node id {node_id!r} must be a string')
-        if node_id not in corpus: raise DatasetError(f'{name} names node "{node_id}", which is not in corpus')
+    "Raise `DatasetError` for a node that is not in `corpus`."
+    stray = next((node_id for node_id in node_ids if node_id not in corpus), None)
+    if stray is not None: raise DatasetError(f'{name} names node "{stray}", which is not in corpus')
 
 # %% ../nbs/1_texts/07_dataset.ipynb #8088ef80
 def _check_judgements(
@@ -118,13 +112,7 @@ def _check_judgements(
 ):
     "Raise `DatasetError` naming the first query or node of `relevant_docs` that does not fit the texts."
     judged = dataset.relevant_docs
-    if not isinstance(judged, dict):
-        raise DatasetError('relevant_docs must map query ids to lists of node ids, got '
-            f'{type(judged).__name__}')
     for query_id, node_ids in judged.items():
-        if not isinstance(query_id, str):
-            raise DatasetError(f'relevant_docs: the query id {query_id!r} must be a string, got '
-                f'{type(query_id).__name__}')
         if query_id not in dataset.queries:
             raise DatasetError(f'relevant_docs["{query_id}"] judges a query that is not in queries')
         _check_node_ids(node_ids, dataset.corpus, f'relevant_docs["{query_id}"]')
@@ -135,46 +123,30 @@ def _check_judgements(
 
 # %% ../nbs/1_texts/07_dataset.ipynb #2085d6d4
 def _check_doc_ids(
-    doc_ids,  # should be node id -> document id
+    doc_ids,  # node id -> document id
     corpus,   # the nodes there are
 ):
-    "Raise `DatasetError` naming the first entry of `doc_ids` that is no document of a node of `corpus`."
-    if not isinstance(doc_ids, dict):
-        raise DatasetError(f'doc_ids must map node ids to document ids, got {type(doc_ids).__name__}')
-    for node_id, doc_id in doc_ids.items():
-        if node_id not in corpus:
-            raise DatasetError(f'doc_ids["{node_id}"] names a node that is not in corpus')
-        if not isinstance(doc_id, str):
-            raise DatasetError(f'doc_ids["{node_id}"] must be a string, got {type(doc_id).__name__}')
+    "Raise `DatasetError` naming the first entry of `doc_ids` that is of no node of `corpus`."
+    stray = next((node_id for node_id in doc_ids if node_id not in corpus), None)
+    if stray is not None: raise DatasetError(f'doc_ids["{stray}"] names a node that is not in corpus')
 
 # %% ../nbs/1_texts/07_dataset.ipynb #93472d5e
 def _check_written_by(
-    written_by,  # should be a key of `_WRITERS`, or query id -> such a key
+    written_by,  # a key of `_WRITERS`, or query id -> such a key
     queries,     # the questions there are
 ):
     "Raise `DatasetError` naming the first entry of `written_by` that is no writer of a question of `queries`."
-    known = ', '.join(_WRITERS)
-    if isinstance(written_by, str) and written_by not in _WRITERS:
-        raise DatasetError(f'written_by must be one of {known}, got {written_by!r}; leave it out if nobody knows')
-    if not isinstance(written_by, (str, dict)):
-        raise DatasetError(f'written_by must be one of {known}, or map query ids to these, got '
-            f'{type(written_by).__name__}')
-    for query_id, writer in written_by.items() if isinstance(written_by, dict) else ():
-        if query_id not in queries:
-            raise DatasetError(f'written_by["{query_id}"] names a query that is not in queries')
-        if writer not in tuple(_WRITERS):
-            raise DatasetError(f'written_by["{query_id}"] must be one of {known}, got {writer!r}; leave it '
-                'out if nobody knows')
+    told = dict(written_by=written_by)
+    _read_as(dict[str, _Writers], told, '', DatasetError, 'leave it out if nobody knows')
+    stray = next((i for i in written_by if i not in queries), None) if isinstance(written_by, dict) else None
+    if stray is not None: raise DatasetError(f'written_by["{stray}"] names a query that is not in queries')
 
 # %% ../nbs/1_texts/07_dataset.ipynb #ac7004d3
 def _check_negatives(
-    negative_docs,  # should be query id -> list of node ids
+    negative_docs,  # query id -> list of node ids
     dataset: EmbeddingQAFinetuneDataset,  # with texts and judgements that are checked already
 ):
     "Raise `DatasetError` naming the first entry of `negative_docs` that does not fit the rest."
-    if not isinstance(negative_docs, dict):
-        raise DatasetError('negative_docs must map query ids to lists of node ids, got '
-            f'{type(negative_docs).__name__}')
     for query_id, node_ids in negative_docs.items():
         name = f'negative_docs["{query_id}"]'
         if query_id not in dataset.queries: raise DatasetError(f'{name} names a query that is not in queries')
@@ -184,17 +156,33 @@ def _check_negatives(
         raise DatasetError(f'{name} names node "{both}", which answers it by relevant_docs')
 
 # %% ../nbs/1_texts/07_dataset.ipynb #bbc2b439
+class _DatasetFile(TypedDict):
+    "What a file of a dataset holds."
+    queries: dict[str, str] # query id -> question
+    corpus: dict[str, str] # node id -> text
+    relevant_docs: dict[str, list[str]] # query id -> ids of its answers
+    mode: NotRequired[str] # kind of the corpus
+    doc_ids: NotRequired[dict[str, str] | None] # node id -> document
+    written_by: NotRequired[_Writers | None] # who wrote the questions
+    negative_docs: NotRequired[dict[str, list[str]] | None] # query id -> nodes that only seem to answer it
+    reference_answers: NotRequired[object] # of other tools; not read
+
 @patch
-def validate(self: EmbeddingQAFinetuneDataset):
-    "Raise `DatasetError` naming the first entry that is not as it must be."
+def _check_sense(self: EmbeddingQAFinetuneDataset):
+    "Raise `DatasetError` naming the first entry that does not fit the others; all are of the right type."
     _check_texts(self.queries, 'queries')
     _check_texts(self.corpus, 'corpus')
     _check_judgements(self)
-    if not isinstance(self.mode, str):
-        raise DatasetError(f'mode must be a string such as "text", got {type(self.mode).__name__}')
     if self.doc_ids is not None: _check_doc_ids(self.doc_ids, self.corpus)
     if self.written_by is not None: _check_written_by(self.written_by, self.queries)
     if self.negative_docs is not None: _check_negatives(self.negative_docs, self)
+
+@patch
+def validate(self: EmbeddingQAFinetuneDataset):
+    "Raise `DatasetError` naming the first entry that is not as it must be."
+    told = {name: getattr(self, name) for name in _DatasetFile.__annotations__ if hasattr(self, name)}
+    _read_as(_DatasetFile, told, '', DatasetError)
+    self._check_sense()
 
 # %% ../nbs/1_texts/07_dataset.ipynb #f90f334a
 class DatasetWarning(UserWarning):
@@ -252,11 +240,9 @@ def _train_questions_beside(
 ) -> tuple:  # name of the file of train beside it, such as train_dataset.json, and its {query id: question}
     "The training file that goes with a file of val; an empty name if there is none."
     beside = Path(path).with_name(re.sub('validation|eval|val|test|dev', 'train', Path(path).name, count=1))
-    try:
-        return (
-            beside.name, dict(json.loads(beside.read_text(encoding='utf-8-sig'))['queries'])
-            if beside.name != Path(path).name else {})
-    except (OSError, ValueError, LookupError, TypeError): return '', {}
+    if beside.name == Path(path).name: return beside.name, {}
+    try: return beside.name, _read_as(_DatasetFile, beside)['queries']
+    except EmbedtuneError: return '', {}
 
 # %% ../nbs/1_texts/07_dataset.ipynb #3005a2ec
 def _known_faults(
@@ -311,12 +297,11 @@ def from_json(
     path,  # the file
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset in a JSON file of ours or LlamaIndex's, validated; a `DatasetWarning` for each known fault."
-    content = _read_json(path, required=('queries', 'corpus', 'relevant_docs'),
-        optional=('mode', 'doc_ids', 'written_by', 'negative_docs', 'reference_answers'), error=DatasetError)
+    content = _read_as(_DatasetFile, path, error=DatasetError)
     if content.pop('reference_answers', None) is not None:
         warnings.warn(f'{path}: reference_answers are not read', DatasetWarning, stacklevel=2)
     dataset = cls(**content, keys=tuple(content))
-    try: dataset.validate()
+    try: dataset._check_sense()
     except DatasetError as e: raise DatasetError(f'{path}: {e}') from None
     dataset.written_by = dataset.written_by or _PUBLISHED.get(dataset.fingerprint)
     for line in _known_faults(dataset, path): warnings.warn(f'{path}: {line}', DatasetWarning, stacklevel=2)
@@ -333,7 +318,7 @@ _DATA_CARD = """---
 
 ```python
 from embedtune import EmbeddingQAFinetuneDataset
-dataset = EmbeddingQAFinetuneDataset.from_json('{file}')
+dataset = EmbeddingQAFinetuneDataset.from_json({file!r})
 ```
 
 - `queries`: question id → text, {question_words:.0f} words in the median
@@ -361,10 +346,11 @@ def card(
     from statistics import mean, median
     from huggingface_hub import DatasetCardData
     front = DatasetCardData(license=license, task_categories=['text-retrieval'], tags=['embedtune'],
-        pretty_name=name).to_yaml()
+        pretty_name=_one_line(name)).to_yaml()
     asked = {node_id for ids in self.relevant_docs.values() for node_id in ids}
     words = lambda texts: median(len(text.split()) for text in texts.values())
-    return _DATA_CARD.format(name=name, asked_by=asked_by, file=file, front=front, license=license or 'to be set before it is passed on', fingerprint=self.fingerprint,
+    return _DATA_CARD.format(name=_md_cell(name, 1000), asked_by=_md_cell(asked_by, 1000), file=_one_line(file),
+        front=front, license=license or 'to be set before it is passed on', fingerprint=self.fingerprint,
         questions=f"{_counted(len(self.queries), 'question')} {self.whose}", asked=f'{len(asked):,}',
         nodes=_counted(len(self.corpus), 'node'),
         documents=_counted(len(set(self.doc_ids.values())), 'document') if self.doc_ids

@@ -4,6 +4,9 @@ from typing import Any
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
+from typing import Literal
+from typing_extensions import NotRequired
+from typing_extensions import TypedDict
 from .core import EmbedtuneError
 
 class DatasetError(EmbedtuneError):
@@ -38,6 +41,10 @@ class EmbeddingQAFinetuneDataset:
 
     def _repr_markdown_(self) -> str:
         """Counts and the first three pairs, as Markdown."""
+        ...
+
+    def _check_sense(self):
+        """Raise `DatasetError` naming the first entry that does not fit the others; all are of the right type."""
         ...
 
     def validate(self):
@@ -79,6 +86,8 @@ class EmbeddingQAFinetuneDataset:
         """Two datasets that share no document (or node, if so asked) and no question; each side's corpus is its own nodes."""
         ...
 _WRITERS: Any
+_Writer = Literal['people', 'model', 'structure']
+_Writers: Any
 _UNKNOWN: str
 
 def _origin(written_by, query_ids) -> str:
@@ -86,11 +95,11 @@ def _origin(written_by, query_ids) -> str:
     ...
 
 def _check_texts(texts, name: str):
-    """Raise `DatasetError` naming the first entry of `texts` that is not a text with something in it."""
+    """Raise `DatasetError` naming the first entry of `texts` that has nothing in it, or cannot be written."""
     ...
 
 def _check_node_ids(node_ids, corpus, name: str):
-    """Raise `DatasetError` if the nodes that one query is judged by are no list of ids of `corpus`."""
+    """Raise `DatasetError` for a node that is not in `corpus`."""
     ...
 
 def _check_judgements(dataset: EmbeddingQAFinetuneDataset):
@@ -98,7 +107,7 @@ def _check_judgements(dataset: EmbeddingQAFinetuneDataset):
     ...
 
 def _check_doc_ids(doc_ids, corpus):
-    """Raise `DatasetError` naming the first entry of `doc_ids` that is no document of a node of `corpus`."""
+    """Raise `DatasetError` naming the first entry of `doc_ids` that is of no node of `corpus`."""
     ...
 
 def _check_written_by(written_by, queries):
@@ -108,6 +117,17 @@ def _check_written_by(written_by, queries):
 def _check_negatives(negative_docs, dataset: EmbeddingQAFinetuneDataset):
     """Raise `DatasetError` naming the first entry of `negative_docs` that does not fit the rest."""
     ...
+
+class _DatasetFile(TypedDict):
+    """What a file of a dataset holds."""
+    queries: dict[str, str]
+    corpus: dict[str, str]
+    relevant_docs: dict[str, list[str]]
+    mode: NotRequired[str]
+    doc_ids: NotRequired[dict[str, str] | None]
+    written_by: NotRequired[_Writers | None]
+    negative_docs: NotRequired[dict[str, list[str]] | None]
+    reference_answers: NotRequired[object]
 
 class DatasetWarning(UserWarning):
     """A dataset that can be read, and shows a fault of the tool that made it."""

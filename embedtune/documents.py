@@ -6,14 +6,15 @@
 __all__ = ['Document', 'DocumentWarning', 'load_documents']
 
 # %% ../nbs/1_texts/04_documents.ipynb #129e45ef
-import csv, email, email.policy, hashlib, io, os, re, tempfile, warnings, zipfile
+import csv, email, email.policy, hashlib, io, os, re, tempfile, time, warnings, zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .core import _mended, EmbedtuneError
+from .core import _file_name, _mended, _one_line, _sha256_of, EmbedtuneError
 from .headings import _find_headings, Heading
-from .pdf import _attachments, _Box, _Read, _read_pdf
 from .layout import _check_engine
+from .pdf import _attachments, _Box, _Read, _read_pdf
+from .strangers import _apart, _FileLimits, _file_limits, _over
 
 # %% ../nbs/1_texts/04_documents.ipynb #af8d8007
 @dataclass
@@ -21,7 +22,7 @@ class Document:
     "One file: its id, the clean text of every page, and where it came from."
     id: str                 # stem of the file name and the first 8 hex digits of the content's sha256
     pages: list[str]        # text of every page, '' for a blank one
-    metadata: dict = field(default_factory=dict)  # file_name, sha256; also: other files with the same text
+    metadata: dict = field(default_factory=dict)  # file_name, sha256; also: other files with the same text; inside: sha256 of the file that it came in
     headings: tuple[Heading, ...] = ()  # where in `text` its titles stand, in order; see `_find_headings`
     boxes: tuple[_Box, ...] = ()        # where on paper its lines stand, of a PDF
     def __post_init__(self): self.pages = list(map(_mended, self.pages)) # half pairs, as PDF files have them
@@ -119,6 +120,7 @@ def _office_text(
     try: made = converter.convert_local(path)
     except Exception as e:
         if 'MissingDependency' in type(e).__name__: raise EmbedtuneError(_OFFICE_NEEDED) from None
+        if isinstance(e, MemoryError) or 'threw MemoryError' in str(e): raise MemoryError from e
         raise EmbedtuneError('it is damaged, or no file of that kind') from e
     text = re.sub(r'\s*<!-- Slide number: \d+ -->\s*', '\f', made.markdown).lstrip('\f')
     if made.title and not re.search('^#', text, re.M): text = f'# {made.title}\n\n{text}'
@@ -175,31 +177,47 @@ _SUFFIXES = ('.pdf', *_PLAIN, *_MARKDOWN, *_READERS)
 def _load_document(
     path,                        # a file that can be read
     engine: str = 'pdfium',      # 'pdfium' or 'pypdf', for PDFs
-    show_progress: bool = False, # a bar over the pages of a PDF
+    watch=lambda numbers, name: numbers, # who looks at the numbers of a PDF's pages as they are read
     password: str = None,        # that opens a PDF
 ) -> tuple[Document, list[str]]: # the document, and problems of single pages
     "One file as a `Document`; `EmbedtuneError` if it cannot be read."
     path = Path(path)
     try:
-        if path.suffix.lower() not in _SUFFIXES:
-            raise EmbedtuneError(f'expected one of {" ".join(_SUFFIXES)}, got {path.suffix or "no suffix"}')
-        content = path.read_bytes()
-        if not content.strip(): raise EmbedtuneError('it is empty')
+        _check_file(path)
         pdf = path.suffix.lower() == '.pdf'
-        read = _read_pdf(path, engine, show_progress, password) if pdf else _read_titled(path)
+        read = _read_pdf(path, engine, watch, password) if pdf else _read_titled(path)
+        sha256 = _sha256_of(path)
+    except MemoryError: raise
     except OSError as e: raise EmbedtuneError(f'{path}: {e.strerror or e}') from None
     except Exception as e: raise EmbedtuneError(f'{path}: {_why_not(path, e)}') from e
-    sha256 = hashlib.sha256(content).hexdigest()
     about = dict(file_name=path.name, sha256=sha256)
     document = Document(f'{path.stem}-{sha256[:8]}', read.pages, about, tuple(read.headings), tuple(read.boxes))
     return document, read.troubles
+
+def _check_file(
+    path: Path, # that is to be read
+):
+    "`EmbedtuneError` for what is no file, empty, or of no kind that can be read."
+    if path.suffix.lower() not in _SUFFIXES:
+        raise EmbedtuneError(f'expected one of {" ".join(_SUFFIXES)}, got {path.suffix or "no suffix"}')
+    size = path.stat().st_size
+    if not path.is_file(): raise EmbedtuneError('it is no file')
+    if size < 1000 and not path.read_bytes().strip(): raise EmbedtuneError('it is empty')
+
+def _first_bytes(
+    path: Path, # a file, which may be gone
+) -> bytes:
+    "Its first bytes."
+    try:
+        with open(path, 'rb') as file: return file.read(100)
+    except OSError: return b''
 
 def _why_not(
     path: Path,        # a file that could not be read
     error: Exception,  # that was raised
 ) -> str:
     "One line about it."
-    what = _disguised(path.read_bytes()) if path.suffix.lower() == '.pdf' else ''
+    what = _disguised(_first_bytes(path)) if path.suffix.lower() == '.pdf' else ''
     if what not in ('', 'a PDF'): return f'it is {what}, and no PDF'
     if isinstance(error, EmbedtuneError): return str(error)
     name = path.suffix.lower().strip('.').upper()
@@ -221,18 +239,27 @@ def _inside(
     return [path for path in sorted(folder.rglob('*')) if (path.is_file() or path.is_symlink())
         and not any(part.startswith('.') for part in path.relative_to(folder).parts)]
 
-def _is_read(
-    path: Path,  # in a folder
+def _leads_out(
+    path: Path,   # in a folder
+    folder: Path, # that is searched
 ) -> bool:
-    "Whether it is a file of a kind that can be read."
-    return path.suffix.lower() in _SUFFIXES and path.is_file()
+    "Whether it is a link to what lies elsewhere: whoever made the folder may not have had it to give."
+    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+
+def _is_read(
+    path: Path,   # in a folder
+    folder: Path, # that is searched
+) -> bool:
+    "Whether it is a file of a kind that can be read, and lies in the folder."
+    return path.suffix.lower() in _SUFFIXES and path.is_file() and not _leads_out(path, folder)
 
 def _find_files(
     paths,  # file or folder, or a list of them; as str or Path
 ) -> list[Path]:
     "The files named, and those of the folders named that can be read, each once."
     files = []
-    for path in _as_paths(paths): files += filter(_is_read, _inside(path)) if path.is_dir() else [path]
+    for path in _as_paths(paths):
+        files += [file for file in _inside(path) if _is_read(file, path)] if path.is_dir() else [path]
     return list({file.resolve(): file for file in files}.values())
 
 def _passed_over(
@@ -241,8 +268,11 @@ def _passed_over(
     "A line for each folder with files that cannot be read: how many, and which."
     told = []
     for folder in filter(Path.is_dir, _as_paths(paths)):
-        left = [path for path in _inside(folder) if not _is_read(path)]
-        names = [f'{path.relative_to(folder)}{" (a link to a folder)"*path.is_dir()}' for path in left]
+        left = [path for path in _inside(folder) if not _is_read(path, folder)]
+        def told_link(path):
+            if path.is_dir(): return ' (a link to a folder)'
+            return ' (a link that leads out)' if _leads_out(path, folder) else ''
+        names = [f'{path.relative_to(folder)}{told_link(path)}' for path in left]
         more = f' and {len(names) - 20} more' if len(names) > 20 else ''
         if left: told.append(f'{folder}: {len(left)} of its files passed over: {", ".join(names[:20])}{more}')
     return told
@@ -261,28 +291,118 @@ def _attached(
     if not path.is_file() or suffix not in ('.pdf', '.eml'): return []
     if suffix == '.pdf': return _attachments(path, password)
     parts = (part for part in _mail(path).iter_attachments() if part.get_filename())
-    return [(Path(part.get_filename()).name, part.get_payload(decode=True) or b'') for part in parts]
+    return [(part.get_filename(), part.get_payload(decode=True) or b'') for part in parts]
+
+def _load_attached(
+    path: Path,           # a file
+    load,                 # called with each file that it brings along, and its name
+    password: str = None, # that opens a PDF
+):
+    "Load the attachments of a file, from a folder of their own; `EmbedtuneError` if they cannot be had."
+    try: attached = _attached(path, password)
+    except MemoryError: raise
+    except Exception as e: raise EmbedtuneError(f'its attachments cannot be read ({type(e).__name__})') from e
+    with tempfile.TemporaryDirectory() as box:
+        for name, content in attached:
+            kind = re.sub(r'[^.\w]', '', Path(name).suffix)[:10] # of a name that a stranger chose
+            file = Path(box)/f'{_file_name(Path(name).stem)}{kind}'
+            file.write_bytes(content)
+            load(file, f'{path}, attachment {name}', name)
 
 def _load_whole(
     path: Path,           # a file
     engine: str,          # for PDFs
-    show_progress: bool,  # a bar over the pages of a PDF
+    watch=lambda numbers, name: numbers, # who looks at the numbers of pages as they are read
     password: str = None, # that opens a PDF
 ) -> tuple[list[Document], list[str]]:  # documents, troubles
     "The documents in a file: its own, and those of its attachments."
     found, told = [], []
-    def load(file, name):
-        try: document, troubles = _load_document(file, engine, show_progress, password)
+    def load(file, name, title):
+        try: document, troubles = _load_document(file, engine, watch, password)
         except EmbedtuneError as e: return told.append(str(e).replace(str(file), name, 1))
-        if file != path: document.metadata['file_name'] = f'{path.name}/{file.name}'
+        if file != path:
+            document.metadata |= dict(file_name=f'{path.name}/{_one_line(title)}', inside=_sha256_of(path))
         found.append(document)
         told.extend(f'{name}: {trouble}' for trouble in troubles)
-    load(path, str(path))
-    with tempfile.TemporaryDirectory() as box:
-        for name, content in _attached(path, password):
-            (Path(box)/name).write_bytes(content)
-            load(Path(box)/name, f'{path}, attachment {name}')
-    return found, told
+    with warnings.catch_warnings(action='ignore'):  # those of libraries
+        load(path, str(path), path.name)
+        try: _load_attached(path, load, password)
+        except EmbedtuneError as e: told.append(f'{path}: {e}')
+    more = len(told) - _TOLD
+    return found, told[:_TOLD] + [f'{path}: {more:,} more troubles']*(more > 0)
+
+_TOLD = 20 # troubles of a file that are told
+
+# %% ../nbs/1_texts/04_documents.ipynb #ce5e10fe
+def _load_apart(
+    path: str,       # a file
+    engine: str,     # for PDFs
+    password: str,   # that opens a PDF, or None
+    limits: _FileLimits, # that hold
+    say,             # called with 'at', and how many pages of how many are read
+) -> list:           # documents as dicts, troubles
+    "What a child reads for its parent."
+    def watch(numbers, name):
+        if len(numbers) > limits.pages: raise EmbedtuneError(_over('pages', limits))
+        said = 0
+        for number in numbers:
+            yield number
+            if time.monotonic() - said < .2: continue
+            said = time.monotonic()
+            say('at', number + 1, len(numbers))
+    documents, told = _load_whole(Path(path), engine, watch, password)
+    for name, n in (('pages', sum(len(document.pages) for document in documents)),
+                    ('characters', sum(len(document.text) for document in documents))):
+        if n > getattr(limits, name): raise EmbedtuneError(_over(name, limits))
+    return [list(map(vars, documents)), told]
+
+def _same_document(
+    told: dict, # a document as a child tells it
+) -> Document:
+    "The document."
+    headings, boxes = (tuple(map(kind._make, told.pop(name))) for kind, name in ((Heading, 'headings'), (_Box, 'boxes')))
+    return Document(**told, headings=headings, boxes=boxes)
+
+class _Bar:
+    "A bar over the pages of a PDF, drawn when there are any."
+    def __init__(self,
+        name: str,  # of the file
+        shown: bool, # or not drawn at all
+    ):
+        self.name, self.shown, self.bar = name, shown, None
+
+    def at(self, n, of):
+        "So many pages of so many are read; the bar goes when it is none of none."
+        if not self.shown or not (of or self.bar): return
+        from tqdm.auto import tqdm
+        self.bar = self.bar or tqdm(desc=self.name, total=of, unit='page', leave=False)
+        self.bar.update(n - self.bar.n) if of else self.bar.close()
+
+    def over(self, numbers, name):
+        "The numbers, one by one."
+        for number in numbers:
+            yield number
+            self.at(number + 1, len(numbers))
+
+def _read_file(
+    path: Path,                  # a file
+    engine: str = 'pdfium',      # for PDFs
+    show_progress: bool = False, # a bar over the pages of a PDF
+    password: str = None,        # that opens a PDF
+    limits: _FileLimits = None,      # that hold; None: it is read here
+) -> tuple[list[Document], list[str]]:  # documents, troubles
+    "The documents in a file; whatever it does to its reader is a trouble."
+    bar = _Bar(path.name, show_progress)
+    try:
+        if not limits: return _load_whole(path, engine, bar.over, password)
+        size = path.stat().st_size if path.is_file() else 0
+        args = [str(path), engine, password]
+        found, told = _apart('embedtune.documents:_load_apart', args, limits, size, bar.at)
+        return list(map(_same_document, found)), told
+    except EmbedtuneError as e: return [], [f'{path}: {e}']
+    except MemoryError: return [], [f'{path}: there is not enough memory to read it']
+    except (KeyError, TypeError, ValueError): return [], [f'{path}: what reads it answers in no words of ours']
+    finally: bar.at(0, 0)
 
 # %% ../nbs/1_texts/04_documents.ipynb #877b2d93
 def _each_once(
@@ -297,6 +417,13 @@ def _each_once(
         if known is not document and name not in names: known.metadata['also'] = [*names[1:], name]
     return list(first.values())
 
+# %% ../nbs/1_texts/04_documents.ipynb #d78f826f
+def _in_one_line(
+    message: str, # about a file
+) -> str:
+    "The message with signs that are not to be seen as their numbers."
+    return re.sub(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]', lambda sign: ascii(sign[0])[1:-1], message)
+
 # %% ../nbs/1_texts/04_documents.ipynb #f300ead5
 def load_documents(
     paths,                      # files or folders (searched whole): str, Path or a list of them
@@ -304,15 +431,16 @@ def load_documents(
     strict: bool = False,       # raise at the first trouble instead of warning
     show_progress: bool = True, # a bar over the pages of each PDF
     password: str = None,       # that opens PDFs that are encrypted
+    limits: dict = None,        # {} or such as {'pages': 50_000}: other processes read, each file within limits; None: none, or as EMBEDTUNE_LIMITS says
 ) -> list[Document]:            # in the order of the files
     "The documents that can be read; a `DocumentWarning` for each trouble, `EmbedtuneError` if nothing is left."
     _check_engine(engine)
-    documents, told = [], _passed_over(paths)
+    documents, told, held = [], _passed_over(paths), _file_limits(limits)
     for path in _find_files(paths):
         if told and strict: break
-        found, troubles = _load_whole(path, engine, show_progress, password)
+        found, troubles = _read_file(path, engine, show_progress, password, held)
         documents += found
-        told += troubles
+        told += map(_in_one_line, troubles)
     if told and strict: raise EmbedtuneError(told[0])
     if not documents:
         raise EmbedtuneError('nothing could be read: '

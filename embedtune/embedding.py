@@ -11,14 +11,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from fastcore.basics import patch
 
-from .core import EmbedtuneError
+from .core import EmbedtuneError, _read_as
 from .samples import _bundled_model, _cache_dir
 
 # %% ../nbs/2_search/10_embedding.ipynb #315cfb57
@@ -192,9 +191,11 @@ def _told_kind(
     "What a model's files say that it is, where that is none of dense vectors, one a text."
     read = lambda name: _read_model_file(source, name, offline)
     modules = read('modules.json')
-    told = [read('config_sentence_transformers.json').get('model_type') or '']
-    told += [each.get('type', '') for each in modules] if modules else read('config.json').get('architectures') or []
-    marked = (kind for kind, (marks, _) in _OTHER_KINDS.items() if re.search(marks, ' '.join(told)))
+    said = lambda content, key: content.get(key) if isinstance(content, dict) else None
+    told = [said(read('config_sentence_transformers.json'), 'model_type')]
+    if modules and isinstance(modules, list): told += [said(each, 'type') for each in modules]
+    else: told.append(said(read('config.json'), 'architectures'))
+    marked = (kind for kind, (marks, _) in _OTHER_KINDS.items() if re.search(marks, ' '.join(map(str, told))))
     return next(marked, None)
 
 # %% ../nbs/2_search/10_embedding.ipynb #37dc9a15
@@ -425,11 +426,12 @@ class OpenAIEmbedding:
         from embedtune.llm import Usage, price_of
         self.model, self.dimensions, self.batch_size = model, dimensions, batch_size
         self.base_url = base_url or os.environ.get('OPENAI_BASE_URL') or 'https://api.openai.com/v1'
-        self.host = urlsplit(self.base_url).netloc.rpartition('@')[2]
+        self.host = self.base_url.partition('//')[2].partition('/')[0].partition('?')[0].rpartition('@')[2]
         self.name, self.fingerprint = f'{model}@{self.host}', f'openai:{self.host}:{model}:{dimensions}'
         self.prompts, self.extra_body, self.allow_http = prompts or {}, extra_body or {}, allow_http
         if extra_body: self.fingerprint += f':{json.dumps(extra_body, sort_keys=True)}'
         self._most = math.inf # texts a request, as far as the server has taught
+        self._longest = 1 # texts of the largest request
         self._key, self._client = (api_key or os.environ.get('OPENAI_API_KEY') or '').strip(), None
         self._options = dict(max_retries=max_retries, timeout=timeout)
         self.usage = Usage(price_of(model, self.base_url, None if price is None else (price, 0)), max_usd,
@@ -449,7 +451,8 @@ def connect(self: OpenAIEmbedding):
                              'base_url of another server')
     _require_safe_key(self.base_url, self._key, self.allow_http)
     if self._client is None:
-        self._client = openai.OpenAI(**_client_options(self.base_url, self._key), **self._options)
+        most = lambda path: 2**20 + 200_000*self._longest # bytes of an answer: 8,192 numbers a text
+        self._client = openai.OpenAI(**_client_options(self.base_url, self._key, most), **self._options)
     return self._client
 
 # %% ../nbs/2_search/10_embedding.ipynb #205f5b83
@@ -459,17 +462,38 @@ def explain(
     error: Exception, # what the client raised
 ) -> EmbedtuneError:
     "One line without the key: what the server said, and what may help."
-    from embedtune.servers import _masked, _secrets, _words_of
+    from embedtune.servers import _masked, _secrets, _told_status
     hints = {401: 'check OPENAI_API_KEY', 403: 'this key may not use the model', 404: 'check the model name, and that the base URL ends as the server wants (often /v1)',
              429: 'check the quota, or raise max_retries', 413: 'lower batch_size',
         None: 'check the base URL, and that the server is running'}
     status, said = getattr(error, 'status_code', None), ' '.join(str(error).split()) or type(error).__name__
-    if status: said = f'Error code: {status} - {_words_of(error.response.text)}'.rstrip(' -')
+    if status: said = _told_status(error.response)
     hint = hints.get(status, 'check the model name and the settings')
-    said = _masked(said, _secrets(self.base_url, self._key))[:200]
+    said = _masked(said[:20_000], _secrets(self.base_url, self._key))[:200]
     return EmbedtuneError(f'{self.name} gave no vectors: {said} ({hint})')
 
 # %% ../nbs/2_search/10_embedding.ipynb #b5a4ccc0
+def _check_numbers(
+    vectors: list, # as a server sent them
+    who: str, # for the message
+    length: int = None, # that was asked for
+) -> list: # the same, of length 1
+    "`EmbedtuneError` unless all are lists of numbers, of which one at least is not 0."
+    for vector in vectors:
+        if not isinstance(vector, list) or not {*map(type, vector)} <= {int, float}:
+            raise EmbedtuneError(f'{who}: expected vectors of numbers, got something else among them')
+        if length is not None and len(vector) != length:
+            raise EmbedtuneError(f'{who}: expected the {length} dimensions that were asked for, got {len(vector)}')
+    try: found = [np.array(vector, float) for vector in vectors]
+    except OverflowError: found = [np.array([np.inf])]
+    with np.errstate(over='ignore'): norms = [np.linalg.norm(vector) for vector in found]
+    if not np.isfinite(norms).all():
+        raise EmbedtuneError(f'{who}: expected finite numbers, got NaN or infinity')
+    if not min(norms) > 1e-12:
+        raise EmbedtuneError(f'{who}: got a vector of zeros, which is like no other; check the model')
+    return [(vector/norm).astype(np.float32) for vector, norm in zip(found, norms)]
+
+# %% ../nbs/2_search/10_embedding.ipynb #0e754e51
 @patch
 def _vectors_in(
     self: OpenAIEmbedding,
@@ -485,9 +509,8 @@ def _vectors_in(
         raise EmbedtuneError(f"{self.name} answered, but not in the OpenAI protocol: check that the base URL "
                              "is the API's (it often ends in /v1)") from None
     if len(given) != n or set(found) != set(range(n)):
-        raise EmbedtuneError(f'{self.name}: expected {n} vectors numbered from 0, got '
-                             f'{len(given)} numbered {sorted(found, key=str)[:5]}')
-    return [found[i] for i in range(n)]
+        raise EmbedtuneError(f'{self.name}: expected {n} vectors numbered from 0, got {len(given)}, or other numbers')
+    return _check_numbers([found[i] for i in range(n)], self.name, self.dimensions)
 
 # %% ../nbs/2_search/10_embedding.ipynb #5b4c1d02
 _TOO_MANY = re.compile(r'batch|too (?:large|many|long)|larger than|at most|maximum|exceed|limit', re.I)
@@ -521,7 +544,7 @@ def request(
     from embedtune.llm import _estimate_tokens
     from embedtune.servers import _used_tokens, _whole_characters
     sent = [_whole_characters(_prompt_of(self, role) + text) or ' ' for text in texts]
-    tokens = _estimate_tokens([dict(content=text) for text in sent])
+    tokens, self._longest = _estimate_tokens([dict(content=text) for text in sent]), max(self._longest, len(sent))
     held, used = self.usage.reserve(tokens), 0
     by_role = self.extra_body.keys() <= {'query', 'document'}
     body = self.extra_body.get(role, {}) if by_role else self.extra_body
@@ -530,7 +553,8 @@ def request(
     try:
         reply = self.connect().embeddings.create(model=self.model, input=sent, extra_body=body, **options)
         used = _used_tokens(getattr(reply, 'usage', None), 'prompt_tokens', tokens) or tokens
-    except (openai.OpenAIError, UnicodeError, json.JSONDecodeError) as error:
+    except EmbedtuneError: raise
+    except (openai.OpenAIError, ValueError, RecursionError) as error: # no JSON, or too deep
         if not (isinstance(error, openai.APIStatusError) and self._learn_from(error, len(texts))):
             raise self.explain(error) from None
         most = min(len(texts), self._most)
@@ -606,7 +630,8 @@ def load(
             import pandas as pd
             table = pd.read_parquet(path, columns=['text', 'vector'])
             texts, vectors = table['text'].tolist(), np.stack(table['vector'])
-    except (OSError, ValueError, KeyError) as error:
+        _read_as(list[str], texts, 'texts')
+    except Exception as error: # of whatever library reads such a file
         raise EmbedtuneError(f'{path}: expected .npz with texts and vectors, or .parquet with the columns '
                              f'text and vector, got {" ".join(str(error).split())[:120]}') from None
     return cls(texts, vectors, path.stem)
@@ -668,10 +693,12 @@ def get(
             rows = db.execute('SELECT key, dim, vector FROM vectors WHERE key IN '
                 f'({",".join("?"*len(some))})', some)
             found |= {key: (dim, blob) for key, dim, blob in rows}
-    if any(len(blob) != 4*dim for dim, blob in found.values()):
-        raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short): delete the file, '
-                             'its vectors will be computed anew')
-    return [np.frombuffer(found[key][1], '<f4') if key in found else None for key in keys]
+    whole = lambda dim, blob: isinstance(blob, bytes) and dim == len(blob)/4
+    vectors = {key: np.frombuffer(blob, '<f4') for key, (dim, blob) in found.items() if whole(dim, blob)}
+    if len(vectors) == len(found) and all(np.isfinite(vector).all() for vector in vectors.values()):
+        return [vectors.get(key) for key in keys]
+    raise EmbedtuneError(f'vector cache {self.path} is damaged (a vector is cut short, or no numbers): delete the '
+                         'file, its vectors will be computed anew')
 
 # %% ../nbs/2_search/10_embedding.ipynb #bfdca347
 @patch
@@ -736,6 +763,17 @@ def _check_probe(
                              f'vectors: use another cache than {str(self.cache.path)!r}, or delete it')
     self.probed.add(role)
 
+# %% ../nbs/2_search/10_embedding.ipynb #47badbfd
+def _check_lengths(
+    vectors, # of one corpus
+    model, # that gave them, in a cache
+):
+    "`EmbedtuneError` where vectors differ in length."
+    lengths = sorted({len(vector) for vector in vectors})
+    if len(lengths) < 2: return
+    raise EmbedtuneError(f'expected vectors of one length, got some of {lengths[0]} and {lengths[1]} numbers: is '
+                         f'another model behind the same name? Use another cache than {str(model.cache.path)!r}')
+
 # %% ../nbs/2_search/10_embedding.ipynb #e0ea43cb
 @patch
 def embed(
@@ -760,10 +798,13 @@ def embed(
     save_every = save_every or getattr(self.model, 'batch_size', None) or 256
     with tqdm(total=len(order), desc='embedding', unit='text', disable=not (show_progress and order)) as bar:
         for some in (order[i:i+save_every] for i in range(0, len(order), save_every)):
-            vectors |= zip(some, encode(self.model, [missing[key] for key in some], role, batch_size))
+            made = encode(self.model, [missing[key] for key in some], role, batch_size)
+            _check_lengths([*itertools.islice(vectors.values(), 1), made[0]], self)
+            vectors |= zip(some, made)
             if role not in self.probed: self._check_probe(vectors, role)
             self.cache.put(some, [vectors[key] for key in some])
             bar.update(len(some))
+    _check_lengths(vectors.values(), self)
     return np.stack([vectors[key] for key in keys])
 
 # %% ../nbs/2_search/10_embedding.ipynb #8006c2ed

@@ -10,11 +10,14 @@ import inspect, math
 from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
+from typing import Annotated
 
+from annotated_types import Ge
 from fastcore.basics import patch
+from typing_extensions import NotRequired, TypedDict
 
 from .card import _model_card, _save_card
-from .core import EmbedtuneError, _check_count, _check_number, _only_here, _settle, _versions
+from .core import _check_count, _check_number, _check_ours, _only_here, _read_as, _settle, _Share, _STRICT, _versions, _Whole, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
 from .leakage import require_no_leakage
 from .retrieval import Search
@@ -22,15 +25,34 @@ from .retrieval import Search
 # %% ../nbs/4_tuning/35_engine.ipynb #d477406f
 MANIFEST = 'embedtune.json' # lies in a model's folder and says what it was made from
 
-# %% ../nbs/4_tuning/35_engine.ipynb #7e9767a0
-def _check_output_folder(
-    path, # a Path
-    manifest: str = MANIFEST, # name of the file by which a folder of ours is known
-):
-    "Raise `EmbedtuneError` where writing to `path` would harm other files."
-    ours = path.is_dir() and ((path/manifest).exists() or not any(path.iterdir()))
-    if path.exists() and not ours:
-        raise EmbedtuneError(f'model_output_path {str(path)!r} holds other files; choose a new folder')
+# %% ../nbs/4_tuning/35_engine.ipynb #c2ebd8db
+class _ToldSettings(TypedDict):
+    "Settings in a manifest that somebody asks for."
+    __pydantic_config__ = _STRICT | dict(extra='allow')
+    alpha: NotRequired[_Share | None] # of what was learned
+    dims: NotRequired[list[_Whole] | None] # lengths at which vectors are good
+    top_n: NotRequired[_Whole] # results that a reranker reads
+    weight: NotRequired[_Share | None] # of its score
+
+class _ToldLoss(TypedDict):
+    "The loss of a training step."
+    step: _Whole # from 1 on
+    epoch: Annotated[float, Ge(0)] # with a fraction
+    loss: float # of the batch
+    kept_out: NotRequired[float] # share of negatives that may be answers
+
+class _Manifest(TypedDict):
+    "What a tuned model was made from, and how it went."
+    __pydantic_config__ = _STRICT | dict(extra='allow')
+    settings: NotRequired[_ToldSettings] # of the engine
+    history: NotRequired[list[_ToldLoss]] # step by step
+    guard: NotRequired[str] # what it decided, in a sentence
+
+def _read_manifest(
+    folder, # of a tuned model or reranker
+) -> dict: # with settings and history, whatever else
+    "The manifest in a folder; `EmbedtuneError` where it says what it cannot."
+    return dict(settings={}, history=[]) | _read_as(_Manifest, Path(folder)/MANIFEST, advice='tune the model anew')
 
 # %% ../nbs/4_tuning/35_engine.ipynb #c3dfec13
 def _check_trainable(
@@ -87,7 +109,7 @@ def _check(self: _FinetuneEngine):
     "Raise `EmbedtuneError` where a dataset or the output folder cannot be used."
     _check_trainable(self.dataset, self.unjudged)
     if self.val_dataset is not None: self.val_dataset.validate()
-    _check_output_folder(self.model_output_path, self._manifest)
+    _check_ours(self.model_output_path, self._manifest, 'model_output_path')
 
 # %% ../nbs/4_tuning/35_engine.ipynb #08023c70
 def _alone(

@@ -2,12 +2,40 @@
 """What all engines share: checks, a folder with a manifest and a card, and what comes back from it."""
 from typing import Any
 from pathlib import Path
+from typing import Annotated
+from annotated_types import Ge
+from typing_extensions import NotRequired
+from typing_extensions import TypedDict
+from .core import _Share
+from .core import _Whole
 from .dataset import EmbeddingQAFinetuneDataset
 from .retrieval import Search
 MANIFEST: str
 
-def _check_output_folder(path, manifest: str=...):
-    """Raise `EmbedtuneError` where writing to `path` would harm other files."""
+class _ToldSettings(TypedDict):
+    """Settings in a manifest that somebody asks for."""
+    __pydantic_config__: Any
+    alpha: NotRequired[_Share | None]
+    dims: NotRequired[list[_Whole] | None]
+    top_n: NotRequired[_Whole]
+    weight: NotRequired[_Share | None]
+
+class _ToldLoss(TypedDict):
+    """The loss of a training step."""
+    step: _Whole
+    epoch: Annotated[float, Ge(0)]
+    loss: float
+    kept_out: NotRequired[float]
+
+class _Manifest(TypedDict):
+    """What a tuned model was made from, and how it went."""
+    __pydantic_config__: Any
+    settings: NotRequired[_ToldSettings]
+    history: NotRequired[list[_ToldLoss]]
+    guard: NotRequired[str]
+
+def _read_manifest(folder) -> dict:
+    """The manifest in a folder; `EmbedtuneError` where it says what it cannot."""
     ...
 
 def _check_trainable(dataset: EmbeddingQAFinetuneDataset, unjudged: bool=False):

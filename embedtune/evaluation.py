@@ -12,10 +12,13 @@ from itertools import chain
 import numpy as np
 
 from fastcore.basics import patch
-from .dataset import EmbeddingQAFinetuneDataset, _check_written_by, _origin
-from .core import EmbedtuneError, _check_count, _counted, _md_cell, _read_json, _write_json
+from .dataset import _check_written_by, _origin, _Writers, EmbeddingQAFinetuneDataset
+from .core import _check_count, _counted, _md_cell, _plot_name, _read_as, _Whole, _write_json, EmbedtuneError
 from .leakage import require_no_leakage
-from .retrieval import Search, _top_k
+from .retrieval import _top_k, Search
+from typing import Annotated
+from annotated_types import Ge, MinLen
+from typing_extensions import NotRequired, TypedDict
 
 # %% ../nbs/2_search/13_evaluation.ipynb #b0c55732
 def _ranks_of(
@@ -324,21 +327,31 @@ def save_json(
     _write_json(known | dict(ranks=ranks), path)
 
 # %% ../nbs/2_search/13_evaluation.ipynb #1c9a26cb
+class _EvaluationFile(TypedDict):
+    "What `save_json` writes."
+    name: str # of the retriever
+    ranks: Annotated[dict[str, Annotated[list[_Whole | None], MinLen(1)]], MinLen(1)] # query id -> of each answer
+    n_corpus: _Whole # nodes
+    seconds: Annotated[float, Ge(0)] # of the search
+    depth: NotRequired[_Whole] # results asked for
+    found: NotRequired[dict[str, list[str]]] # query id -> ids of its first nodes
+    written_by: NotRequired[_Writers | None] # who wrote the questions
+    trained_on: NotRequired[_Whole | None] # questions
+
 @patch(cls_method=True)
 def from_json(
     cls: Evaluation,
     path,  # a file that `save_json` wrote
 ) -> Evaluation:
     "The evaluation in a JSON file; `EmbedtuneError` if it is none."
-    content = _read_json(path, ('name', 'ranks', 'n_corpus', 'seconds'),
-        ('depth', 'found', 'written_by', 'trained_on'))
-    try:
-        content['ranks'] = {query_id: [np.inf if r is None else float(r) for r in ranks]
-            for query_id, ranks in content['ranks'].items()}
-    except (AttributeError, TypeError, ValueError):
-        raise EmbedtuneError(f'{path}: ranks must map query ids to lists of ranks or null') from None
-    if content.get('written_by') is not None: _check_written_by(content['written_by'], content['ranks'])
-    return cls(**content)
+    content = _read_as(_EvaluationFile, path)
+    n, ranks = content['n_corpus'], content['ranks']
+    beyond = next((query_id for query_id, found in ranks.items() if max(rank or 1 for rank in found) > n), None)
+    if beyond is not None:
+        raise EmbedtuneError(f'{path}: ranks["{beyond}"]: expected ranks up to {n}, the nodes there are, got {ranks[beyond]}')
+    if content.get('written_by') is not None: _check_written_by(content['written_by'], ranks)
+    floats = {query_id: [np.inf if rank is None else float(rank) for rank in found] for query_id, found in ranks.items()}
+    return cls(**content | dict(ranks=floats))
 
 # %% ../nbs/2_search/13_evaluation.ipynb #287e373a
 def _listed(
@@ -417,7 +430,7 @@ def plot_comparison(
     for i, e in enumerate(evaluations):
         values = [e.mean(measure, int(k)) for measure, k in (name.split('@') for name in metrics)]
         x = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width
-        ax.bar(x, values, width, label=e.name, color=str(shades[i]), edgecolor='0.2',
+        ax.bar(x, values, width, label=_plot_name(e.name), color=str(shades[i]), edgecolor='0.2',
             hatch=_HATCHES[i % len(_HATCHES)])
         for place, value in zip(x, values): _write_value(ax, place, value)
     asked = f'mean over {len(evaluations[0].ranks):,} questions {evaluations[0].whose}'
@@ -438,8 +451,8 @@ def plot_hit_rate(
     last = min(100, *(min(e.depth, e.n_corpus) for e in evaluations))
     ks = [k for k in (1, 2, 3, 5, 10, 20, 50, 100) if k <= last]
     for i, e in enumerate(evaluations):
-        ax.plot(ks, [e.hit_rate(k) for k in ks], label=e.name, color=str(.55*(i % 3)/2), clip_on=False,
-            marker='os^Dvx*+'[i % 8], linestyle=('-', '--', ':', '-.')[i % 4])
+        ax.plot(ks, [e.hit_rate(k) for k in ks], label=_plot_name(e.name), clip_on=False,
+            color=str(.55*(i % 3)/2), marker='os^Dvx*+'[i % 8], linestyle=('-', '--', ':', '-.')[i % 4])
     ax.set(xscale='log', ylim=(0, 1), xlabel='k: results looked at', ylabel='hit rate@k (share of questions)')
     ax.set_xticks(ks, ks)
     ax.minorticks_off()

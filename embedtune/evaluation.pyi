@@ -3,8 +3,15 @@
 from typing import Any
 from dataclasses import dataclass
 from dataclasses import field
+from typing import Annotated
 import numpy as np
+from annotated_types import Ge
+from annotated_types import MinLen
+from typing_extensions import NotRequired
+from typing_extensions import TypedDict
 from .dataset import EmbeddingQAFinetuneDataset
+from .dataset import _Writers
+from .core import _Whole
 from .retrieval import Search
 
 def _ranks_of(found: list[str], relevant: list[str]) -> list[float]:
@@ -141,6 +148,17 @@ def _ranks_by_score(retriever, dataset: EmbeddingQAFinetuneDataset, depth: int, 
 def evaluate(model_or_retriever, dataset: EmbeddingQAFinetuneDataset, depth: int=1000, name: str | None=None, search: Search=..., show_progress: bool=False, train_dataset: EmbeddingQAFinetuneDataset | None=None, allow_leakage: bool=False, ignore_identical_ids: bool | None=None) -> Evaluation:
     """The ranks of all relevant nodes of `dataset`; `EmbedtuneError` if it is broken or was trained on, or if another corpus was searched."""
     ...
+
+class _EvaluationFile(TypedDict):
+    """What `save_json` writes."""
+    name: str
+    ranks: Annotated[dict[str, Annotated[list[_Whole | None], MinLen(1)]], MinLen(1)]
+    n_corpus: _Whole
+    seconds: Annotated[float, Ge(0)]
+    depth: NotRequired[_Whole]
+    found: NotRequired[dict[str, list[str]]]
+    written_by: NotRequired[_Writers | None]
+    trained_on: NotRequired[_Whole | None]
 
 def _listed(evaluations) -> list[Evaluation]:
     """The evaluations as a list; `EmbedtuneError` if there are none."""

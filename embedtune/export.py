@@ -10,14 +10,17 @@ import copy, logging, os, tempfile, warnings
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Interval
+from typing_extensions import TypedDict
 
-from .core import EmbedtuneError, _check_count, _parse_json, _sha256_of, _write_json, _writing
+from .core import _check_count, _check_ours, _read_as, _sha256_of, _Whole, _write_json, _writing, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
-from .embedding import EmbeddingModel, encode, fingerprint, _prompt_of, _unit
+from .embedding import _prompt_of, _unit, EmbeddingModel, encode, fingerprint
 from .evaluation import evaluate
-from .precision import load_model, _bare
+from .precision import _bare, load_model
 from .retrieval import Search
 from .samples import sample_qa
 from .saving import _new_folder
@@ -132,8 +135,7 @@ def export_onnx(
     "Write a model as ONNX, for `OnnxEmbedding`; `EmbedtuneError` where it cannot be written so."
     for package in ('onnxscript', 'onnxruntime'): _require(package, 'export_onnx', 'pip install "embedtune[onnx]"')
     path = Path(path)
-    if path.exists() and not (path/_ONNX_FACTS).is_file():
-        raise EmbedtuneError(f'export_onnx: {str(path)!r} holds other files; choose a new folder')
+    _check_ours(path, _ONNX_FACTS, 'export_onnx:')
     if isinstance(model, (str, Path)): model = load_model(model, 'cpu', bare=True)
     _check_exportable(model)
     facts = _facts(model, int8)
@@ -188,6 +190,18 @@ def _export_fingerprint(
     return facts['weights'] if facts['int8'] else facts['base']
 
 # %% ../nbs/6_serving/55_export.ipynb #671f3232
+class _OnnxFile(TypedDict):
+    "What `onnx.json` says of a model."
+    format: Literal[1] # of this file
+    base: str # fingerprint of the original
+    int8: bool # whether the weights have 8 bits
+    reads: Annotated[int, Interval(ge=1, le=2**31)] # tokens
+    dimensions: _Whole # of a vector
+    side: Literal['left', 'right'] # where shorter texts are padded
+    pad: Annotated[int, Interval(ge=0, le=2**31)] # token
+    prompts: dict[Literal['query', 'document'], str] # in front of a text
+    weights: str # sha256 of the graph
+
 def _facts_of(
     path, # Path of a folder of `export_onnx`
 ) -> dict:
@@ -195,12 +209,7 @@ def _facts_of(
     for name in (_ONNX_FACTS, _ONNX, 'tokenizer.json'):
         if (path/name).is_file(): continue
         raise EmbedtuneError(f'OnnxEmbedding: {str(path)!r} is no folder of export_onnx, {name} is missing')
-    facts = _parse_json(path/_ONNX_FACTS)
-    kinds = dict(base=str, int8=bool, reads=int, dimensions=int, side=str, pad=int, prompts=dict, weights=str)
-    facts = facts if isinstance(facts, dict) else {}
-    wrong = [name for name, kind in kinds.items() if not isinstance(facts.get(name), kind)]
-    if not wrong: return facts
-    raise EmbedtuneError(f'{path/_ONNX_FACTS}: {wrong[0]} is missing or no {kinds[wrong[0]].__name__}; export again')
+    return _read_as(_OnnxFile, path/_ONNX_FACTS, advice='export again')
 
 # %% ../nbs/6_serving/55_export.ipynb #addcc06d
 def _onnx_tokenizer(
@@ -209,7 +218,10 @@ def _onnx_tokenizer(
 ): # a `tokenizers.Tokenizer`, which cuts and pads
     "What turns texts into token numbers."
     from tokenizers import Tokenizer
-    tokenizer = Tokenizer.from_file(str(path/'tokenizer.json'))
+    try: tokenizer = Tokenizer.from_file(str(path/'tokenizer.json'))
+    except Exception as error: # of the library, of no kind of its own
+        why = str(error).splitlines()[0][:200]
+        raise EmbedtuneError(f'{path/"tokenizer.json"} cannot be read ({why}); export again') from None
     tokenizer.enable_truncation(facts['reads'])
     tokenizer.enable_padding(direction=facts['side'], pad_id=facts['pad'])
     return tokenizer
@@ -324,8 +336,7 @@ def _export_checked(
     "Export a model, ask both the questions, and keep the export only where it drifts within the tolerance."
     model, questions, search = _model_and_questions(source, dataset)
     out, original = Path(out), load_model(model, 'cpu', bf16=False)
-    if out.exists() and not (out/_ONNX_FACTS).is_file():
-        raise EmbedtuneError(f'export: {str(out)!r} holds other files; choose a new folder')
+    _check_ours(out, _ONNX_FACTS, 'export:')
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix='.export-', dir=out.parent) as near, _writing(out):
         made = export_onnx(_bare(original), Path(near)/'onnx', int8)

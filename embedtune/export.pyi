@@ -4,7 +4,12 @@ from typing import Any
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+from typing import Literal
 import numpy as np
+from annotated_types import Interval
+from typing_extensions import TypedDict
+from .core import _Whole
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
 from .embedding import fingerprint
@@ -77,6 +82,18 @@ class OnnxEmbedding:
 def _export_fingerprint(path, facts: dict) -> str:
     """The original's fingerprint for its own vectors, in 32 bits; else one of this file's."""
     ...
+
+class _OnnxFile(TypedDict):
+    """What `onnx.json` says of a model."""
+    format: Literal[1]
+    base: str
+    int8: bool
+    reads: Annotated[int, Interval(ge=1, le=2 ** 31)]
+    dimensions: _Whole
+    side: Literal['left', 'right']
+    pad: Annotated[int, Interval(ge=0, le=2 ** 31)]
+    prompts: dict[Literal['query', 'document'], str]
+    weights: str
 
 def _facts_of(path) -> dict:
     """What `onnx.json` says; `EmbedtuneError` where a file is missing, or says something else."""

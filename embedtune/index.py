@@ -6,21 +6,22 @@
 __all__ = ['save_index', 'open_index', 'save_lance', 'LanceRetriever']
 
 # %% ../nbs/6_serving/51_index.ipynb #ef549fd7
-import json
+import hashlib, json
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
+from annotated_types import Ge, MinLen
 from fastcore.basics import patch
+from typing_extensions import NotRequired, TypedDict
 
 from .adapter import _document_fingerprint
-from .core import EmbedtuneError, _new_folder, _parse_json, _read_json, _write_json
+from .core import _check_ours, _file_bytes, _new_folder, _read_as, _sha256_of, _Whole, _write_json, EmbedtuneError
 from .embedding import EmbeddingModel, encode
-from .retrieval import BM25Retriever, DenseRetriever, Hits, HybridRetriever
-from .retrieval import _ByVectors, _MeanRetriever, _check_search, _pool_windows, _stop_words
+from .retrieval import _ByVectors, _check_search, _MeanRetriever, _pool_windows, _stop_words, BM25Retriever, DenseRetriever, Hits, HybridRetriever
 
 # %% ../nbs/6_serving/51_index.ipynb #22d142c4
 _STAMP = 'index.json'
@@ -34,14 +35,6 @@ def _stamp(
             vectors=len(part.vectors))
     parts = [made(part) for part in retriever.by_size()]
     return dict(model=_document_fingerprint(retriever.model), nodes=len(retriever.ids), parts=parts)
-
-# %% ../nbs/6_serving/51_index.ipynb #c69fb3d1
-def _may_hold_index(
-    path: Path, # that exists
-) -> bool:
-    "Whether an index may be written there: an empty folder, or one that holds an index."
-    if not path.is_dir(): return False
-    return not any(path.iterdir()) or any(path.glob('vectors-*.npy'))
 
 # %% ../nbs/6_serving/51_index.ipynb #08224b6c
 def _windows_table(
@@ -67,7 +60,7 @@ def _write_index(
             np.save(new/f'vectors-{i}.npy', vectors)
             np.save(new/f'windows-{i}.npy', windows)
         _write_json(corpus, new/'corpus.json')
-        _write_json(made, new/_STAMP)
+        _write_json(made | dict(corpus=_sha256_of(new/'corpus.json')), new/_STAMP)
 
 # %% ../nbs/6_serving/51_index.ipynb #ad713073
 def save_index(
@@ -76,12 +69,33 @@ def save_index(
 ):
     "Write the vectors, texts and stamp of a retriever, whole or not at all; who reads the old index goes on."
     path = Path(path)
-    if path.exists() and not _may_hold_index(path):
-        raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    _check_ours(path, 'vectors-*.npy')
     parts = ((part.vectors, _windows_table(part)) for part in retriever.by_size())
     _write_index(path, _stamp(retriever), retriever.corpus, parts)
 
 # %% ../nbs/6_serving/51_index.ipynb #b5897aa4
+class _IndexPart(TypedDict):
+    "The windows of one size."
+    window: _Whole | None # tokens; None: one vector a node
+    stride: _Whole | None # tokens from one window to the next
+    context: Annotated[float, Ge(0)] # weight of the mean over a node's windows
+    vectors: _Whole # windows in all
+
+class _IndexWords(TypedDict):
+    "How the words count beside the vectors."
+    weights: Annotated[list[Annotated[float, Ge(0)]], MinLen(2)] # of vectors and words
+    depth: _Whole # nodes asked of each
+    language: str | None # whose stop words are left out
+
+class _IndexFile(TypedDict):
+    "What made the vectors of an index."
+    model: str # fingerprint
+    nodes: _Whole # that are searched
+    parts: Annotated[list[_IndexPart], MinLen(1)] # one for each size of windows
+    words: NotRequired[_IndexWords | None] # None: the vectors alone
+    store: NotRequired[Literal['lancedb']] # where the vectors are, if not in files
+    corpus: NotRequired[str] # sha256 of corpus.json; not in old ones
+
 def _read_stamp(
     path, # folder of an index
 ) -> dict:
@@ -89,7 +103,7 @@ def _read_stamp(
     if not (Path(path)/_STAMP).is_file():
         raise EmbedtuneError(f'{str(path)!r} holds no whole index: expected a folder with {_STAMP}, as '
                              'save_index writes it')
-    return _read_json(Path(path)/_STAMP, ['model', 'nodes', 'parts'], ['words', 'store'])
+    return dict(words=None) | _read_as(_IndexFile, Path(path)/_STAMP, advice='make the index anew')
 
 # %% ../nbs/6_serving/51_index.ipynb #4ee416db
 def _check_stamp(
@@ -113,13 +127,15 @@ def _load_part(
 ) -> tuple[np.ndarray, np.ndarray]: # float32 (expected, d); int (expected, 3)
     "Vectors and windows; `EmbedtuneError` where the files do not hold what the stamp says."
     try: vectors, windows = np.load(path/f'vectors-{i}.npy', mmap_mode='r'), np.load(path/f'windows-{i}.npy')
-    except (OSError, ValueError, EOFError, SyntaxError) as e:
-        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: part {i} cannot be read '
-                             f'({str(e).splitlines()[0][:80]}); make it anew') from None
-    if not len(vectors) == len(windows) == expected:
+    except Exception as e: # numpy reads the head of a file as Python, and fails in many ways
+        why = ' '.join(f'{type(e).__name__} {e}'.split())[:80]
+        raise EmbedtuneError(f'the index in {str(path)!r} is damaged: part {i} cannot be read ({why}); make it '
+                             'anew') from None
+    if not vectors.shape[:1] == windows.shape[:1] == (expected,):
         raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {expected} vectors and windows, '
-                             f'got {len(vectors)} and {len(windows)}; make it anew')
-    known = np.unique(windows[:, 0]) if windows.ndim == 2 and windows.shape[1] == 3 else []
+                             f'got arrays of the shapes {vectors.shape} and {windows.shape}; make it anew')
+    told = windows.dtype.kind == 'i' and windows.shape[1:] == (3,)
+    known = np.unique(windows[:, 0]) if told else []
     whole = np.array_equal(known, np.arange(n)) and (np.diff(windows[:, 0]) >= 0).all()
     some = vectors[::max(1, len(vectors)//1000)] # all of millions would be read from the disk
     flat = vectors.ndim == 2 and vectors.dtype == np.float32
@@ -129,6 +145,16 @@ def _load_part(
     return vectors, windows
 
 # %% ../nbs/6_serving/51_index.ipynb #ec3289de
+def _check_windows(
+    windows: np.ndarray, # int (n, 3): node, start and end
+    nodes: list[str], # texts
+    path: Path, # of the index
+):
+    "Raise `EmbedtuneError` where a window lies outside its node."
+    ends = np.array([len(text) for text in nodes])[windows[:, 0]]
+    if (0 <= windows[:, 1]).all() and (windows[:, 1] <= windows[:, 2]).all() and (windows[:, 2] <= ends).all(): return
+    raise EmbedtuneError(f'the index in {str(path)!r} is damaged: a window lies outside its node; make it anew')
+
 def _open_part(
     model: EmbeddingModel, # that will be asked for the vectors of questions
     corpus: dict[str, str], # {node id: text}
@@ -140,26 +166,23 @@ def _open_part(
     vectors, windows = _load_part(path, i, settings['vectors'], len(corpus))
     part = DenseRetriever(model, corpus, settings['window'], settings['stride'], settings['context'])
     nodes = list(corpus.values())
+    _check_windows(windows, nodes, path)
     texts = [nodes[node][start:end] for node, start, end in windows]
     return part.restore(vectors, texts, np.flatnonzero(np.diff(windows[:, 0], prepend=-1)))
 
 # %% ../nbs/6_serving/51_index.ipynb #fffcf1c6
-_PART = dict(window=(int, type(None)), stride=(int, type(None)), context=(int, float), vectors=(int,))
-
 def _read_corpus(
     path, # folder of an index
     made: dict, # its stamp
 ) -> dict[str, str]: # {node id: text}
-    "The texts of an index; `EmbedtuneError` where these or the stamp are not what they should be."
-    corpus, parts = _parse_json(Path(path)/'corpus.json'), made['parts']
-    texts = isinstance(corpus, dict) and all(isinstance(text, str) for text in corpus.values())
-    fits = lambda part: isinstance(part, dict) and part.keys() >= _PART.keys() and all(
-        type(part[name]) in kinds for name, kinds in _PART.items())
-    sound = isinstance(parts, list) and parts and all(map(fits, parts))
-    if texts and sound and len(corpus) == made['nodes']: return corpus
-    raise EmbedtuneError(f'the index in {str(path)!r} is damaged: expected {made["nodes"]} texts by id in '
-                         'corpus.json, and window, stride, context and vectors of each part in index.json; make '
-                         'it anew')
+    "The texts of an index; `EmbedtuneError` where these are not those that were written."
+    file, advice = Path(path)/'corpus.json', 'make the index anew'
+    content = _file_bytes(file)
+    if made.get('corpus', found := hashlib.sha256(content).hexdigest()) != found:
+        raise EmbedtuneError(f'{file} was changed since its vectors were made; {advice}')
+    corpus = _read_as(dict[str, str], content, file, advice=advice)
+    if len(corpus) == made['nodes']: return corpus
+    raise EmbedtuneError(f'{file}: expected {made["nodes"]} texts by id, got {len(corpus)}; {advice}')
 
 # %% ../nbs/6_serving/51_index.ipynb #1c7185a0
 def open_index(
@@ -410,8 +433,7 @@ def save_lance(
     "Write a search as tables of LanceDB."
     dense, bm25 = _sides_of(retriever)
     path = Path(path)
-    if path.exists() and any(path.iterdir()) and not (path/'windows.lance').is_dir():
-        raise EmbedtuneError(f'{str(path)!r} holds other files; choose a new folder')
+    _check_ours(path, 'windows.lance')
     owners = [np.repeat(np.arange(len(dense.ids)), part.sizes) for part in dense.by_size()]
     vectors = (_lance_vectors(owner, i, part.vectors)
         for i, (owner, part) in enumerate(zip(owners, dense.by_size())))

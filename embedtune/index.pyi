@@ -4,8 +4,15 @@ from typing import Any
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
+from typing import Literal
 from typing import NamedTuple
 import numpy as np
+from annotated_types import Ge
+from annotated_types import MinLen
+from typing_extensions import NotRequired
+from typing_extensions import TypedDict
+from .core import _Whole
 from .embedding import EmbeddingModel
 from .retrieval import BM25Retriever
 from .retrieval import DenseRetriever
@@ -14,10 +21,6 @@ _STAMP: str
 
 def _stamp(retriever) -> dict:
     """What made the vectors: the model as it embeds documents, windows, and how they count."""
-    ...
-
-def _may_hold_index(path: Path) -> bool:
-    """Whether an index may be written there: an empty folder, or one that holds an index."""
     ...
 
 def _windows_table(part: DenseRetriever) -> np.ndarray:
@@ -32,6 +35,28 @@ def save_index(retriever, path):
     """Write the vectors, texts and stamp of a retriever, whole or not at all; who reads the old index goes on."""
     ...
 
+class _IndexPart(TypedDict):
+    """The windows of one size."""
+    window: _Whole | None
+    stride: _Whole | None
+    context: Annotated[float, Ge(0)]
+    vectors: _Whole
+
+class _IndexWords(TypedDict):
+    """How the words count beside the vectors."""
+    weights: Annotated[list[Annotated[float, Ge(0)]], MinLen(2)]
+    depth: _Whole
+    language: str | None
+
+class _IndexFile(TypedDict):
+    """What made the vectors of an index."""
+    model: str
+    nodes: _Whole
+    parts: Annotated[list[_IndexPart], MinLen(1)]
+    words: NotRequired[_IndexWords | None]
+    store: NotRequired[Literal['lancedb']]
+    corpus: NotRequired[str]
+
 def _read_stamp(path) -> dict:
     """The stamp of an index; `EmbedtuneError` if there is none."""
     ...
@@ -44,13 +69,16 @@ def _load_part(path: Path, i: int, expected: int, n: int) -> tuple[np.ndarray, n
     """Vectors and windows; `EmbedtuneError` where the files do not hold what the stamp says."""
     ...
 
+def _check_windows(windows: np.ndarray, nodes: list[str], path: Path):
+    """Raise `EmbedtuneError` where a window lies outside its node."""
+    ...
+
 def _open_part(model: EmbeddingModel, corpus: dict[str, str], path: Path, i: int, settings: dict) -> DenseRetriever:
     """One size of windows, its vectors left on disk until they are needed."""
     ...
-_PART: Any
 
 def _read_corpus(path, made: dict) -> dict[str, str]:
-    """The texts of an index; `EmbedtuneError` where these or the stamp are not what they should be."""
+    """The texts of an index; `EmbedtuneError` where these are not those that were written."""
     ...
 
 def open_index(path, model: EmbeddingModel):

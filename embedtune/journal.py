@@ -9,11 +9,14 @@ __all__ = ['ReplayLLM']
 import hashlib, json, os, queue, secrets, threading, time
 from collections import deque
 from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from fastcore.basics import patch
-from .core import _write_json
+from typing_extensions import NotRequired, TypedDict
+
+from .core import _STRICT, EmbedtuneError, _read_as, _Whole, _write_json
 from .llm import BudgetReached, ChatLLM, LLMError, Usage, _NoAnswers, _STOP, _estimate_tokens, _longest_answer
 from .servers import _refused_setting, _words_of
 
@@ -25,7 +28,7 @@ def _parse_jsonl(
     records = []
     for line in content.split(b'\n'):
         try: records.append(json.loads(line))
-        except ValueError: pass
+        except (ValueError, RecursionError): pass
     return [record for record in records if isinstance(record, dict)]
 
 # %% ../nbs/3_questions/21_journal.ipynb #1ac6ee35
@@ -56,6 +59,33 @@ def _request_key(
     "The name of an answer, the same on every machine."
     return hashlib.sha256(json.dumps([model, messages, settings], sort_keys=True).encode()).hexdigest()[:32]
 
+# %% ../nbs/3_questions/21_journal.ipynb #4f9789ea
+_SOME = _STRICT | dict(extra='allow') # more may stand there
+
+class _Head(TypedDict):
+    "The first line of a journal, and one for each change of the model or its settings."
+    __pydantic_config__ = _SOME
+    model: str # its name
+    unit: str # what it is asked about: 'node' or 'sentence'
+    settings: dict # that change its answers
+
+class _Record(TypedDict):
+    "What became of a question."
+    __pydantic_config__ = _SOME
+    key: str # of the question
+    answer: NotRequired[str] # of the model
+    error: NotRequired[str] # in place of an answer
+
+def _of_type(
+    kind, # `_Head` or `_Record`
+    records: list[dict], # lines of a journal
+) -> list[dict]:
+    "The lines that are of a type."
+    found = []
+    for record in records:
+        with suppress(EmbedtuneError): found.append(_read_as(kind, record))
+    return found
+
 # %% ../nbs/3_questions/21_journal.ipynb #3c39aacc
 class ReplayLLM:
     "Answers from a journal; what is missing is asked of `llm`, if there is one, and recorded. For many threads."
@@ -65,7 +95,7 @@ class ReplayLLM:
     ):
         self.path, self.llm, self._lock, self._asked = Path(path), llm, threading.Lock(), {}
         records = _read_jsonl(path)
-        heads = [r for r in records if 'model' in r]
+        heads = _of_type(_Head, [r for r in records if 'model' in r])
         if not llm and not heads:
             raise LLMError(f'{self.path.name} holds no recorded answers: record some with ReplayLLM(path, '
                 'llm=…)')
@@ -87,9 +117,8 @@ def _learn(self: ReplayLLM,
     records: list[dict],  # lines of a journal
 ):
     "Take in what some lines say: answers, and errors."
-    for r in records:
-        if 'key' not in r: continue
-        answer = str(r.get('answer', ''))  # an empty one of old is asked again
+    for r in _of_type(_Record, [r for r in records if 'key' in r]):
+        answer = r.get('answer', '')  # an empty one of old is asked again
         if answer.strip(): self.answers[r['key']] = answer
         elif 'error' in r: self._errors[r['key']] = r['error']
 
@@ -232,13 +261,21 @@ def _split_batches(
     return batches
 
 # %% ../nbs/3_questions/21_journal.ipynb #67dc5cad
+class _Batch(TypedDict):
+    "A batch that was handed in."
+    id: str | None # of the server; None: not known yet
+    tag: str # by which it is found
+    input: str # hash of what was handed in
+    requests: _Whole # in it
+
 class _BatchState:
     "The batches under way for a journal, in `<journal>.batch.json`; no file, no batches."
     def __init__(self,
         path,  # of the journal
     ):
         self.path = Path(f'{path}.batch.json')
-        self.batches = json.loads(self.path.read_text()) if self.path.exists() else []  # id, tag, hash of the input, number of requests
+        advice = 'mend it, or delete it if you want to ask, and pay, again'
+        self.batches = _read_as(list[_Batch], self.path, None, LLMError, advice) if self.path.exists() else []
 
     def save(self):
         "Write it; nothing under way, no file."
@@ -343,7 +380,7 @@ def collect(self: _BatchState,
         reasons = [tape.llm.hide_key(e.message)[:200] for e in (batch.errors.data if batch.errors else None)
             or []]
         if batch.status != 'completed':
-            trouble.append(': '.join([f'batch {batch.id} {batch.status}', *reasons[:1]]))
+            trouble.append(': '.join([tape.llm.hide_key(f'batch {batch.id} {batch.status}')[:100], *reasons[:1]]))
     answered = sum(key in tape.answers for key in heard)
     if trouble:
         raise LLMError(f'{"; ".join(trouble)}; {answered} answers came and are kept, the same call asks the '
@@ -393,4 +430,6 @@ def _batch_chat(
             and key not in heard}
         if missing: _run_batches(tape, state, client, missing, overrides, (poll, max_wait, show_progress))
     except openai.OpenAIError as e: raise llm.explain(e) from None
+    except (AttributeError, TypeError, LookupError, RecursionError):
+        raise LLMError(f'{llm.name} answered, but not as a Batch API does: check the base URL') from None
     return tape

@@ -3,6 +3,9 @@
 from typing import Any
 import queue
 import threading
+from typing_extensions import NotRequired
+from typing_extensions import TypedDict
+from .core import _Whole
 from .llm import ChatLLM
 
 def _parse_jsonl(content: bytes) -> list[dict]:
@@ -19,6 +22,25 @@ def _append_jsonl(path, *records: dict):
 
 def _request_key(model: str, messages: list[dict], settings: dict) -> str:
     """The name of an answer, the same on every machine."""
+    ...
+_SOME: Any
+
+class _Head(TypedDict):
+    """The first line of a journal, and one for each change of the model or its settings."""
+    __pydantic_config__ = _SOME
+    model: str
+    unit: str
+    settings: dict
+
+class _Record(TypedDict):
+    """What became of a question."""
+    __pydantic_config__ = _SOME
+    key: str
+    answer: NotRequired[str]
+    error: NotRequired[str]
+
+def _of_type(kind, records: list[dict]) -> list[dict]:
+    """The lines that are of a type."""
     ...
 
 class ReplayLLM:
@@ -84,6 +106,13 @@ def _batch_line(llm: ChatLLM, key: str, messages: list[dict], overrides: dict) -
 def _split_batches(lines: list[bytes], most: int=50000, size: int=200000000) -> list[list[bytes]]:
     """Lines in as many batches as the limits ask for (OpenAI's, as of its client 3.54)."""
     ...
+
+class _Batch(TypedDict):
+    """A batch that was handed in."""
+    id: str | None
+    tag: str
+    input: str
+    requests: _Whole
 
 class _BatchState:
     """The batches under way for a journal, in `<journal>.batch.json`; no file, no batches."""

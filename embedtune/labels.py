@@ -6,7 +6,7 @@
 __all__ = ['read_labels', 'labelled_dataset', 'label', 'label_widget']
 
 # %% ../nbs/7_deciding/68_labels.ipynb #910b88e6
-import base64, io, json, random, re, secrets, socket, threading
+import json, random, re, secrets, socket, threading
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
@@ -17,18 +17,22 @@ from statistics import median_low
 import numpy as np
 
 from fastcore.basics import patch
-from .core import _check_number, _counted, _mended, _only_here, _sync, EmbedtuneError
-from .dataset import EmbeddingQAFinetuneDataset, _origin
-from .evaluation import Evaluation, compare, evaluate
+from .core import _check_number, _counted, _only_here, _read_as, _RESERVED, _shown, _STRICT, _sync, EmbedtuneError
+from .dataset import _origin, _Writer, EmbeddingQAFinetuneDataset
+from .evaluation import compare, evaluate, Evaluation
 from .journal import _append_jsonl, _read_jsonl
 from .queries import _query_id, read_queries
 from .report import _template_text
 from .retrieval import Hits, HybridRetriever
 from .runs import _parts, _word_spans, open_run
 from .search import load_search
-from .serve import _require_serve
-from .trec import _Qrels, _dataset_from, save_qrels
-from .verdicts import _FEWEST, Verdict, _questions_needed, differences, verdict
+from .serve import _behind, _Gate, _Limits, _listening, _Refused, _require_serve, _server_of
+from .strangers import _apart, _file_limits, _FileLimits
+from .trec import _dataset_from, _Qrels, save_qrels
+from .verdicts import _FEWEST, _questions_needed, differences, Verdict, verdict
+from typing import Annotated, Literal
+from annotated_types import Interval
+from typing_extensions import Required, TypedDict
 
 # %% ../nbs/7_deciding/68_labels.ipynb #9e54d6f1
 _GRADES = ('not', 'a little', 'mostly', 'answers it') # grades 0 to 3, as TREC's; keys 1 to 4
@@ -92,9 +96,34 @@ def _label_file(
     judge: str, # a name of letters, digits, - and _
 ) -> Path:
     "Where a judge's labels lie; `EmbedtuneError` for a name that is no part of a path."
-    if not re.fullmatch(r'\w[\w-]{0,39}', judge):
+    if not re.fullmatch(r'\w[\w-]{0,39}', judge) or judge.lower() in _RESERVED:
         raise EmbedtuneError(f'judge: expected a name of up to 40 letters, digits, - and _, got {judge!r}')
     return Path(folder).expanduser()/'labels'/f'{judge}.jsonl'
+
+_Grade = Annotated[int, Interval(ge=0, le=3)]
+
+class _Step(TypedDict, total=False):
+    "A line of a judge's file."
+    __pydantic_config__ = _STRICT | dict(extra='allow')
+    do: Required[Literal['judge', 'done', 'skip', 'undo']] # what was done
+    question: str # query id
+    node: str # id of what was judged
+    grade: _Grade # of it
+    text: str # of the question
+    grades: dict[str, _Grade] # by node id
+    written_by: _Writer | None # the question
+
+_NEEDED = dict(judge=('question', 'node', 'grade'), done=('question', 'text', 'grades'), skip=('question',), undo=())
+
+def _read_steps(
+    file, # of a judge; may be missing
+) -> list[dict]: # in order
+    "The steps of a judge; torn lines are left out, `EmbedtuneError` for others that are no steps."
+    steps = _read_as(list[_Step], _read_jsonl(file), file, advice='move the file elsewhere, or mend the line')
+    for n, step in enumerate(steps):
+        lacking = [name for name in _NEEDED[step['do']] if name not in step]
+        if lacking: raise EmbedtuneError(f'{file}: [{n}] lacks the key "{lacking[0]}"; move the file elsewhere, or mend the line')
+    return steps
 
 def read_labels(
     folder, # of a run, in which somebody judged
@@ -104,12 +133,7 @@ def read_labels(
     if not files:
         raise EmbedtuneError(f'{folder}: expected labels/NAME.jsonl in it, found none; '
                              f'`embedtune label {folder}` makes them')
-    found = []
-    for file in files:
-        try: found.append(_labels_from(file.stem, _read_jsonl(file)))
-        except (KeyError, TypeError, ValueError):
-            raise EmbedtuneError(f'{file} holds lines that are no labels; move it elsewhere') from None
-    return found
+    return [_labels_from(file.stem, _read_steps(file)) for file in files]
 
 # %% ../nbs/7_deciding/68_labels.ipynb #45063673
 def _merged(
@@ -326,15 +350,6 @@ def _power(
     if finer is None: return said
     return f'{said}, {short(finer)} with {_questions_needed(difference, finer) - difference.questions:,} more'
 
-# %% ../nbs/7_deciding/68_labels.ipynb #a3eb1d02
-_TURNING = re.compile('[\u200e\u200f\u202a-\u202e\u2066-\u2069]')
-
-def _shown(
-    text: str, # of a document, or a name
-) -> str:
-    "The text without signs that turn the direction of writing, and without half pairs."
-    return _TURNING.sub('', _mended(str(text)))
-
 # %% ../nbs/7_deciding/68_labels.ipynb #3d722f93
 def _lead(
     text: str, # of a passage
@@ -349,8 +364,6 @@ def _lead(
     return text.rfind(' ', 0, best - 30) + 1
 
 # %% ../nbs/7_deciding/68_labels.ipynb #c116b429
-_DRAWING = threading.Lock() # pdfium draws one page at a time
-
 def _paper(
     path, # of a PDF
     page: int, # from 1
@@ -358,19 +371,14 @@ def _paper(
     width: int = 1000, # of the picture, in pixels
 ) -> dict: # image: a data URI; frames: left, top, right, bottom as shares of the page
     "A page as a picture, and what is to be framed on it; {} if that cannot be drawn."
-    import pypdfium2
-    with _DRAWING:
-        try:
-            with pypdfium2.PdfDocument(path) as pdf:
-                sheet = pdf[page - 1]
-                across, down = sheet.get_size()
-                picture = sheet.render(scale=width/across).to_pil()
-        except (pypdfium2.PdfiumError, OSError, IndexError, ValueError): return {}
-    file = io.BytesIO()
-    picture.save(file, 'PNG')
+    drawn = None
+    with suppress(EmbedtuneError): # too much for a child that draws
+        drawn = _apart('embedtune.layout:_draw_page', [str(path), page, width], _file_limits(None) or _FileLimits())
+    if not drawn: return {}
+    picture, across, down = drawn
     size = np.array([across, down, across, down])
     frames = [(np.array(box)/size).tolist() for on, *box in boxes if on == page]
-    return dict(image='data:image/png;base64,' + base64.b64encode(file.getvalue()).decode(), frames=frames)
+    return dict(image=f'data:image/png;base64,{picture}', frames=frames)
 
 # %% ../nbs/7_deciding/68_labels.ipynb #9324acf0
 class _Labeling:
@@ -393,7 +401,7 @@ class _Labeling:
         found = self.ranked.values()
         self.pools = {query: _pool(found, text, run.corpus, judge, depth) for query, text in self.texts.items()}
         self.words = run.retriever('BM25')
-        self.steps = _read_jsonl(self.path)
+        self.steps = _read_steps(self.path)
         self.labels = _labels_from(judge, self.steps)
         self.seen = None, ''
     def __repr__(self): return f'_Labeling({self.labels.judge!r}, {_counted(len(self.texts), "question")})'
@@ -584,9 +592,8 @@ def conclude(self: _Labeling) -> dict:
 # %% ../nbs/7_deciding/68_labels.ipynb #938ac5cb
 _POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-_SAFE = {
-    'Content-Security-Policy': _POLICY, 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff', 'Cross-Origin-Opener-Policy': 'same-origin'}
+_SAFE = {'Content-Security-Policy': _POLICY, 'Cross-Origin-Opener-Policy': 'same-origin'}
+_DESK = _Limits(body=10_000, held=1_000_000, connections=64, timeout=30, grace=2) # one person judges
 
 _PAGE = { # path -> file, media type
     '': ('label.html', 'text/html'), 'label.js': ('label.js', 'text/javascript'),
@@ -603,38 +610,19 @@ def _giving(
 
 def _label_app(
     labeling: _Labeling, # whose questions are judged
-    token: str, # without it nothing is answered
-): # a Starlette application
+    gate: _Gate, # with a token, without which nothing is answered
+): # an ASGI application
     "The page, its script and style, and where its messages go."
     _require_serve()
-    from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
-    from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from starlette.responses import JSONResponse
     from starlette.routing import Route
     async def ask(request):
-        message = await _message_in(request)
-        if message is None: return JSONResponse(dict(error='expected a small JSON object'), 400, _SAFE)
+        try: message = await gate.read(request)
+        except _Refused as error: return JSONResponse(dict(error=error.message), error.status, error.headers)
         return JSONResponse(await run_in_threadpool(labeling.answer, message), headers=_SAFE)
-    routes = [Route(f'/{token}/{path}', _giving(*of)) for path, of in _PAGE.items()]
-    routes.append(Route(f'/{token}/ask', ask, methods=['POST']))
-    here = Middleware(TrustedHostMiddleware, allowed_hosts=['127.0.0.1', 'localhost'])
-    return Starlette(routes=routes, middleware=[here])
-
-# %% ../nbs/7_deciding/68_labels.ipynb #b564532e
-async def _message_in(
-    request, # of Starlette
-    most: int = 10_000, # bytes
-) -> dict | None: # None if it is none
-    "The message in a request."
-    if request.headers.get('content-type', '').split(';')[0] != 'application/json': return None
-    body = b''
-    async for part in request.stream():
-        body += part
-        if len(body) > most: return None
-    try: return json.loads(body)
-    except ValueError: return None
+    routes = [Route(f'/{gate.token}/{path}', _giving(*of)) for path, of in _PAGE.items()]
+    return _behind(gate, [*routes, Route(f'/{gate.token}/ask', ask, methods=['POST'])])
 
 # %% ../nbs/7_deciding/68_labels.ipynb #58da356f
 def _opened(
@@ -645,14 +633,6 @@ def _opened(
     return open_run(run)
 
 # %% ../nbs/7_deciding/68_labels.ipynb #66dc47c5
-def _listening(
-    port: int, # 0: any that is free
-) -> socket.socket:
-    "A socket of this machine alone; `EmbedtuneError` if the port is taken."
-    try: return socket.create_server(('127.0.0.1', port))
-    except (OSError, OverflowError) as error:
-        raise EmbedtuneError(f'port {port} cannot be used ({error}): choose another one') from None
-
 def _tell(
     run, # a finished run
     outcome: _Outcome, # the verdict
@@ -680,12 +660,9 @@ def _serve_page(
     listening: socket.socket, # where
 ):
     "Serve the page until Ctrl-C."
-    _require_serve()
-    import uvicorn
-    token = secrets.token_urlsafe(16)
-    settings = dict(log_level='warning', lifespan='off', ws='none', timeout_graceful_shutdown=2)
-    server = uvicorn.Server(uvicorn.Config(_label_app(labeling, token), **settings))
-    address = f'http://127.0.0.1:{listening.getsockname()[1]}/{token}/'
+    gate = _Gate(_DESK, token=secrets.token_urlsafe(16))
+    server = _server_of(gate, _label_app(labeling, gate))
+    address = f'http://127.0.0.1:{listening.getsockname()[1]}/{gate.token}/'
     print(f'judge here: {address} (Ctrl-C ends)', flush=True)
     with suppress(KeyboardInterrupt): server.run(sockets=[listening])
 
@@ -700,7 +677,7 @@ def label(
 ) -> Verdict | None: # None if nothing can be said yet
     "Serve the page on which passages are judged, until Ctrl-C; then print the verdict."
     _label_file('.', judge)
-    with _listening(port) as listening:
+    with _listening('127.0.0.1', port) as listening:
         labeling = _Labeling(_opened(run), questions, n, judge, depth)
         with _only_here(labeling.path): _serve_page(labeling, listening)
     print(f'\nkept: {labeling.path}, {labeling.progress()["told"]}')

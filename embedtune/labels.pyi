@@ -5,7 +5,13 @@ import socket
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import Annotated
+from typing import Literal
+from annotated_types import Interval
+from typing_extensions import Required
+from typing_extensions import TypedDict
 from .dataset import EmbeddingQAFinetuneDataset
+from .dataset import _Writer
 from .evaluation import Evaluation
 from .trec import _Qrels
 from .verdicts import Verdict
@@ -38,6 +44,23 @@ def _labels_from(judge: str, steps) -> _Labels:
 
 def _label_file(folder, judge: str) -> Path:
     """Where a judge's labels lie; `EmbedtuneError` for a name that is no part of a path."""
+    ...
+_Grade = Annotated[int, Interval(ge=0, le=3)]
+
+class _Step(TypedDict, total=False):
+    """A line of a judge's file."""
+    __pydantic_config__: Any
+    do: Required[Literal['judge', 'done', 'skip', 'undo']]
+    question: str
+    node: str
+    grade: _Grade
+    text: str
+    grades: dict[str, _Grade]
+    written_by: _Writer | None
+_NEEDED: Any
+
+def _read_steps(file) -> list[dict]:
+    """The steps of a judge; torn lines are left out, `EmbedtuneError` for others that are no steps."""
     ...
 
 def read_labels(folder) -> list[_Labels]:

@@ -11,17 +11,17 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from fastcore.basics import patch
 
 from .adapter import EmbeddingAdapterFinetuneEngine, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _read_json, _sha256_of, _write_json
+from .core import _file_names, _plot_name, _read_as, _sha256_of, _write_json, EmbedtuneError
 from .leakage import require_no_leakage
-from .embedding import DEFAULT_MODEL, CachedEmbedding, VectorCache, fingerprint
-from .evaluation import Evaluation, evaluate
+from .embedding import _prompt_of, CachedEmbedding, DEFAULT_MODEL, fingerprint, VectorCache
+from .evaluation import evaluate, Evaluation
 from .finetune import SentenceTransformersFinetuneEngine
 from .precision import half_precision, load_model
 from .layers import LinearLayer, LowRank
@@ -32,7 +32,10 @@ from .retrieval import BM25Retriever, DenseRetriever, Search
 from .search import choose_weight, load_search
 from .trainer import _require
 from .tower import QueryTowerFinetuneEngine, TowerEmbeddingModel
-from .verdicts import _Difference, bootstrap_means, differences, _labels_of, middle, _paired_values, _plt_axes
+from .verdicts import _Difference, _labels_of, _paired_values, _plt_axes, bootstrap_means, differences, middle
+from collections import Counter
+from annotated_types import Ge, Interval
+from typing_extensions import TypedDict
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #028e0af1
 @dataclass
@@ -179,14 +182,19 @@ def _tower(
     return job.search.dense(tower, job.val.corpus)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #24fb0b1e
+def _about_val(
+    job: _Job, # with two sides
+) -> list[str]: # ids of training questions
+    "The training questions all of whose answers are nodes that are searched, too."
+    return [i for i, ids in job.train.relevant_docs.items()
+        if all(node_id in job.val.corpus for node_id in ids)]
+
 @method('NUDGE')
 def _nudged(
     job: _Job, # those of its training questions count that are about nodes of `val.corpus`
 ):
     "Stored vectors moved towards the training questions that they answer."
-    known = [i for i, ids in job.train.relevant_docs.items()
-        if all(node_id in job.val.corpus for node_id in ids)]
-    if not known: raise EmbedtuneError('no training question is about a node that is searched')
+    known = _about_val(job)
     return nudge(_by_windows(job), replace(job.train.only(queries=known), corpus=job.val.corpus,
         doc_ids=job.val.doc_ids))
 
@@ -296,7 +304,9 @@ def _other_base(
 def methods(self: _Job) -> dict: # name -> `_Method`, from the cheapest on
     "All methods, with a row for each further base."
     row = lambda model: _Method(partial(_other_base, source=model), False, None, None, False)
-    return _METHODS | {f'base {Path(str(model)).name}': row(model) for model in self.models}
+    short = [Path(str(model)).name for model in self.models]
+    names = [name if short.count(name) == 1 else str(model) for name, model in zip(short, self.models)]
+    return _METHODS | {f'base {name}': row(model) for name, model in zip(names, self.models)}
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #833aebe8
 @dataclass
@@ -390,8 +400,9 @@ class Ladder:
 def _source_key(
     model, # id of the hub, a folder, or an `EmbeddingModel`
 ): # what JSON can write
-    "What identifies `model`: the hashes of a folder's files, the id, or the fingerprint."
-    if not isinstance(model, (str, Path)): return fingerprint(model)
+    "What identifies `model`: the hashes of a folder's files, the id, or the fingerprint with the prompts."
+    if not isinstance(model, (str, Path)):
+        return [fingerprint(model), *(_prompt_of(model, role) for role in ('query', 'document'))]
     folder = Path(model)
     if not folder.is_dir(): return str(model)
     return {str(path.relative_to(folder)): _sha256_of(path) for path in sorted(folder.rglob('*'))
@@ -406,20 +417,11 @@ def key(self: _Job,
     sides = [[side.fingerprint, side.written_by] for side in (self.train, self.val)]
     content = [version('embedtune'), _source_key(self.model), sides, asdict(self.search), self.seed]
     if self.methods[name].weights: content.append(self.tuning)
-    if name not in _METHODS: content.append([_source_key(model) for model in self.models])
+    if name not in _METHODS: content.append([name, *map(_source_key, self.models)])
     if self.bf16 is not None: content.append(self.bf16)
     for row, model in (('API model', self.api_model), ('base + BM25, reranked', self.reranker)):
         if name == row and model: content.append(_source_key(model))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-# %% ../nbs/7_deciding/60_ladder.ipynb #66491c38
-def _file_name(
-    name: str, # of a method or a model
-    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
-) -> str:
-    "The name in small letters, digits and hyphens, so that it can be part of a path."
-    hyphens = re.sub(r'[\W_]', '-', name.lower())
-    return re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #e19406d0
 @patch
@@ -432,17 +434,34 @@ def left(self: _Job,
     return all((self.out/folder).is_dir() for folder in folders if folder)
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #a534d5f4
+_Cost = Annotated[float, Ge(0)]
+
+class _Costs(TypedDict):
+    "What a rung costs, as `_Rung` has it."
+    method: str # its name
+    train_seconds: _Cost # to train it
+    new_vectors: Annotated[int, Interval(ge=0, le=2**53)] # texts to embed
+    index_seconds: _Cost # to embed them
+    query_ms: _Cost # of one search
+    index_mb: _Cost # of vectors or words
+    usd: _Cost # paid
+
+class _RungFile(TypedDict):
+    "A rung as it was written."
+    key: str # of all that the figures depend on
+    rung: _Costs # the figures
+
 @patch
 def rung(self: _Job,
     name: str, # of a method
     below: dict[str, _Rung], # the rungs so far
 ) -> _Rung:
     "A rung as it was written, or measured now and written."
-    path = self.out/'rungs'/f'{_file_name(name, squeeze=False)}.json'
-    ranks = self.out/'evaluations'/f'{_file_name(name)}.json'
+    file = f'{_file_names(self.methods)[name]}.json'
+    path, ranks = self.out/'rungs'/file, self.out/'evaluations'/file
     key = self.key(name)
     if path.is_file() and ranks.is_file() and self.left(name):
-        kept = _read_json(path, ['key', 'rung'])
+        kept = _read_as(_RungFile, path, advice='delete it; it is measured again')
         if kept['key'] == key: return _Rung(**kept['rung'], evaluation=Evaluation.from_json(ranks))
     rung = self.measure(name, below)
     rung.evaluation.save_json(ranks)
@@ -461,8 +480,12 @@ def _check_methods(
     wanted = [name for name in known if methods is None or name in methods or name not in _METHODS]
     if lacking := [name for name in wanted if known[name].after not in (None, *wanted)]:
         raise EmbedtuneError(f'"{lacking[0]}" goes on with "{known[lacking[0]].after}"; ask for both')
-    return {name: 'the model is a black box' if known[name].weights and not job.weights else None
+    why = {name: 'the model is a black box' if known[name].weights and not job.weights else None
         for name in wanted}
+    if 'NUDGE' in why and not _about_val(job):
+        why['NUDGE'] = 'no training question is about a node that is searched'
+    if None in why.values(): return why
+    raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, why.items())))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #44b018f6
 def ladder(
@@ -489,7 +512,8 @@ def ladder(
             if wanted[name]: raise EmbedtuneError(wanted[name])
             result.rungs[name] = job.rung(name, result.rungs)
         except EmbedtuneError as error: result.skipped[name] = str(error)
-    return result
+    if result.rungs: return result
+    raise EmbedtuneError('no method applies: ' + '; '.join(map(': '.join, result.skipped.items())))
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #aa1406ce
 @patch
@@ -581,7 +605,8 @@ def plot(self: Ladder,
     y, mean = np.arange(len(table)), table[metric]
     axes[0].errorbar(mean, y, xerr=np.maximum([mean - table.low, table.high - mean], 0), fmt='o', color='.2',
         capsize=3)
-    axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{name}' for name in table.index])
+    axes[0].set_yticks(y, [f'{"→ " if name == advice.method else ""}{_plot_name(name)}'
+        for name in table.index])
     axes[0].set(xlabel=f'{metric}, with its 95 % interval')
     axes[0].invert_yaxis(), axes[0].grid(axis='x', color='.9')
     for ax, name in zip(axes[1:], costs):

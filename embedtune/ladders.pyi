@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 from typing import NamedTuple
+from annotated_types import Ge
+from annotated_types import Interval
+from typing_extensions import TypedDict
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import VectorCache
 from .evaluation import Evaluation
@@ -222,12 +226,32 @@ class Ladder:
         ...
 
 def _source_key(model):
-    """What identifies `model`: the hashes of a folder's files, the id, or the fingerprint."""
+    """What identifies `model`: the hashes of a folder's files, the id, or the fingerprint with the prompts."""
     ...
 
-def _file_name(name: str, squeeze: bool=True) -> str:
+def _file_name(name: str) -> str:
     """The name in small letters, digits and hyphens, so that it can be part of a path."""
     ...
+
+def _file_names(names) -> dict[str, str]:
+    """A file name for each, no two the same."""
+    ...
+_Cost = Annotated[float, Ge(0)]
+
+class _Costs(TypedDict):
+    """What a rung costs, as `_Rung` has it."""
+    method: str
+    train_seconds: _Cost
+    new_vectors: Annotated[int, Interval(ge=0, le=2 ** 53)]
+    index_seconds: _Cost
+    query_ms: _Cost
+    index_mb: _Cost
+    usd: _Cost
+
+class _RungFile(TypedDict):
+    """A rung as it was written."""
+    key: str
+    rung: _Costs
 
 def _check_methods(methods, job: _Job) -> dict[str, str | None]:
     """The methods to climb, in the ladder's order; `EmbedtuneError` for an unknown one."""

@@ -6,14 +6,15 @@
 __all__ = ['BaseAdapter', 'LinearLayer', 'LowRank', 'Scale', 'TwoLayerNN', 'load_adapter']
 
 # %% ../nbs/5_black_box/40_layers.ipynb #8da9d729
-import math, os
+import json, math, os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
+from typing_extensions import NotRequired, TypedDict
 
-from .core import EmbedtuneError, _new_folder, _read_json, _write_json
+from .core import EmbedtuneError, _STRICT, _Share, _new_folder, _read_as, _write_json
 from .embedding import _unit
 
 # %% ../nbs/5_black_box/40_layers.ipynb #f100759e
@@ -168,14 +169,29 @@ def _with_weights(
 ) -> BaseAdapter:
     "An adapter of that kind with those weights; `EmbedtuneError` where they do not fit."
     def shapes(some): return {name: tuple(weight.shape) for name, weight in some.items()}
-    try: adapter = kind(**settings)
-    except TypeError as error:
+    try: adapter = _read_as(kind, json.dumps(settings).encode(), f'{where}: settings of {kind.__name__}')
+    except (TypeError, ArithmeticError, MemoryError) as error:
         raise EmbedtuneError(f'{where}: these are no settings of {kind.__name__}: {error}') from None
     if shapes(adapter.weights) != shapes(weights):
         raise EmbedtuneError(f'{where}: expected the weights {shapes(adapter.weights)} of {kind.__name__}, '
                              f'got {shapes(weights)}')
     adapter.weights = {name: np.asarray(weight, np.float32) for name, weight in weights.items()}
     return adapter
+
+# %% ../nbs/5_black_box/40_layers.ipynb #024b9add
+class _AdapterFacts(TypedDict):
+    "What an engine notes of an adapter."
+    __pydantic_config__ = _STRICT | dict(extra='allow')
+    base: NotRequired[str | None] # fingerprint of the model it was trained over
+    both_sides: NotRequired[bool] # whether it maps nodes, too
+
+class _AdapterFile(TypedDict):
+    "What stands beside the weights."
+    kind: str # name of its class
+    settings: dict[str, object] # fields of that class
+    facts: _AdapterFacts # of its training
+    alpha: NotRequired[_Share] # of what it learned
+    share: NotRequired[_Share] # its name in old folders
 
 # %% ../nbs/5_black_box/40_layers.ipynb #e5a0fa1e
 def _read_weights(
@@ -200,7 +216,7 @@ def load_adapter(
         if (path/'pytorch_model.bin').is_file(): return _load_llama_index(path, adapter_cls)
         raise EmbedtuneError(f'{str(path)!r} holds no adapter: expected a folder with {_ADAPTER} and '
                              f'{_WEIGHTS}, as an adapter engine writes it')
-    said = _read_json(file, ['kind', 'settings', 'facts'], ['alpha', 'share'])  # 'share' in old folders
+    said = _read_as(_AdapterFile, file)
     kind = adapter_cls or _adapter_kinds().get(said['kind'])
     if kind is None:
         raise EmbedtuneError(f'{file}: unknown kind of adapter {said["kind"]!r}; define or import its class '
@@ -216,14 +232,19 @@ def _load_llama_index(
     adapter_cls=None, # its kind; None: `TwoLayerNN` if the settings have hidden_features, else `LinearLayer`
 ) -> BaseAdapter:
     "An adapter that LlamaIndex saved."
-    import json, pickle, torch
+    import pickle, torch
     path = Path(path)
     try:
-        settings = json.loads((path/'config.json').read_text())
+        settings = _read_as(dict, path/'config.json')
         weights = torch.load(path/'pytorch_model.bin', map_location='cpu', weights_only=True)
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise EmbedtuneError(f'{str(path)!r} is no adapter of LlamaIndex: expected config.json and a '
                              f'pytorch_model.bin of weights alone, got {type(error).__name__}') from None
+    whole = isinstance(settings, dict) and isinstance(weights, dict) and all(
+        isinstance(name, str) and isinstance(weight, torch.Tensor) for name, weight in weights.items())
+    if not whole:
+        raise EmbedtuneError(f'{str(path)!r} is no adapter of LlamaIndex: expected settings by name and tensors '
+                             'by name, got other content')
     kind = adapter_cls or (TwoLayerNN if 'hidden_features' in settings else LinearLayer)
     return _with_weights(kind, settings, {name: weight.numpy() for name, weight in weights.items()}, path)
 

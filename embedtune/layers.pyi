@@ -2,6 +2,9 @@
 """Small maps of vectors, which NumPy alone can apply."""
 from typing import Any
 from dataclasses import dataclass
+from typing_extensions import NotRequired
+from typing_extensions import TypedDict
+from .core import _Share
 
 class BaseAdapter:
     """A map of vectors. A kind of it is a dataclass with `in_features`, `out_features`, `start` and `apply`."""
@@ -109,6 +112,20 @@ def _adapter_kinds(cls=...) -> dict:
 def _with_weights(kind, settings: dict, weights: dict, where) -> BaseAdapter:
     """An adapter of that kind with those weights; `EmbedtuneError` where they do not fit."""
     ...
+
+class _AdapterFacts(TypedDict):
+    """What an engine notes of an adapter."""
+    __pydantic_config__: Any
+    base: NotRequired[str | None]
+    both_sides: NotRequired[bool]
+
+class _AdapterFile(TypedDict):
+    """What stands beside the weights."""
+    kind: str
+    settings: dict[str, object]
+    facts: _AdapterFacts
+    alpha: NotRequired[_Share]
+    share: NotRequired[_Share]
 
 def _read_weights(path) -> dict:
     """The arrays of a file; `EmbedtuneError` if it cannot be read."""

@@ -6,9 +6,9 @@
 __all__ = []
 
 # %% ../nbs/1_texts/03_layout.ipynb #3dd067db
-import ctypes, importlib.util, logging, math, re
+import base64, ctypes, importlib.util, io, logging, math, re
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,10 +86,10 @@ def _pdfium_pieces(
 def _pdfium_pages(
     path: Path,            # a PDF
     password: str = None,  # that opens it
-) -> list:                 # of pypdfium2 pages
+) -> list:                 # of pypdfium2 pages, each loaded when it is asked for
     "The pages of a PDF by pdfium; `EmbedtuneError` if it needs another password or is no PDF."
     import pypdfium2
-    try: return list(pypdfium2.PdfDocument(path, password=password))
+    try: return pypdfium2.PdfDocument(path, password=password)
     except pypdfium2.PdfiumError as e:  # which may name the trouble of an earlier file
         locked = 'Incorrect password' in str(e) and b'/Encrypt' in path.read_bytes()
         raise EmbedtuneError(_locked(password) if locked else 'it cannot be opened as a PDF') from None
@@ -187,6 +187,7 @@ def _unwoven(
 
 # %% ../nbs/1_texts/03_layout.ipynb #75489f4d
 _COLUMN = '\x1f'  # a line of its own, where a column ends
+_FAR = 2_000      # lines or characters that paper may leave empty; what stands farther away stands there
 
 def _blank_lines(
     above: list[_Piece],  # a row, or [] at the top
@@ -195,7 +196,7 @@ def _blank_lines(
     "The number of empty lines between two rows; one where bold type begins or ends."
     if not above: return 0
     restyled = len(above) == len(row) == 1 and above[0].bold != row[0].bold
-    empty = int((above[0].base - row[0].base)/(row[0].size or 1) + .01) - 1
+    empty = int(min((above[0].base - row[0].base)/(row[0].size or 1), _FAR) + .01) - 1
     return max(empty, restyled, 0)
 
 def _row_text(
@@ -206,7 +207,7 @@ def _row_text(
     "A row with spaces for its indent and its gaps."
     text = ''
     for piece in row:
-        spaces = int((piece.left - left)/char) - len(text)
+        spaces = int(min((piece.left - left)/char, _FAR)) - len(text)
         text += ' '*max(spaces, 1 if text else 0) + piece.text
     return text
 
@@ -277,6 +278,14 @@ def _pypdf_remarks():
         logger.level, logger.propagate = before
         logger.removeHandler(handler)
 
+# %% ../nbs/1_texts/03_layout.ipynb #43dfe220
+@contextmanager
+def _forgiving():
+    "What fails inside is left undone, but for want of memory."
+    try: yield
+    except MemoryError: raise
+    except Exception: pass
+
 # %% ../nbs/1_texts/03_layout.ipynb #81f6670e
 def _letters(
     text: str,  # of a page
@@ -289,7 +298,7 @@ def _pypdf_text(
 ) -> str:
     "The text of a page laid out as on paper: one line a line, columns kept apart by spaces."
     text, whole = '', False
-    with _pypdf_remarks() as remarks, suppress(Exception):  # layout mode stumbles over a few fonts
+    with _pypdf_remarks() as remarks, _forgiving():  # layout mode stumbles over a few fonts
         text = page.extract_text(extraction_mode='layout')
         whole = text.strip() and not any('Rotated text' in remark for remark in remarks)
         forms = [x for x in page.get('/Resources', {}).get('/XObject', {}).values()
@@ -388,3 +397,20 @@ def _check_engine(
         raise EmbedtuneError(f'engine: expected {" or ".join(map(repr, _ENGINES))}, got {engine!r}')
     if engine == 'pdfium' and importlib.util.find_spec('pypdfium2') is None:
         raise EmbedtuneError('engine="pdfium" needs pypdfium2: pip install pypdfium2, or use engine="pypdf"')
+
+# %% ../nbs/1_texts/03_layout.ipynb #32108951
+def _draw_page(
+    path: str,   # a PDF
+    number: int, # of the page, from 1
+    width: int,  # of the picture, in pixels; it is at most four times as high
+    *within,     # limits and what to say, of a child that draws
+) -> list:       # PNG in base64, width and height of the page in points; [] if it cannot be drawn
+    "A page as a picture."
+    import pypdfium2
+    try:
+        sheet = pypdfium2.PdfDocument(path)[number - 1]
+        across, down = sheet.get_size()
+        picture = sheet.render(scale=min(width/across, 4*width/down)).to_pil()
+    except (pypdfium2.PdfiumError, OSError, IndexError, ValueError, ZeroDivisionError): return []
+    picture.save(file := io.BytesIO(), 'PNG')
+    return [base64.b64encode(file.getvalue()).decode(), across, down]

@@ -19,8 +19,8 @@ from fastcore.basics import patch
 from .core import EmbedtuneError
 from .samples import _bundled_model
 from .servers import (
-    _answer_of, _client_options, _holds_for_all, _is_local, _masked, _plain_content, _refused_setting,
-    _require_safe_key, _secrets, _used_tokens, _why_empty, _words_of)
+    _answer_of, _client_options, _holds_for_all, _host_of, _is_local, _masked, _plain_content, _refused_setting,
+    _require_safe_key, _secrets, _told_status, _used_tokens, _why_empty, _words_of)
 
 # %% ../nbs/3_questions/20_llm.ipynb #e3fe8cd2
 class LLMError(EmbedtuneError):
@@ -64,7 +64,7 @@ def price_of(
             raise LLMError(f'expected a price of two numbers, of prompt and answer, got {price!r}')
         return tuple(map(float, price))
     if base_url and _is_local(base_url): return 0., 0.
-    if base_url and urlsplit(base_url).hostname != 'api.openai.com': return None
+    if base_url and _host_of(base_url) != 'api.openai.com': return None
     return _PRICES.get(re.sub(r'-(\d{4}-\d\d-\d\d|\d{4})$', '', model))  # without the date of a snapshot
 
 # %% ../nbs/3_questions/20_llm.ipynb #4e69bea8
@@ -170,7 +170,7 @@ class _Throttle:
         self.most = float(concurrency)  # what time-outs leave of the limit
         self.late = 0                   # time-outs of lone requests in a row
         self.resume = self.cut = float('-inf')  # when requests may go again, when the limit was last halved
-        self._changed = threading.Condition()
+        self.closed, self._changed = False, threading.Condition()
 
 # %% ../nbs/3_questions/20_llm.ipynb #2e56f473
 @patch
@@ -196,7 +196,8 @@ def start(self: _Throttle,
     "Wait until a request may go, and count it as under way."
     while True:
         with self._changed:
-            self._changed.wait_for(lambda: self.in_flight < int(self.limit))
+            self._changed.wait_for(lambda: self.closed or self.in_flight < int(self.limit))
+            if self.closed: raise LLMError('the language model was stopped; nothing more is sent')
             now = self.clock()
             wait = self.delay(tokens, now)
             if wait <= 0:
@@ -228,6 +229,17 @@ def done(self: _Throttle,
         self.in_flight -= 1
         self._changed.notify_all()
 
+# %% ../nbs/3_questions/20_llm.ipynb #e854905f
+@patch
+def close(self: _Throttle,
+    seconds: float = 60,  # to wait for what is under way
+) -> bool:                # whether all of it has ended
+    "Let no request go any more."
+    with self._changed:
+        self.closed = True
+        self._changed.notify_all()
+        return self._changed.wait_for(lambda: not self.in_flight, seconds)
+
 # %% ../nbs/3_questions/20_llm.ipynb #ea08dd16
 def _retry_after(
     headers,   # of an HTTP response
@@ -238,7 +250,7 @@ def _retry_after(
     try: return max(0., float(said))
     except ValueError: pass
     try: return max(0., parsedate_to_datetime(said).timestamp() - time.time())
-    except (ValueError, TypeError): return 0.
+    except (ValueError, TypeError, OverflowError): return 0.
 
 # %% ../nbs/3_questions/20_llm.ipynb #f60fe007
 class ChatLLM:
@@ -279,7 +291,7 @@ class ChatLLM:
 @patch(as_prop=True)
 def name(self: ChatLLM) -> str:
     "Model and host, such as 'llama@localhost', without port, user or key."
-    return f'{self.model}@{urlsplit(self.base_url).hostname}'
+    return f'{self.model}@{_host_of(self.base_url)}'
 
 # %% ../nbs/3_questions/20_llm.ipynb #23fec7ba
 @patch
@@ -300,10 +312,11 @@ def _check_answer(
             said = dict(error=dict(message='no choices, asked for response_format'))
             return httpx2.Response(422, json=said, request=response.request)
         content = [_plain_content(choice['message'].get('content')) for choice in body['choices']]
-    except (ValueError, LookupError, TypeError, AttributeError): content = []
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError): content = []
     if not content or None in content:
-        raise httpx2.DecodingError(f'answered, but not in the OpenAI protocol: {response.text[:1000]}',
+        raise httpx2.DecodingError(f'answered, but not in the OpenAI protocol: {response.text}',
             request=response.request)
+    response.headers['content-type'] = 'application/json' # some say text/plain
     return response
 
 # %% ../nbs/3_questions/20_llm.ipynb #fb7cecac
@@ -348,10 +361,10 @@ def attempt(self: ChatLLM,
     tokens, settings = getattr(self._thread, 'tokens', (0, 0)), getattr(self._thread, 'settings', {})
     held = self.usage.reserve(*tokens)
     response = self.deliver(partial(send, request, **kwargs), sum(n or 0 for n in tokens), held)
-    if not response.is_error:
+    if response.is_success:
         self._thread.held = held
         if not kwargs.get('stream'): response = _check_answer(response, settings)
-    if response.is_error:
+    if not response.is_success:
         self.usage.settle(held)
         useless = _refused_setting(response.status_code, response.text, settings)
         if useless or _holds_for_all(response.status_code, response.text):
@@ -359,17 +372,19 @@ def attempt(self: ChatLLM,
     return response
 
 # %% ../nbs/3_questions/20_llm.ipynb #8349f37a
+_MOST = dict(completions=2**23) # bytes of an answer, by the end of the path; None: the file of a batch
+
 @patch
 def connect(self: ChatLLM):
     "The `openai` client, made once; `EmbedtuneError` if a key is missing, or would go in clear."
     import openai
-    if not self._key and urlsplit(self.base_url).hostname == 'api.openai.com':
+    if not self._key and _host_of(self.base_url) == 'api.openai.com':
         raise LLMError(f'OpenAI wants a key for "{self.model}": set OPENAI_API_KEY, or name another server, '
             'or use the local LLM ("local")')
     _require_safe_key(self.base_url, self._key, self.allow_http)
     with self._lock:
         if not self._client:
-            options = _client_options(self.base_url, self._key)
+            options = _client_options(self.base_url, self._key, lambda path: _MOST.get(path.rpartition('/')[2]))
             http = options['http_client']
             http.send = partial(self.attempt, http.send)
             self._client = openai.OpenAI(**options, **self._options)
@@ -381,7 +396,7 @@ def hide_key(self: ChatLLM,
     said,  # anything with a text
 ) -> str:
     "What was said, in one line, without the key and what is secret in the address."
-    return _masked(' '.join(str(said).split()), _secrets(self.base_url, self._key))
+    return _masked(' '.join(str(said)[:20_000].split()), _secrets(self.base_url, self._key))
 
 # %% ../nbs/3_questions/20_llm.ipynb #1a3ec6e0
 @patch
@@ -401,8 +416,7 @@ def explain(self: ChatLLM,
     hint = next((hint for kind, hint in hints.items() if isinstance(error, kind)),
         'check the model name, the key and the settings')
     response, said = getattr(error, 'response', None), error
-    if response is not None:
-        said = f'Error code: {response.status_code} - {_words_of(response.text)}'.rstrip(' -')
+    if response is not None: said = _told_status(response)
     hopeless = response is not None and _holds_for_all(response.status_code, response.text)
     told = f'{self.name} did not answer: {self.hide_key(said)[:200]} ({hint})'
     return (_NoAnswers if hopeless else LLMError)(told)
@@ -454,8 +468,8 @@ def receive(self: ChatLLM,
     tokens = (_used_tokens(reply.usage, 'prompt_tokens', input_tokens),
         _used_tokens(reply.usage, 'completion_tokens', -(-written // 4)))
     self.usage.settle(worst, *tokens, discount)
-    if not text: raise LLMError(f'{self.name} {self.hide_key(_why_empty(reply.choices[0], tokens[1]))}')
-    return _masked(text, [secret for secret in _secrets(self.base_url, self._key) if len(secret) > 7])
+    if not text: raise LLMError(f'{self.name} {_why_empty(reply.choices[0], tokens[1], self.hide_key)}')
+    return _masked(text, [secret for secret in _secrets(self.base_url, self._key) if len(secret) > 7], urls=False)
 
 # %% ../nbs/3_questions/20_llm.ipynb #a9c8f0d4
 @patch
@@ -529,8 +543,10 @@ def local_llm(
     running = [_start_server(_bundled_model('llm'), key, slots, threads)]  # the only reference: to clear the list is to stop the server
     atexit.register(running.clear)
     settings = _LOCAL_SETTINGS | dict(concurrency=max(1, slots // 4)) | options
-    try: yield ChatLLM(_LOCAL_MODEL, f'{running[0].listening_address}/v1', key, **settings)
+    llm = ChatLLM(_LOCAL_MODEL, f'{running[0].listening_address}/v1', key, **settings)
+    try: yield llm
     finally:
+        llm.throttle.close()
         running.clear()
         atexit.unregister(running.clear)
 

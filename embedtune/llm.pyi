@@ -73,6 +73,7 @@ class _Throttle:
     tpm: Any
     clock: Any
     sleep: Any
+    closed: Any
 
     def __init__(self, concurrency: int=8, rpm: int | None=None, tpm: int | None=None, clock=..., sleep=...):
         ...
@@ -87,6 +88,10 @@ class _Throttle:
 
     def done(self, started: float, status: int | None=None, wait: float=0):
         """Count a request as back: after 408, 429 or 503 half as many go and all wait as told; successes raise it slowly."""
+        ...
+
+    def close(self, seconds: float=60) -> bool:
+        """Let no request go any more."""
         ...
 
 def _retry_after(headers) -> float:

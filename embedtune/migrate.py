@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
+from typing_extensions import TypedDict
 
 from .adapter import AdapterEmbeddingModel, _nearest_turn
-from .core import EmbedtuneError, _read_json, _write_json
+from .core import EmbedtuneError, _read_as, _write_json
 from .embedding import CachedEmbedding, EmbeddingModel, VectorCache, encode, fingerprint
 from .index import open_index, save_index
 from .layers import BaseAdapter, LinearLayer, TwoLayerNN
@@ -211,6 +212,11 @@ def node_scores(
 # %% ../nbs/6_serving/52_migrate.ipynb #9da40d8a
 _PROGRESS = 'migration.json'
 
+class _Progress(TypedDict):
+    "How far a migration has come."
+    model: str # fingerprint of the new one
+    done: list[str] # node ids
+
 # %% ../nbs/6_serving/52_migrate.ipynb #71b00f53
 class Migration:
     "Embeds an old index anew, node by node, in a folder of its own; goes on where it was."
@@ -236,8 +242,12 @@ class Migration:
         if (self.output_path/_PROGRESS).is_file() and self.state['model'] != fingerprint(new):
             raise EmbedtuneError(f'{str(output_path)!r} is a migration to another model; choose a new folder')
     @property
-    def state(self): return _read_json(self.output_path/_PROGRESS, ['model', 'done'],
-            []) if (self.output_path/_PROGRESS).is_file() else dict(done=[])
+    def state(self):
+        file = self.output_path/_PROGRESS
+        if not file.is_file(): return dict(done=[])
+        said = _read_as(_Progress, file, advice='delete it; what was embedded is kept')
+        if set(said['done']) <= set(self.order): return said
+        raise EmbedtuneError(f'{file} names nodes that the index does not have; delete it; what was embedded is kept')
 
 # %% ../nbs/6_serving/52_migrate.ipynb #abd5af51
 @patch

@@ -3,6 +3,7 @@
 from typing import Any
 from dataclasses import dataclass
 import numpy as np
+from typing_extensions import TypedDict
 from .embedding import EmbeddingModel
 from .layers import BaseAdapter
 from .layers import TwoLayerNN
@@ -93,6 +94,11 @@ class _MixedRetriever:
         """For each query the score of every node, by its new vectors where it has some."""
         ...
 _PROGRESS: str
+
+class _Progress(TypedDict):
+    """How far a migration has come."""
+    model: str
+    done: list[str]
 
 class Migration:
     """Embeds an old index anew, node by node, in a folder of its own; goes on where it was."""

@@ -6,16 +6,15 @@
 __all__ = []
 
 # %% ../nbs/1_texts/03_pdf.ipynb #9a10c3cc
-import re, unicodedata
+import math, re, unicodedata
 from collections import Counter
-from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
 from .core import EmbedtuneError
 from .headings import Heading, _outline_headings, _squeezed, _text_headings, _TypedLine, _typed_headings
-from .layout import _COLUMN, _ENGINES, _Laid, _open_pdf, _Piece, _pypdf_remarks, _typed_lines
+from .layout import _COLUMN, _ENGINES, _forgiving, _Laid, _open_pdf, _Piece, _pypdf_remarks, _typed_lines
 
 # %% ../nbs/1_texts/03_pdf.ipynb #fe1b6dd3
 def _glued_share(
@@ -215,15 +214,18 @@ def _readable(
 _SCAN = 'only a picture, no text (a scan? run OCR on it first)'
 
 def _read_page(
-    page,         # a page of the engine
+    pages,        # of a PDF, by the engine
+    number: int,  # of the page, from 0
     engine: str,  # 'pdfium' or 'pypdf'
 ) -> tuple[_Laid, str]:  # the page, problem ('' if there is none)
     "One page as the engine reads it, and what is wrong with it."
     _, read, pictures = _ENGINES[engine]
     try:
+        page = pages[number]
         laid = read(page)
         if not laid.text.strip() and pictures(page): return laid, _SCAN
         text, left_out = _readable(laid.text)
+    except MemoryError: raise
     except Exception as e: return _Laid('', [], 0), f'cannot be read ({type(e).__name__})'
     return laid._replace(text=text), 'lines in a font without Unicode are left out' if left_out else ''
 
@@ -237,9 +239,9 @@ def _second_try(
     wrong = [i for i, (_, trouble) in enumerate(read) if trouble]
     other = next(name for name in _ENGINES if name != engine)
     if not wrong: return read
-    with suppress(Exception):  # it may not open the file at all
+    with _forgiving():  # it may not open the file at all
         pages = _ENGINES[other][0](path, password)
-        again = {i: _read_page(pages[i], other) for i in wrong}
+        again = {i: _read_page(pages, i, other) for i in wrong}
         return [again[i] if i in again and not again[i][1] else one for i, one in enumerate(read)]
     return read
 
@@ -253,7 +255,7 @@ def _pdf_outline(
         for entry in entries:
             if isinstance(entry, list): yield from walk(reader, entry, level + 1)
             else: yield level, entry.title or '', reader.get_destination_page_number(entry)
-    with suppress(Exception):  # files break their outline in many ways, and their text is fine
+    with _forgiving():  # files break their outline in many ways, and their text is fine
         reader = _open_pdf(path, password)
         return list(walk(reader, reader.outline, 1))
     return []
@@ -279,7 +281,7 @@ def _form_values(
 ) -> dict[int, str]:       # page from 0 -> lines
     "What people wrote into the forms of a PDF."
     values = {}
-    with suppress(Exception):  # a broken form leaves the text as it is
+    with _forgiving():  # a broken form leaves the text as it is
         reader = _open_pdf(path, password)
         if '/AcroForm' not in reader.root_object: return {}
         for number, page in enumerate(reader.pages):
@@ -291,11 +293,12 @@ def _attachments(
     path: Path,            # a PDF
     password: str = None,  # that opens it
 ) -> list[tuple[str, bytes]]:
-    "Name and content of each file that is attached to a PDF, as in a portfolio."
-    with _pypdf_remarks(), suppress(Exception):
-        reader = _open_pdf(path, password)
+    "Name and content of each file that is attached to a PDF, as in a portfolio; none where pypdf does not open it."
+    with _pypdf_remarks():
+        reader = None
+        with _forgiving(): reader = _open_pdf(path, password)
+        if not reader: return []
         return [(Path(name).name, content) for name, files in reader.attachments.items() for content in files]
-    return []
 
 # %% ../nbs/1_texts/03_pdf.ipynb #ed44e6b0
 def _pdf_headings(
@@ -342,7 +345,8 @@ def _boxes(
             if found < 0: continue  # a running header, which is not in the text
             at = found + len(words)
             span = offset + places[found], offset + places[at - 1] + 1
-            boxes.append(_Box(*span, number, *_box_of(row, whole.height)))
+            box = _Box(*span, number, *_box_of(row, whole.height))
+            if all(map(math.isfinite, box)): boxes.append(box)  # a file can say that a line stands nowhere
         offset += len(page) + 2
     return boxes
 
@@ -366,15 +370,14 @@ def _page_troubles(
 def _read_pdf(
     path: Path,            # a PDF
     engine: str,           # 'pdfium' or 'pypdf'
-    show_progress: bool,   # a bar over the pages
+    watch=lambda numbers, name: numbers, # who looks at the numbers of pages as they are read
     password: str = None,  # that opens it
 ) -> _Read:
     "Pages, what is wrong with some of them, headings and places; `EmbedtuneError` if no page is readable."
-    from tqdm.auto import tqdm
     with _pypdf_remarks():
-        bar = tqdm(_ENGINES[engine][0](path, password), path.name, disable=not show_progress, leave=False,
-            unit='page')
-        read = _second_try([_read_page(page, engine) for page in bar], path, engine, password)
+        pages = _ENGINES[engine][0](path, password)
+        numbers = watch(range(len(pages)), path.name)
+        read = _second_try([_read_page(pages, i, engine) for i in numbers], path, engine, password)
         laid = [page for page, _ in read]
         clean = _clean_pages([page.text for page in laid])
         for number, lines in _form_values(path, password).items():

@@ -16,45 +16,63 @@ from pathlib import Path
 from fastcore.basics import patch
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import (
-    EmbedtuneError, _check_number, _counted, _new_folder, _only_here, _read_json, _sha256_of, _versions, _write_json, _write_text)
+from .core import EmbedtuneError, _check_number, _check_ours, _counted, _file_names, _new_folder
+from .core import _only_here, _sha256_of, _versions, _write_json, _write_text
 from .leakage import check_leakage, require_no_leakage
 from .documents import _find_files, load_documents
 from .samples import _recorded_answers, first_available, sample_documents, ten_k
 from .embedding import CachedEmbedding, DEFAULT_MODEL, OpenAIEmbedding, VectorCache
 from .evaluation import compare, Evaluation, plot_comparison
 from .precision import load_model
-from .finetune import SentenceTransformersFinetuneEngine, plot_loss
+from .finetune import plot_loss, SentenceTransformersFinetuneEngine
 from .guard import _LEAST
-from .ladders import _file_name, _source_key, Ladder, ladder
+from .ladders import _source_key, ladder, Ladder
 from .llm import _planning_llm, llm_from_spec
 from .nodes import split_nodes
 from .pairs import _journal_path, _NothingAsked, _usual_retriever, generate_qa_embedding_pairs, plan_pairs
 from .questions import _word_count
-from .report import _usual_verdicts, _without_credentials, write_report
+from .report import _usual_verdicts, write_report
+from .servers import _masked
 from .index import open_index, save_index
 from .queries import _NodeFinder, _query_id, _tell_left_out, _tie_queries, read_queries
-from .runs import _NODES, _place_of
+from .runs import _NODES, _place_of, _read_run_file
 from .search import _RETRIEVER, load_search
 from .sides import _two_parts
 from .structure import _with_structure, structure_queries
 from .verdicts import by_writer
-from .engine import _check_output_folder, MANIFEST
+from .engine import _read_manifest, MANIFEST
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #02019231
+def _titles(
+    documents, # `Document`s, and
+    nodes, # `Node`s of these
+) -> EmbeddingQAFinetuneDataset:
+    "Titles and headings as questions; None where there are none."
+    try: return structure_queries(documents, nodes)
+    except EmbedtuneError: return None
+
 def _filled(
     dataset: EmbeddingQAFinetuneDataset, # an LLM's questions
-    documents, # `Document`s, and
-    nodes, # `Node`s, that they are about
+    titles, # as of `_titles`
     most, # questions to reach
     seed=42, # of the choice among titles and headings
 ) -> EmbeddingQAFinetuneDataset:
     "The dataset with titles and headings as questions, up to `most` in all; the same where there are none."
-    if len(dataset.queries) >= most: return dataset
-    try: filled = _with_structure(dataset, structure_queries(documents, nodes), most, seed)
-    except EmbedtuneError: return dataset
+    if titles is None or len(dataset.queries) >= most: return dataset
+    filled = _with_structure(dataset, titles, most, seed)
     filled.report = getattr(dataset, 'report', None)
     return filled
+
+# %% ../nbs/7_deciding/62_pipeline.ipynb #a13df2de
+_ENOUGH = dict(train=100, val=60) # questions of a side, where no number is given and the local LLM asks
+_IN_ANY_CASE = 20 # that it is asked for, whatever titles and headings there are
+
+def _missing(
+    enough, # questions of a side; 0: no limit
+    titles, # as of `_titles`
+) -> int: # None: no limit
+    "How many questions the local LLM is asked for."
+    return max(_IN_ANY_CASE, enough - len(titles.queries if titles else ())) if enough else None
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #a7b16d04
 def _announce(
@@ -103,6 +121,7 @@ def _prepare(
     engine='pdfium', # that reads PDFs, or 'pypdf'
     searched=True, # whether a search by `model` chooses among the questions: good for training, but not for a set that the model is judged by
     read=None, # documents and nodes, where they were read already
+    enough=0, # questions with titles and headings that will do; 0: the LLM is asked for all of `questions`
     **settings, # for `generate_qa_embedding_pairs`: style, examples, filters, mode
 ) -> EmbeddingQAFinetuneDataset:
     "The nodes of the documents in `paths` with questions on them."
@@ -114,6 +133,8 @@ def _prepare(
         documents = load_documents(paths, engine, show_progress=show_progress)
         nodes = split_nodes(documents, base.tokenizer, chunk_size=chunk_size)
     corpus = {node.id: node.text for node in nodes if node.text.strip()}
+    titles = _titles(documents, nodes) if fill else None
+    questions = questions or _missing(enough, titles)
     with llm_from_spec(llm) if isinstance(llm, str) else nullcontext(llm) as client:
         words, retriever = client.unit == 'node', False
         if searched and corpus: retriever = _usual_retriever(base, corpus, words, show_progress)
@@ -124,7 +145,7 @@ def _prepare(
         asked = _ask_or_fill(nodes, client, fill, num_questions_per_chunk=questions_per_node,
             max_questions=questions, retriever=retriever, output_path=out, seed=seed,
             show_progress=show_progress, **settings)
-    dataset = _filled(asked, documents, nodes, fill, seed)
+    dataset = _filled(asked, titles, fill, seed)
     if not dataset.queries: raise EmbedtuneError(_NOTHING)
     if dataset is not asked: dataset.save_json(out)
     return dataset
@@ -195,20 +216,18 @@ class _Run(_Reading, _Asking):
         self.check()
         self.usage = self.folder = None # of both sides together; a `_Folder`, where one is split into two
         if isinstance(self.llm, str): llm_from_spec(self.llm, **self.asking)
-        _check_output_folder(self.out/'model')
-        told = _read_json(self.out/'run.json', (), _MANIFEST_KEYS) if (self.out/'run.json').is_file() else {}
+        _check_ours(self.out/'model', MANIFEST, 'out/model')
+        told = _read_run_file(self.out)
         self.sides, self.shipped = told.get('sides', {}), told.get('shipped')
 
 @patch(as_prop=True)
 def settings(self: _Run) -> dict:
     "What `run.json` says of them; no key is in it."
-    asked = _without_credentials(str(getattr(self.llm, 'name', self.llm)))
+    asked = _masked(getattr(self.llm, 'name', self.llm))
     return dict(llm=asked, model=str(self.model)) | {name: getattr(self, name) for name in _SHOWN}
 
 _SHOWN = ('questions', 'epochs', 'batch_size', 'seed', 'allow_leakage', 'llm_only') # settings in run.json
 _FILLED = 200 # questions of a side to reach with titles and headings, where no number is given
-_MANIFEST_KEYS = ('settings', 'versions', 'sides', 'files', 'finished', 'table', 'verdicts', 'recommendation',
-    'by_writer', 'shipped', 'steps') # of run.json; `steps` in old ones
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #3e94b2bf
 @patch
@@ -302,11 +321,12 @@ def side(self: _Run,
     if self.sides.get(name) == made_of and file.is_file(): return EmbeddingQAFinetuneDataset.from_json(file)
     self.recall(_journal_path(file), paths)
     fill = 0 if self.llm_only else self.questions or _FILLED
+    slow = self.llm == 'local' and not (self.questions or _recorded_answers([path.name for path in paths]))
     with self.client() as llm:
         dataset = _prepare(paths, file, llm, self.model, self.questions, seed=self.seed, fill=fill,
             engine=self.engine_for(paths), show_progress=self.show_progress, searched=name == 'train',
             trust_remote_code=self.trust_remote_code, examples=self.examples or (),
-            read=self.folder and self.folder.part(name))
+            read=self.folder and self.folder.part(name), enough=_ENOUGH[name] if slow and fill else 0)
     mixed = self.folder.with_people(dataset, name) if self.folder else dataset
     if mixed is not dataset: mixed.save_json(file)
     dataset = mixed
@@ -353,7 +373,7 @@ class _Folder:
     sides: dict # 'train' or 'val' -> node ids
     people: dict # query id -> text and ids of the nodes that answer it
     open: dict # query id -> text, of people's questions without a known answer
-    files: dict # file name -> where it lies
+    files: dict # sha256 -> where it lies
     def part(self, name):
         nodes = [node for node in self.nodes if node.id in self.sides[name]]
         held = {node.doc_id for node in nodes}
@@ -399,7 +419,7 @@ def split(self: _Run,
     people, open_ones = _peoples(queries, nodes)
     judging = {node for _, ids in people.values() for node in ids} if len(people) < _SPLIT_FROM else ()
     sides = dict(zip(('train', 'val'), _two_parts(nodes, seed=self.seed, judged=judging)))
-    self.folder = _Folder(read, nodes, sides, people, open_ones, {path.name: path for path in paths})
+    self.folder = _Folder(read, nodes, sides, people, open_ones, {_sha256_of(path): path for path in paths})
     if open_ones and not self.examples: self.examples = list(open_ones.values())[:20]
     return paths
 
@@ -469,7 +489,7 @@ def ship(self: _Run,
     val: EmbeddingQAFinetuneDataset, # that it was judged by
 ):
     "Make the model that is shipped, unless it is there; say what it is in console, card and `run.json`."
-    alpha = json.loads((self.measured/'model'/MANIFEST).read_text())['settings']['alpha']
+    alpha = _read_manifest(self.measured/'model')['settings'].get('alpha') or 0.
     everything, learned = _both(train, val), alpha > 0
     made_of = [everything.fingerprint, self.settings, _source_key(self.model), alpha]
     key = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
@@ -487,8 +507,7 @@ def ship(self: _Run,
 def index(self: _Run):
     "The vectors of all nodes, and where these stand; made again only where model or nodes are others."
     corpus = {node.id: node.text for node in self.folder.nodes}
-    files = self.folder.files
-    places = [_place_of(node, files.get(node.metadata.get('file_name'))) for node in self.folder.nodes]
+    places = [_place_of(node, self.folder.files) for node in self.folder.nodes]
     _write_json(places, self.out/_NODES)
     place, shipped = self.out/'index', self.out/'model'
     model = load_model(shipped, trust_remote_code=self.trust_remote_code)
@@ -569,7 +588,7 @@ def finish(self: _Run,
 ) -> list[Evaluation]:
     "Write the plots, the manifest `run.json` and the page `report.html`."
     evaluations = [rung.evaluation for rung in climbed.rungs.values()]
-    history = json.loads((self.measured/'model'/MANIFEST).read_text())['history']
+    history = _read_manifest(self.measured/'model')['history']
     _save_plots(evaluations, history, self.out)
     verdicts = _usual_verdicts(evaluations, climbed.job.val)
     told = [{name: getattr(v, name) for name in ('before', 'after', 'decision', 'reason', 'whose')}
@@ -577,7 +596,7 @@ def finish(self: _Run,
     advice = climbed.recommend()
     files = ['train_dataset.json', 'val_dataset.json', 'model/model.safetensors', f'model/{MANIFEST}',
         f'model/{_RETRIEVER}']
-    measured = [f'evaluations/{_file_name(name)}.json' for name in climbed.rungs]
+    measured = [f'evaluations/{name}.json' for name in _file_names(climbed.rungs).values()]
     if self.folder: measured += [name for name in files if name.startswith('model/')]
     files += [(self.measured/name).relative_to(self.out).as_posix() for name in measured]
     hashes = {name: _sha256_of(self.out/name) for name in files}

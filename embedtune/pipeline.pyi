@@ -8,8 +8,18 @@ from .dataset import EmbeddingQAFinetuneDataset
 from .evaluation import Evaluation
 from .ladders import Ladder
 
-def _filled(dataset: EmbeddingQAFinetuneDataset, documents, nodes, most, seed=42) -> EmbeddingQAFinetuneDataset:
+def _titles(documents, nodes) -> EmbeddingQAFinetuneDataset:
+    """Titles and headings as questions; None where there are none."""
+    ...
+
+def _filled(dataset: EmbeddingQAFinetuneDataset, titles, most, seed=42) -> EmbeddingQAFinetuneDataset:
     """The dataset with titles and headings as questions, up to `most` in all; the same where there are none."""
+    ...
+_ENOUGH: Any
+_IN_ANY_CASE: int
+
+def _missing(enough, titles) -> int:
+    """How many questions the local LLM is asked for."""
     ...
 
 def _announce(plan, llm):
@@ -21,7 +31,7 @@ def _ask_or_fill(nodes, client, fill, **settings) -> EmbeddingQAFinetuneDataset:
     """The LLM's questions; without one where it asks nothing worth keeping, and titles and headings are to fill up."""
     ...
 
-def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', searched=True, read=None, **settings) -> EmbeddingQAFinetuneDataset:
+def _prepare(paths, out, llm='local', model=..., questions: int | None=None, questions_per_node: int=2, chunk_size=256, seed=42, show_progress=True, trust_remote_code=False, fill=0, engine='pdfium', searched=True, read=None, enough=0, **settings) -> EmbeddingQAFinetuneDataset:
     """The nodes of the documents in `paths` with questions on them."""
     ...
 
@@ -171,7 +181,6 @@ class _Run(_Reading, _Asking):
         ...
 _SHOWN: Any
 _FILLED: int
-_MANIFEST_KEYS: Any
 _SPLIT_FROM: int
 
 @dataclass

@@ -18,7 +18,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .dataset import DatasetError, EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _check_whole, _counted, _md_cell, _parse_json
+from .core import EmbedtuneError, _check_whole, _counted, _md_cell, _read_as
 from .duplicates import _plain_words, _text_shingles
 from .documents import Document, _load_document
 from .samples import _data_file, _project_root, _sample_files
@@ -162,10 +162,9 @@ def _file_rows(
     elif kind == '.jsonl':
         for n, line in lines:
             try: yield f'{path.name}, line {n}', json.loads(line)
-            except ValueError as e: yield '', DatasetError(f'{path.name}, line {n} is not JSON: {e}')
+            except (ValueError, RecursionError) as e: yield '', DatasetError(f'{path.name}, line {n} is not JSON: {e}')
     elif kind == '.json':
-        if not isinstance(rows := _parse_json(path, DatasetError), list):
-            raise DatasetError(f'{path} must hold a list of questions, got {type(rows).__name__}')
+        rows = _read_as(list, path, error=DatasetError)
         yield from ((f'{path.name}, entry {n}', row) for n, row in enumerate(rows, 1))
     else: raise DatasetError(f'{path}: expected .csv, .tsv, .jsonl, .json or .txt, got {kind or "no suffix"}')
 
@@ -491,9 +490,9 @@ def _report_rows(
         raise EmbedtuneError("report questions: expected 'uber', 'lyft', 'kestrel', 'norrland' or 'sample', "
             f"got {which!r}")
     if which not in _REAL_REPORTS:
-        return _parse_json(_sample_files('questions.json')[0], DatasetError)[f'{which}_2024.pdf']
+        return _read_as(dict, _sample_files('questions.json')[0], error=DatasetError)[f'{which}_2024.pdf']
     beside = _project_root()/'data'/f'{which}_2021_questions.json'
-    return _parse_json(beside if beside.is_file() else _sample_files(beside.name)[0], DatasetError)
+    return _read_as(list, beside if beside.is_file() else _sample_files(beside.name)[0], error=DatasetError)
 
 # %% ../nbs/3_questions/28_queries.ipynb #d84def8e
 def _joined(

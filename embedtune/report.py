@@ -6,20 +6,21 @@
 __all__ = ['write_report', 'write_ladder_report']
 
 # %% ../nbs/7_deciding/61_report.ipynb #48862c7a
-import base64, hashlib, io, json, re
+import base64, hashlib, io, json
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _counted, _parse_json, _sha256_of, _write_text
-from .engine import MANIFEST
-from .evaluation import _KEPT, _REPORTED, Evaluation, _listed, plot_hit_rate
-from .ladders import Ladder, _file_name
-from .verdicts import by_writer, Verdict, _plot_ranks, verdict
+from .core import _counted, _file_names, _page_template, _sha256_of, _shown, _write_text, EmbedtuneError
+from .engine import _read_manifest, MANIFEST
+from .evaluation import _KEPT, _listed, _REPORTED, Evaluation, plot_hit_rate
+from .ladders import Ladder
+from .verdicts import _plot_ranks, by_writer, Verdict, verdict
+from .servers import _masked
+from .runs import _read_run_file
 
 # %% ../nbs/7_deciding/61_report.ipynb #7ef662b2
 def _first_ranks(
@@ -191,7 +192,7 @@ def _query_data(
     for e in evaluations:
         ranks.append([None if np.isinf(rank) else int(rank) for rank in e.ranks[query_id]])
         found.append([number[i] for i in e.found.get(query_id, [])])
-    return dict(id=query_id, answers=[number[i] for i in dict.fromkeys(answers)], ranks=ranks, found=found)
+    return dict(id=_shown(query_id), answers=[number[i] for i in dict.fromkeys(answers)], ranks=ranks, found=found)
 
 # %% ../nbs/7_deciding/61_report.ipynb #54091d0b
 def _page_data(
@@ -200,8 +201,8 @@ def _page_data(
 ) -> dict:
     "What the page's script reads: methods, each shown node once, and what it knows of every query."
     number = _shown_nodes(dataset, evaluations)
-    methods = [dict(name=e.name, depth=min(e.depth, e.n_corpus)) for e in evaluations]
-    nodes = [[node_id, dataset.corpus[node_id]] for node_id in number]
+    methods = [dict(name=_shown(e.name), depth=min(e.depth, e.n_corpus)) for e in evaluations]
+    nodes = [[_shown(node_id), _shown(dataset.corpus[node_id])] for node_id in number]
     queries = [_query_data(q, dataset.relevant_docs[q], evaluations, number) for q in dataset.queries]
     return dict(kept=_KEPT, methods=methods, nodes=nodes, queries=queries)
 
@@ -234,25 +235,17 @@ def _png_uri(
         raise EmbedtuneError(f'a plot must be the bytes of a PNG file or a matplotlib figure, got {kind}')
     return f'data:image/png;base64,{base64.b64encode(content).decode()}'
 
-# %% ../nbs/7_deciding/61_report.ipynb #e57f1ef7
-def _without_credentials(
-    text: str,  # that may hold URLs
-) -> str:
-    "The text with user, password and query of every URL replaced by an ellipsis."
-    text = re.sub(r'(\w://)\S*@', r'\1…@', text)
-    return re.sub(r'(\w://[^\s?#]*)[?#]\S*', r'\1?…', text)
-
 # %% ../nbs/7_deciding/61_report.ipynb #74216aa2
 def _shown_settings(
     value,  # a dict, list, text, number, bool or None
 ):
     "The same with texts instead of values, and no credentials in them."
     if isinstance(value, dict):
-        return {_without_credentials(str(key)): _shown_settings(inner) for key, inner in value.items()}
+        return {_masked(key): _shown_settings(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)): return [_shown_settings(inner) for inner in value]
     if value is None: return 'none'
     if isinstance(value, bool): return 'yes' if value else 'no'
-    return _without_credentials(str(value))
+    return _masked(value)
 
 # %% ../nbs/7_deciding/61_report.ipynb #0596e465
 def _template_text(
@@ -313,14 +306,6 @@ def _check_verdict(
     if verdict.decision not in _DECISIONS:
         known = ', '.join(_DECISIONS)
         raise EmbedtuneError(f'the decision of a verdict must be one of {known}, got {verdict.decision!r}')
-
-# %% ../nbs/7_deciding/61_report.ipynb #369cd3ef
-def _page_template():
-    "The template of the page; whatever is put into it is escaped, and a forgotten value is an error."
-    packaged = PackageLoader('embedtune')  # its folder `templates`
-    environment = Environment(
-        loader=packaged, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template('report.html')
 
 # %% ../nbs/7_deciding/61_report.ipynb #12450768
 def _counts(
@@ -400,9 +385,7 @@ def _report_page(
     data = _safe_json(_page_data(dataset, evaluations))
     counts = _counts(dataset, evaluations)
     rest = dict(title=title, counts=counts, plots=pictures, settings=_shown_settings(about), data=data)
-    page = _page_template().render(values | rest)
-    # half a surrogate pair, as broken PDFs have them, cannot be written
-    return page.encode('utf-8', 'replace').decode()
+    return _page_template('report.html').render(values | rest)
 
 # %% ../nbs/7_deciding/61_report.ipynb #e0c6284c
 def _read_run(
@@ -411,12 +394,9 @@ def _read_run(
     "The `run.json` of a finished run; `EmbedtuneError` if there is none."
     advice = f'expected the folder of a finished run; `embedtune run --out {folder}` makes one'
     if not (folder/'run.json').is_file(): raise EmbedtuneError(f'{folder}: no run.json in it; {advice}')
-    run = _parse_json(folder/'run.json')
-    if not isinstance(run, dict) or not isinstance(run.get('sides'), dict):
-        raise EmbedtuneError(f'{folder}/run.json is not that of a run; {advice}')
-    if not run.get('finished') or not run.get('table'):
-        raise EmbedtuneError(f'{folder}: the run has not come to its end; {advice}')
-    return run
+    run = _read_run_file(folder)
+    if run.get('finished') and run.get('table') and 'sides' in run: return run
+    raise EmbedtuneError(f'{folder}: the run has not come to its end; {advice}')
 
 # %% ../nbs/7_deciding/61_report.ipynb #b5f9560c
 def _measured(
@@ -433,7 +413,7 @@ def _run_evaluations(
 ) -> list[Evaluation]:
     "The evaluations in the order of the run's table; `EmbedtuneError` if one is missing."
     names = [row['retriever'] for row in run['table']]
-    files = [_measured(folder, run)/'evaluations'/f'{_file_name(name)}.json' for name in names]
+    files = [_measured(folder, run)/'evaluations'/f'{name}.json' for name in _file_names(names).values()]
     lost = [file for file in files if not file.is_file()]
     if lost: raise EmbedtuneError(f'{lost[0]} is missing; run it again')
     return [Evaluation.from_json(file) for file in files]
@@ -459,8 +439,8 @@ def _run_settings(
     documents = {side: made.get('documents', []) for side, made in run['sides'].items()}
     about = {name: run[name] for name in ('recommendation', 'settings', 'versions', 'finished') if name in run}
     if 'shipped' in run: about = dict(shipped=run['shipped']['what']) | about # what the table is not about
-    made = _measured(folder, run)/'model'/MANIFEST
-    guard = _parse_json(made).get('guard') if made.is_file() else None
+    made = _measured(folder, run)/'model'
+    guard = _read_manifest(made).get('guard') if (made/MANIFEST).is_file() else None
     if guard: about['guard'] = guard # whether the training questions were enough to see a gain
     hashes = {'sha256 of documents': documents, 'sha256 of files': _file_hashes(folder, run.get('files', {}))}
     return about | hashes

@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from .core import EmbedtuneError, _check_count, _check_number, _new_folder, _parse_json, _writing
+from .core import EmbedtuneError, _check_count, _check_number, _new_folder, _writing
 from .dataset import EmbeddingQAFinetuneDataset
 from .duplicates import _plain_words
 from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, encode, _hub_answers, _model_source, _quiet_transformers, _told_kind,
     _weight_hashes, _why_not)
-from .engine import MANIFEST, _alone, _check_usual, _FinetuneEngine
+from .engine import MANIFEST, _alone, _check_usual, _FinetuneEngine, _read_manifest
 from .evaluation import evaluate
 from .guard import (
     _Guarded, _LEAST, _set_aside, _told, _unasked, _weighed)
@@ -177,7 +177,7 @@ def _told_by_folder(
 ) -> dict: # name -> value; {}: it says nothing
     "With which settings the reranker of a folder was tuned."
     if not isinstance(reranker, (str, Path)) or not (Path(reranker)/MANIFEST).is_file(): return {}
-    return _parse_json(Path(reranker)/MANIFEST).get('settings', {})
+    return _read_manifest(reranker)['settings']
 
 # %% ../nbs/5_black_box/44_reranker.ipynb #e70caa00
 def _corpus_of(

@@ -6,7 +6,7 @@
 __all__ = ['Hit', 'FinishedRun', 'open_run']
 
 # %% ../nbs/6_serving/57_runs.ipynb #84193d3e
-import re, unicodedata
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,15 +14,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from .core import _SOLID, EmbedtuneError, _check_count, _parse_json, _settle
+from .core import _check_count, _one_line, _read_as, _settle, _SOLID, _STRICT, _Whole, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import encode
-from .index import open_index
+from .index import _read_corpus, _read_stamp, open_index
 from .journal import _append_jsonl
 from .nodes import Node
 from .precision import load_model
 from .retrieval import BM25Retriever, HybridRetriever, Search
 from .search import load_search
+from typing_extensions import Required, TypedDict
 
 # %% ../nbs/6_serving/57_runs.ipynb #cb231645
 class Hit(NamedTuple):
@@ -41,7 +42,7 @@ _NODES = 'nodes.json' # in the folder of a run
 
 def _place_of(
     node: Node, # of a document
-    file=None, # where that lies
+    files={}, # {sha256: Path}: where files lie
 ) -> dict:
     "What a reader wants to know of where a node stands: an entry of `nodes.json`."
     first, last = node.pages
@@ -49,16 +50,11 @@ def _place_of(
     if node.boxes or last > 1: told |= dict(page=first, page_end=last)
     if node.headings: told |= dict(heading=' › '.join(node.headings))
     if node.boxes: told |= dict(boxes=[list(box) for box in node.boxes])
-    return told | dict(sha256=node.metadata.get('sha256'), file=file and str(Path(file).resolve()))
+    content = node.metadata.get('inside') or node.metadata.get('sha256') # of the file that lies on the disk
+    file = files.get(content)
+    return told | dict(sha256=content, file=file and str(Path(file).resolve()))
 
 # %% ../nbs/6_serving/57_runs.ipynb #86c24b41
-def _one_line(
-    text: str, # of a document, which may hold anything
-) -> str:
-    "The text on one line, without the characters that steer a terminal or turn what is shown."
-    kept = ''.join(c for c in text if c.isspace() or unicodedata.category(c) not in ('Cc', 'Cf', 'Cs'))
-    return ' '.join(kept.split())
-
 def _told_place(
     place: dict, # as in `nodes.json`
 ) -> str:
@@ -92,6 +88,80 @@ def _parts(
     return [(piece, marked) for piece, marked in pieces if piece]
 
 # %% ../nbs/6_serving/57_runs.ipynb #c091c77f
+_ANY = _STRICT | dict(extra='allow') # other keys may stand there as well
+
+class _Side(TypedDict, total=False):
+    "What the questions of a side were made of."
+    __pydantic_config__ = _ANY
+    documents: list[str] # sha256 of each
+    names: list[str] # of the files
+
+class _Row(TypedDict):
+    "A method in the table, with its metrics."
+    __pydantic_config__ = _ANY
+    retriever: str # its name
+
+class _ToldVerdict(TypedDict):
+    "A verdict in words."
+    before: str # name of a method
+    after: str # of another one
+    decision: str # in one word
+    reason: str # in a sentence
+    whose: str # questions
+
+class _Shipped(TypedDict):
+    "What is shipped, where that is not what was measured."
+    key: str # of what it was made from
+    tuned_again: bool # on the questions of both sides
+    questions: int # of both sides
+    what: str # in a sentence
+
+class _RunSettings(TypedDict, total=False):
+    "The settings of a run."
+    __pydantic_config__ = _ANY
+    model: str # id or folder of the base
+
+class _RunFile(TypedDict, total=False):
+    "What `run.json` says; all of it from the end of a run on."
+    settings: _RunSettings # of the call
+    versions: dict[str, str] # of packages
+    sides: dict[str, _Side] # train and val
+    files: dict[str, str] # sha256 of each
+    finished: str # date
+    table: list[_Row] # a method each
+    verdicts: list[_ToldVerdict] # the first one decides
+    recommendation: dict[Literal['method', 'reason'], str] # which method to ship
+    by_writer: dict[str, list[_Row]] # the table for each writer's questions
+    shipped: _Shipped # of a run of one folder
+    steps: object # in old ones
+
+def _read_run_file(
+    folder, # of a run
+) -> dict: # {} before the run has written it
+    "What `run.json` of a folder says; `EmbedtuneError` where it says what it cannot."
+    file = Path(folder)/'run.json'
+    return _read_as(_RunFile, file, advice='embedtune run with another --out makes it anew') if file.is_file() else {}
+
+class _Place(TypedDict, total=False):
+    "Where a node stands: an entry of `nodes.json`."
+    id: Required[str] # of the node
+    document: Required[str] # name of the file
+    doc_id: str # of the document
+    page: _Whole # where it begins
+    page_end: _Whole # where it ends
+    heading: str # titles that it stands under
+    boxes: list[list[float]] # on paper, as `Node.boxes` has them
+    sha256: str | None # of the file
+    file: str | None # where it lies
+
+def _read_places(
+    folder, # of a run
+) -> list[dict]: # entries of `nodes.json`; none without such a file
+    "Where every node stands; `EmbedtuneError` where the file says what it cannot."
+    file = Path(folder)/_NODES
+    return _read_as(list[_Place], file, advice='embedtune run makes it anew') if file.is_file() else []
+
+# %% ../nbs/6_serving/57_runs.ipynb #5a561c48
 _FINISHED = 'finished' # in run.json, once all is there
 
 class FinishedRun:
@@ -100,20 +170,20 @@ class FinishedRun:
         folder, # of a finished run
     ):
         self.folder, self._made = Path(folder).expanduser(), {}
-        self.told = _parse_json(self.folder/'run.json')
+        self.told = _read_run_file(self.folder)
     def __repr__(self): return f'FinishedRun({str(self.folder)!r})'
     @property
     def index(self): return self.folder/'index' if (self.folder/'index'/'index.json').is_file() else None
     @cached_property
     def base(self): return self.told['settings']['model']
     @cached_property
+    def engine(self): return self.told.get('sides', {}).get('train', {}).get('engine', 'pdfium')
+    @cached_property
     def questions(self): return EmbeddingQAFinetuneDataset.from_json(self.folder/'val_dataset.json')
     @cached_property
     def model(self): return load_model(self.folder/'model')
     @cached_property
-    def places(self):
-        rows = _parse_json(self.folder/_NODES) if (self.folder/_NODES).is_file() else []
-        return {row['id']: row for row in rows}
+    def places(self): return {row['id']: row for row in _read_places(self.folder)}
     def place(self, node): return _told_place(self.places.get(node, {}))
 
 # %% ../nbs/6_serving/57_runs.ipynb #5772eae6
@@ -121,7 +191,7 @@ class FinishedRun:
 def corpus(self: FinishedRun) -> dict[str, str]: # {node id: text}
     "What is searched."
     if 'corpus' not in self._made:
-        if self.index: found = _parse_json(self.index/'corpus.json')
+        if self.index: found = _read_corpus(self.index, _read_stamp(self.index))
         else:
             train = EmbeddingQAFinetuneDataset.from_json(self.folder/'train_dataset.json')
             found = train.corpus | self.questions.corpus
@@ -139,8 +209,7 @@ def open_run(
                              'with run.json in it')
     for name in ('model', 'index'): _settle(folder/name)
     run = FinishedRun(folder)
-    whole = isinstance(run.told, dict) and isinstance(run.told.get('settings'), dict) and run.told.get(_FINISHED)
-    if whole and 'model' in run.told['settings']: return run
+    if run.told.get(_FINISHED) and 'model' in run.told.get('settings', {}): return run
     raise EmbedtuneError(f'the run in {str(folder)!r} is not finished: the same call of embedtune run goes on '
                          'where it was')
 

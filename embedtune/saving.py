@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 
 from .card import _save_card
-from .core import EmbedtuneError, _new_file, _new_folder, _sha256_of, _sync, _write_json
+from .core import EmbedtuneError, _new_file, _new_folder, _read_as, _sha256_of, _sync, _write_json
 from .embedding import _quiet_transformers
 from .engine import MANIFEST
 from .retrieval import Search
@@ -153,8 +153,8 @@ def _is_whole(
     checkpoint, # Path
 ) -> bool:
     "Whether a checkpoint holds what it held when it was sealed."
-    try: return json.loads((checkpoint/_SEAL).read_text(encoding='utf-8')) == _hashes(checkpoint)
-    except (OSError, ValueError): return False
+    try: return _read_as(dict[str, str], checkpoint/_SEAL) == _hashes(checkpoint)
+    except EmbedtuneError: return False
 
 def _last_checkpoint(
     checkpoints, # Path of a run's folder

@@ -7,12 +7,13 @@ __all__ = ['choose_weight', 'save_search', 'load_search', 'load_retriever']
 
 # %% ../nbs/2_search/14_search.ipynb #e7812894
 import random
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import NotRequired, TypedDict
 
-from .core import EmbedtuneError, _read_json, _write_json
+from .core import EmbedtuneError, _read_as, _Whole, _write_json
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import EmbeddingModel
 from .evaluation import evaluate
@@ -97,15 +98,26 @@ def save_search(
     _write_json(asdict(settings), Path(path)/_RETRIEVER)
 
 # %% ../nbs/2_search/14_search.ipynb #5e18bcda
+class _SearchFile(TypedDict):
+    "What `save_search` writes; `Search` knows the bounds."
+    sizes: list[_Whole] | None # tokens of a window
+    stride: float # share of a window
+    context: float # weight of the mean over a node's windows
+    bm25_weight: float # beside the vectors
+    depth: _Whole # nodes asked of each
+    header: NotRequired[bool] # younger than the others
+
 def load_search(
     path, # folder of a model
 ) -> Search:
     "How to search with the model of a folder; `EmbedtuneError` if that was not saved."
-    if not (Path(path)/_RETRIEVER).is_file():
+    file = Path(path)/_RETRIEVER
+    if not file.is_file():
         raise EmbedtuneError(f'{str(path)!r} holds no {_RETRIEVER}: expected the folder of a model with its '
                              'search settings (save_search)')
-    names = [field.name for field in fields(Search) if field.name != 'header']  # older than that field
-    return Search(**_read_json(Path(path)/_RETRIEVER, names, ['header']))
+    said = _read_as(_SearchFile, file)
+    try: return Search(**said)
+    except EmbedtuneError as error: raise EmbedtuneError(f'{file}: {error}') from None
 
 # %% ../nbs/2_search/14_search.ipynb #0c698b12
 def load_retriever(

@@ -14,19 +14,17 @@ from pathlib import Path
 import numpy as np
 from fastcore.basics import patch, store_attr
 
-from .core import EmbedtuneError, _parse_json
+from .core import _page_template, EmbedtuneError
 from .embedding import CachedEmbedding, DEFAULT_MODEL
-from .engine import MANIFEST
+from .engine import _read_manifest, MANIFEST
 from .precision import load_model
 from .reranker import RerankedRetriever
 from .retrieval import Search
-from .runs import _parts, _word_spans
+from .runs import _parts, _WAYS, _word_spans
 from .search import _RETRIEVER, load_search
-from .serve import EmbeddingServer, _Job, _Limits, _Refused, _texts_in
+from .serve import _Job, _Limits, _Refused, _texts_in, EmbeddingServer
 
 # %% ../nbs/7_deciding/69_search_server.ipynb #8756192a
-_METHODS = ('BM25', 'base', 'shipped')
-
 class _Library:
     "A finished run that is searched, opened again when its files have changed."
     def __init__(
@@ -36,10 +34,8 @@ class _Library:
         reranker=None, # a CrossEncoder, its id or folder
     ):
         store_attr()
-        self.lock, self.opening = threading.Lock(), None
-        self.stamp = _files_of(folder)
-        self.run, self.ready = open_run(), ()
-        self.warm(self.run)
+        self.opening, self.stamp = None, _files_of(folder)
+        self.warm(open_run())
 
 # %% ../nbs/7_deciding/69_search_server.ipynb #e553a576
 def _files_of(
@@ -57,10 +53,10 @@ def warm(
     run, # a finished run, just opened
 ):
     "Make the retrievers of a run and take it in place of the one before."
-    for by in _METHODS:
+    for by in _WAYS:
         run.search('a first question', 1, by) # the vectors are made now
         _forget(run.retriever(by))
-    with self.lock: self.run, self.ready = run, _METHODS
+    self.run = run
 
 @patch
 def refresh(self: _Library): # the run to search
@@ -100,24 +96,11 @@ def _question_in(
         raise _Refused(400, f'question: expected at most {most} characters, got {len(question)}')
     if type(k) is not int or not 1 <= k <= 100:
         raise _Refused(400, f'k: expected a number from 1 to 100, got {str(k)[:20]}')
-    if by not in _METHODS:
-        raise _Refused(400, f'by: expected one of {", ".join(_METHODS)}, got {str(by)[:40]!r}')
+    if by not in _WAYS:
+        raise _Refused(400, f'by: expected one of {", ".join(_WAYS)}, got {str(by)[:40]!r}')
     return question.strip(), k, by
 
 # %% ../nbs/7_deciding/69_search_server.ipynb #941514a6
-@patch
-def find(
-    self: _Library,
-    question: str, # asked
-    k: int, # results, at most
-    by: str, # one of `_METHODS`
-) -> list: # of hits
-    "The results of one method; `_Refused` where it is not ready."
-    run = self.refresh()
-    if by not in self.ready:
-        raise _Refused(503, f'{by} still reads the documents; try again later', Retry_After='10')
-    return run.search(question, k, by)
-
 async def _search(
     request, # of Starlette
 ):
@@ -125,7 +108,7 @@ async def _search(
     from starlette.responses import JSONResponse
     service, library = request.app.state.service, request.app.state.service.library
     question, k, by = _question_in(await service.read(request))
-    hits = await service.line.ask(_Job(work=lambda: library.find(question, k, by)))
+    hits = await service.line.ask(_Job(work=lambda: library.refresh().search(question, k, by)))
     return JSONResponse(dict(object='list', question=question, by=by, hits=[hit._asdict() for hit in hits]))
 
 # %% ../nbs/7_deciding/69_search_server.ipynb #7d3dd5a1
@@ -177,7 +160,7 @@ async def _rerank(
     service, library = request.app.state.service, request.app.state.service.library
     asked = await service.read(request)
     query, texts, top_n = _documents_in(asked, service.limits)
-    scores = await service.line.ask(_Job(work=lambda: library.scores(query, texts, service.search)))
+    scores = await service.line.ask(_Job(texts, work=lambda: library.scores(query, texts, service.search)))
     score = lambda i: float(scores[i]) if np.isfinite(scores[i]) else None # of an empty text
     best = np.argsort(-scores, kind='stable')[:top_n].tolist()
     results = [dict(index=i, relevance_score=score(i)) for i in best]
@@ -194,29 +177,26 @@ def columns(
     k: int, # results of each method
 ) -> list[dict]: # a column of the page for each method
     "What each method finds, with the words of the question marked, and its ranks by the others."
-    found = {by: self.find(question, k, by) if by in self.ready else None for by in _METHODS}
-    ranks = {by: {hit.node: i for i, hit in enumerate(hits or [], 1)} for by, hits in found.items()}
-    words_of = self.run.retriever('BM25').words_of
+    run = self.refresh()
+    found = {by: run.search(question, k, by) for by in reversed(_WAYS)}
+    ranks = {by: {hit.node: i for i, hit in enumerate(hits, 1)} for by, hits in found.items()}
+    words_of = run.retriever('BM25').words_of
     def told(by, hit):
         window = hit.text[hit.start:hit.end]
-        others = [other for other in _METHODS if other != by and hit.node in ranks[other]]
+        others = [other for other in found if other != by and hit.node in ranks[other]]
         also = ', '.join(f'{other} {ranks[other][hit.node]}' for other in others)
         return dict(place=hit.place, pieces=_parts(window, _word_spans(window, question, words_of)), others=also,
             more=hit.text if window.strip() != hit.text.strip() else '')
-    rows = lambda by, hits: None if hits is None else [told(by, hit) for hit in hits]
-    return [dict(by=by, hits=rows(by, hits)) for by, hits in found.items()]
+    return [dict(by=by, hits=[told(by, hit) for hit in hits]) for by, hits in found.items()]
 
 # %% ../nbs/7_deciding/69_search_server.ipynb #6ca00ee2
 @lru_cache
 def _template(): # a template of Jinja; its style sheet; the policy that allows no more than that
     "What the page is made from."
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    loader = PackageLoader('embedtune', 'templates')
-    page = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     style = (files('embedtune')/'templates'/'search.css').read_text(encoding='utf-8')
     digest = base64.b64encode(hashlib.sha256(f'\n{style}'.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; "
-    return page.get_template('search.html'), style, policy + "base-uri 'none'; frame-ancestors 'none'"
+    return _page_template('search.html'), style, policy + "base-uri 'none'; frame-ancestors 'none'"
 
 def _page_of(
     name: str, # of what is searched
@@ -269,7 +249,7 @@ def _dims_of(
 ) -> tuple: # of lengths; () where the model was not tuned for any
     "The lengths at which a model's vectors are good."
     if not (folder/MANIFEST).is_file(): return ()
-    return tuple(_parse_json(folder/MANIFEST).get('settings', {}).get('dims') or ())
+    return tuple(_read_manifest(folder)['settings'].get('dims') or ())
 
 def _shipped_folder(
     run, # a finished run

@@ -6,7 +6,7 @@
 __all__ = ['EmbeddingServer']
 
 # %% ../nbs/6_serving/50_serve.ipynb #9f06994d
-import asyncio, base64, binascii, hmac, ipaddress, json, os, socket, threading, time
+import asyncio, base64, binascii, hmac, json, os, socket, threading, time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,6 +17,7 @@ from fastcore.basics import patch, store_attr
 
 from .core import EmbedtuneError
 from .embedding import EmbeddingModel, _PROMPTS, _unit, encode
+from .servers import _is_loopback, _whole_characters
 
 # %% ../nbs/6_serving/50_serve.ipynb #1189cb45
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class _Limits:
     body: int = 16_000_000 # bytes of a request
     held: int = 256_000_000 # bytes of all requests that are not answered yet
     connections: int = 1000 # open at a time
-    timeout: float = 120. # seconds until an answer
+    timeout: float = 120. # seconds until an answer; as many to send it, and to take it
+    head: float = 20. # seconds for the head of a request
     grace: float = 20. # seconds that a stop takes
     def __post_init__(self):
         for name, value in vars(self).items():
@@ -37,6 +39,8 @@ class _Limits:
                 raise EmbedtuneError(f'{name}: expected a number above 0, got {value!r}')
 
 # %% ../nbs/6_serving/50_serve.ipynb #db4cd9ef
+_ERRORS = {404: 'there is no such path', 405: 'this path is asked in another way (GET or POST)'}
+
 class _Refused(Exception):
     "A request that gets no answer: the HTTP status, and in one line what was expected and what came."
     def __init__(
@@ -250,17 +254,6 @@ async def ask(
         raise _Refused(504, f'no answer within {self.limits.timeout:g} s; send fewer texts') from None
     finally: self.waiting -= size
 
-# %% ../nbs/6_serving/50_serve.ipynb #ca7797a9
-def _is_loopback(
-    host: str, # a name or an address, with or without a port
-) -> bool:
-    "Whether a host is this machine alone."
-    name = host.rsplit(']')[0].lstrip('[') if host.startswith('[') else host
-    if name.count(':') == 1: name = name.split(':')[0]
-    if name.lower() == 'localhost': return True
-    try: return ipaddress.ip_address(name).is_loopback
-    except ValueError: return False
-
 # %% ../nbs/6_serving/50_serve.ipynb #39d6e9c3
 def _key_in(
     sent: str, # the header Authorization
@@ -322,8 +315,23 @@ class _Meter:
         rows += [f'embedtune_batches_total {line.batches}', f'embedtune_waiting_texts {line.waiting}']
         return '\n'.join([*rows, ''])
 
+# %% ../nbs/6_serving/50_serve.ipynb #635ef1e9
+class _Gate:
+    "Who may ask, how much, and what is under way."
+    def __init__(
+        self,
+        limits: _Limits = _Limits(), # of requests
+        key: str = '', # that requests must bring; '': none
+        loopback: bool = True, # whether it listens on this machine alone
+        token: str = '', # with which every path must begin
+    ):
+        store_attr()
+        self.meter, self.stopping = _Meter(), False
+        self.active, self.held, self.last, self.started = 0, 0, 0., int(time.time())
+    def end(self): "The server has stopped."
+
 # %% ../nbs/6_serving/50_serve.ipynb #70fcc8a5
-class _Service:
+class _Service(_Gate):
     "A model with its line, its limits and its key: what requests are answered from."
     def __init__(
         self,
@@ -336,14 +344,15 @@ class _Service:
         keep: bool = False, # keep the texts
         limits: _Limits = _Limits(), # of requests
     ):
-        store_attr()
-        self.line, self.meter, self.stopping, self.asked = _Line(model, limits), _Meter(), False, []
-        self.active, self.held, self.last, self.started = 0, 0, 0., int(time.time())
+        super().__init__(limits, key, loopback)
+        store_attr('model,name,role,dims,keep')
+        self.line, self.asked = _Line(model, limits), []
+    def end(self): self.line.pool.shutdown(wait=False, cancel_futures=True)
 
 # %% ../nbs/6_serving/50_serve.ipynb #5bb7ffd7
 @patch
 def check(
-    self: _Service,
+    self: _Gate,
     path: str, # that is asked
     headers: dict, # name in small letters -> value
 ):
@@ -351,6 +360,8 @@ def check(
     if self.loopback and not _is_loopback(headers.get('host', '')):
         raise _Refused(403, 'this server is for its own machine: expected a Host such as localhost, got '
                             'another')
+    given = path.split('/')[1] if '/' in path else ''
+    if self.token and not hmac.compare_digest(given.encode(), self.token.encode()): raise _Refused(404, _ERRORS[404])
     if path == '/health' or not self.key or _same_key(headers.get('authorization', ''), self.key): return
     dialog = {'WWW_Authenticate': 'Basic realm="embedtune"'} if path == '/' else {}
     raise _Refused(401, 'expected the key of this server as "Authorization: Bearer …", got none or another',
@@ -359,7 +370,7 @@ def check(
 # %% ../nbs/6_serving/50_serve.ipynb #80bf6c42
 @patch
 def hold(
-    self: _Service,
+    self: _Gate,
     new: int, # bytes that have come
     size: int, # bytes of their request so far
     scope: dict, # of the request, which notes them until it is answered
@@ -377,10 +388,11 @@ def hold(
 # %% ../nbs/6_serving/50_serve.ipynb #786941af
 @patch
 async def read(
-    self: _Service,
+    self: _Gate,
     request, # of Starlette
 ) -> dict:
-    "The JSON object of a request; `_Refused` where it is none, too large, or does not come."
+    "The JSON object of a request, in whole characters; `_Refused` where it is none, too large, or does not come."
+    from starlette.requests import ClientDisconnect
     if request.headers.get('content-type', '').partition(';')[0].strip().lower() != 'application/json':
         raise _Refused(415, 'expected the header "Content-Type: application/json", got another')
     body = bytearray()
@@ -390,6 +402,8 @@ async def read(
                 body += chunk
                 self.hold(len(chunk), len(body), request.scope)
         content = json.loads(bytes(body))
+        if b'\\ud' in body.lower(): content = json.loads(_whole_characters(json.dumps(content, ensure_ascii=False)))
+    except ClientDisconnect: raise _Refused(499, 'the client has gone') from None
     except TimeoutError: raise _Refused(408, 'the request did not come to its end', Connection='close') from None
     except (ValueError, RecursionError): raise _Refused(400, 'expected JSON, got something else') from None
     if not isinstance(content, dict): raise _Refused(400, f'expected a JSON object, got {type(content).__name__}')
@@ -442,8 +456,6 @@ async def _metrics(
     return PlainTextResponse(service.meter.text(service.line), media_type='text/plain; version=0.0.4')
 
 # %% ../nbs/6_serving/50_serve.ipynb #927a91d9
-_ERRORS = {404: 'there is no such path', 405: 'this path is asked in another way (GET or POST)'}
-
 async def _say(
     request, # of Starlette
     error: Exception, # that was raised
@@ -456,13 +468,31 @@ async def _say(
         error = _Refused(status, said)
     return JSONResponse(error.content, error.status, error.headers)
 
+# %% ../nbs/6_serving/50_serve.ipynb #46f2c477
+async def _send_pieces(
+    service: _Gate, # that answers
+    scope: dict, # of the request
+    send, # of ASGI
+    message: dict, # a body, or a part of one
+    size: int = 1 << 16, # bytes of a piece
+):
+    "Send a body piece by piece; `TimeoutError` where nobody reads it."
+    body = message.get('body', b'')
+    service.held += len(body)
+    scope['held'] = scope.get('held', 0) + len(body)
+    starts = range(0, max(len(body), 1), size)
+    async with asyncio.timeout(service.limits.timeout):
+        for start in starts:
+            more = message.get('more_body', False) or start + size < len(body)
+            await send(dict(message, body=body[start:start + size], more_body=more))
+
 # %% ../nbs/6_serving/50_serve.ipynb #56a38d19
 _HEADERS = [(b'x-content-type-options', b'nosniff'), (b'cache-control', b'no-store'),
             (b'referrer-policy', b'no-referrer'), (b'cross-origin-resource-policy', b'same-origin')]
 
 def _guarded(
     app, # of Starlette
-    service: _Service, # that it answers from
+    service: _Gate, # that it answers from
 ): # an ASGI application
     "`app`, asked only what may be asked; every answer is counted."
     paths = {route.path for route in app.routes}
@@ -473,10 +503,11 @@ def _guarded(
             if message['type'] == 'http.response.start':
                 seen.append(message['status'])
                 closing = [(b'connection', b'close')] if service.stopping else []
-                message = message | dict(headers=[*message['headers'], *_HEADERS, *closing])
-            await send(message)
+                await send(message | dict(headers=[*message['headers'], *_HEADERS, *closing]))
+            else: await _send_pieces(service, scope, send, message)
         service.active += 1
         try: await _answered(app, service, scope, receive, sending)
+        except TimeoutError: pass # nobody reads; the connection is closed
         finally:
             service.active -= 1
             service.held -= scope.get('held', 0)
@@ -488,7 +519,7 @@ def _guarded(
 # %% ../nbs/6_serving/50_serve.ipynb #bc64f8ee
 async def _answered(
     app, # of Starlette
-    service: _Service, # that it answers from
+    service: _Gate, # that it answers from
     scope, receive, send, # of ASGI
 ):
     "Let `app` answer, unless the request is to be refused."
@@ -507,26 +538,53 @@ def _require_serve():
         raise EmbedtuneError('a server needs Starlette and uvicorn, which are not installed: '
                              'pip install "embedtune[serve]"') from None
 
-def _application(
-    service: _Service, # that requests are answered from
-    routes: tuple = (), # further routes of Starlette
+def _behind(
+    service: _Gate, # that requests are answered from
+    routes: list, # of Starlette
 ): # an ASGI application
-    "The application of a server."
+    "What answers at some paths, behind the gate."
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
-    from starlette.routing import Route
-    own = [Route('/v1/embeddings', _embeddings, methods=['POST']), Route('/v1/models', _models),
-           Route('/health', _health), Route('/metrics', _metrics)]
     told = {kind: _say for kind in (_Refused, EmbedtuneError, HTTPException, Exception)}
-    app = Starlette(routes=[*own, *routes], exception_handlers=told)
+    app = Starlette(routes=routes, exception_handlers=told)
     app.router.redirect_slashes = False
     app.state.service = service
     return _guarded(app, service)
 
-# %% ../nbs/6_serving/50_serve.ipynb #a9cb6154
-def _server_of(
+def _application(
     service: _Service, # that requests are answered from
     routes: tuple = (), # further routes of Starlette
+): # an ASGI application
+    "The application of a server of embeddings."
+    from starlette.routing import Route
+    own = [Route('/v1/embeddings', _embeddings, methods=['POST']), Route('/v1/models', _models),
+           Route('/health', _health), Route('/metrics', _metrics)]
+    return _behind(service, [*own, *routes])
+
+# %% ../nbs/6_serving/50_serve.ipynb #b5ff93b5
+def _watched(
+    limits: _Limits, # of the server
+): # a class of asyncio's protocols
+    "uvicorn's protocol of HTTP, which ends connections that bring no request."
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    class Protocol(H11Protocol):
+        def connection_made(self, transport):
+            super().connection_made(transport)
+            if len(self.connections) > limits.connections + 64: transport.abort()
+            self.look(self)
+        def look(self, before): # what was under way at the last look
+            if self not in self.connections: return
+            idle = self.cycle is None or self.cycle.response_complete
+            rests = self.timeout_keep_alive_task is not None and not self.transport.is_closing()
+            if idle and not rests and before is self.cycle: return self.transport.abort()
+            before = self.cycle if idle and not rests else self
+            self.loop.call_later(limits.head, self.look, before)
+    return Protocol
+
+# %% ../nbs/6_serving/50_serve.ipynb #a9cb6154
+def _server_of(
+    service: _Gate, # that requests are answered from
+    application, # of ASGI
 ): # a `uvicorn.Server`
     "A server that answers what it has accepted before it stops."
     _require_serve()
@@ -535,15 +593,27 @@ def _server_of(
         async def shutdown(self, sockets=None):
             await _finish(service, self.servers)
             await super().shutdown(sockets)
-            service.line.pool.shutdown(wait=False, cancel_futures=True)
+            service.end()
     limits = service.limits
     return Server(uvicorn.Config(
-        _application(service, routes), lifespan='off', ws='none', log_level='error', access_log=False,
+        application, http=_watched(limits), lifespan='off', ws='none', log_level='error', access_log=False,
         server_header=False, timeout_keep_alive=75, limit_concurrency=limits.connections,
         timeout_graceful_shutdown=max(1, round(limits.grace))))
 
+def _listening(
+    host: str, # name or address
+    port: int, # 0: any that is free
+) -> socket.socket:
+    "The port, taken before anything is loaded or promised; `EmbedtuneError` where that cannot be."
+    family = socket.AF_INET6 if ':' in host else socket.AF_INET
+    try: return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise EmbedtuneError(f'cannot listen at {host}:{port}: {error.strerror or error}; choose another port') from None
+    except (OverflowError, TypeError, UnicodeError):
+        raise EmbedtuneError(f'expected a host and a port from 0 to 65535, got {host!a} and {port!r}') from None
+
 async def _finish(
-    service: _Service, # that is to stop
+    service: _Gate, # that is to stop
     listeners: list, # asyncio's servers
     quiet: float = .25, # seconds without a request that are enough
 ):
@@ -588,7 +658,7 @@ class EmbeddingServer:
         self.host, self.port = host, port
         self.service = _Service(model, name, role, tuple(dims or ()), key, _is_loopback(host), keep_asked,
                                 _limits_of(limits))
-        self.server = _server_of(self.service, routes)
+        self.server = _server_of(self.service, _application(self.service, routes))
     @property
     def address(self): # where a browser looks
         return f'http://[{self.host}]:{self.port}' if ':' in self.host else f'http://{self.host}:{self.port}'
@@ -601,13 +671,7 @@ class EmbeddingServer:
 @patch
 def listen(self: EmbeddingServer): # a socket
     "The port, taken before anything is loaded or promised; `EmbedtuneError` where that cannot be."
-    family = socket.AF_INET6 if ':' in self.host else socket.AF_INET
-    try: listener = socket.create_server((self.host, self.port), family=family, backlog=2048)
-    except OSError as error:
-        raise EmbedtuneError(f'cannot listen at {self.host}:{self.port}: {error.strerror or error}; choose '
-                             'another port') from None
-    except OverflowError:
-        raise EmbedtuneError(f'port: expected a number from 0 to 65535, got {self.port}') from None
+    listener = _listening(self.host, self.port)
     self.port = listener.getsockname()[1]
     return listener
 

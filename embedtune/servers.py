@@ -6,8 +6,10 @@
 __all__ = []
 
 # %% ../nbs/3_questions/19_servers.ipynb #88b76e1b
-import ipaddress, json, re
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+import base64, ipaddress, json, re, threading, time
+from concurrent.futures import Future
+from functools import partial
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from .core import EmbedtuneError
 
@@ -17,7 +19,7 @@ _THOUGHT_ENDS = re.compile(r'</think(?:ing)?>|</thought>|</reasoning>|\[/THINK\]
 _THOUGHT_BEGINS = re.compile(r'<think(?:ing)?>|<thought>|<reasoning>|\[THINK\]|◁think▷|'
     r'<\|channel\|>(?:analysis|commentary)|\Aanalysis(?=[A-Z])|'
     r'\A\W*(?:Thinking|Thought) Process:', re.I)
-_FINAL_STEP = re.compile(r'^[\W\d]*Final\b[^\n?]*:\W*$', re.I | re.M)  # of a thought without marks
+_FINAL_STEP = re.compile(r'^(?:[^\w\n]|\d)*Final\b[^\n?]*$', re.I | re.M)  # of a thought without marks
 
 def _without_thoughts(
     text: str,  # of a model
@@ -26,8 +28,9 @@ def _without_thoughts(
     rest = _THOUGHT_ENDS.split(text)[-1]
     begin = _THOUGHT_BEGINS.search(rest)
     if not begin: return re.sub(r'<\|(?:end|return)\|>', '', rest).strip()
-    parts = _FINAL_STEP.split(rest) if 'rocess' in begin[0] else []
-    return parts[-1].strip() if len(parts) > 1 else rest[:begin.start()].strip()
+    steps = list(_FINAL_STEP.finditer(rest)) if 'rocess' in begin[0] else []
+    ends = [step.end() for step in steps if ':' in re.match(r'\W*', step[0][::-1])[0]]  # its last word has a colon
+    return rest[ends[-1]:].strip() if ends else rest[:begin.start()].strip()
 
 # %% ../nbs/3_questions/19_servers.ipynb #d4578e62
 def _whole_characters(
@@ -56,22 +59,24 @@ def _answer_of(
     if text: return text
     thoughts = getattr(message, 'reasoning_content', None) or getattr(message, 'reasoning', None)
     try: found = json.loads(thoughts)
-    except (TypeError, ValueError): return ''
+    except (TypeError, ValueError, RecursionError): return ''
     return _whole_characters(thoughts).strip() if isinstance(found, (dict, list)) else ''
 
 # %% ../nbs/3_questions/19_servers.ipynb #8fc1904a
 def _why_empty(
     choice,            # of a reply of the `openai` client, without a text
     tokens: int = 0,   # that it took
+    hide=str,          # makes a text of the server one that may be shown
 ) -> str:
     "Why an answer holds no text, and what to do."
-    message, finish = choice.message, choice.finish_reason
+    message, finish = choice.message, hide(choice.finish_reason)[:40]
     told = lambda name: str(getattr(message, name, None) or '').strip()
     think_less = 'raise max_tokens, or let it think less: reasoning_effort="none"'
     if finish == 'length': return f'spent its {tokens} tokens before the answer began: {think_less}'
     if finish == 'content_filter':
         return f'answered nothing: its content filter stopped it (finish_reason {finish})'
-    if told('refusal'): return f'refused: {" ".join(told("refusal").split())[:120]} (finish_reason {finish})'
+    if told('refusal'):
+        return f'refused: {hide(" ".join(told("refusal").split()))[:120]} (finish_reason {finish})'
     if told('tool_calls') or told('function_call'):
         return (f'called a tool in place of answering (finish_reason {finish}): use a model or a template '
             'without tools')
@@ -86,9 +91,10 @@ def _used_tokens(
     estimate: int,  # what to take where it tells nothing
 ) -> int:
     "How many tokens something took."
-    try: count = int(getattr(usage, name, None))
+    told = getattr(usage, name, None)
+    try: count = -1 if isinstance(told, bool) else int(told)
     except (TypeError, ValueError, OverflowError): return estimate
-    return count if count >= 0 else estimate
+    return count if 0 <= count < 10**8 else estimate
 
 # %% ../nbs/3_questions/19_servers.ipynb #b38717a6
 def _as_json(
@@ -100,17 +106,18 @@ def _as_json(
     return found if isinstance(found, (dict, list)) else error
 
 def _words_of(
-    error,  # what a server answered: a text, a dict, a list
-) -> str:   # one line, '' if it says nothing
+    error,           # what a server answered: a text, a dict, a list
+    depth: int = 12, # of nesting that is read
+) -> str:            # one line, '' if it says nothing
     "The server's own words."
-    error = _as_json(error)
+    error = _as_json(error) if depth else ''
     if isinstance(error, str): return ' '.join(re.sub('<[^<>]+>', ' ', error).split())
-    if isinstance(error, list): return '; '.join(filter(None, map(_words_of, error)))
+    if isinstance(error, list): return '; '.join(filter(None, (_words_of(each, depth - 1) for each in error)))
     if not isinstance(error, dict): return ''
     loc = error.get('loc')
     where = '.'.join(map(str, loc)) if isinstance(loc, list) else ''
     keys = 'error', 'title', 'message', 'msg', 'detail', 'errors', 'error_description', 'metadata', 'raw'
-    said = [where, *(_words_of(error[key]) for key in keys if key in error)]
+    said = [where, *(_words_of(error[key], depth - 1) for key in keys if key in error)]
     return ': '.join(dict.fromkeys(filter(None, said)))
 
 # %% ../nbs/3_questions/19_servers.ipynb #1161eb33
@@ -147,21 +154,42 @@ def _holds_for_all(
     body: str,    # the answer as it came
 ) -> bool:
     "Whether a refusal would meet every other request, too."
-    if status in (401, 402, 404, 405): return True
+    if status in (401, 402, 404, 405) or 300 <= status < 400: return True
     if status == 403: return not re.search('moderat|flagged|content', body, re.I)
     return status == 429 and bool(_SPENT.search(body)) and not _FOR_NOW.search(body)
 
 # %% ../nbs/3_questions/19_servers.ipynb #4885da97
+def _is_loopback(
+    host: str,  # a name or an address, with or without a port
+) -> bool:
+    "Whether a host is this machine alone."
+    name = host.rsplit(']')[0].lstrip('[') if host.startswith('[') else host
+    if name.count(':') == 1: name = name.split(':')[0]
+    if name.lower() == 'localhost': return True
+    try: return ipaddress.ip_address(name).is_loopback
+    except ValueError: return False
+
+def _host_of(
+    base_url: str,  # of a server
+) -> str:           # '' if it is no address
+    "The host's name in an address, without port, user or key."
+    try: return urlsplit(base_url).hostname or ''
+    except ValueError: return ''
+
 def _is_local(
     base_url: str,  # of a server
 ) -> bool:
     "Whether a server runs on this machine."
-    try: host = urlsplit(base_url).hostname or ''
-    except ValueError: return False
-    try: return host == 'localhost' or ipaddress.ip_address(host).is_loopback
-    except ValueError: return False
+    return _is_loopback(_host_of(base_url))
 
 # %% ../nbs/3_questions/19_servers.ipynb #9caa9101
+def _spellings(
+    secret: str, # as it is
+) -> set:
+    "How a server that repeats a secret may write it: as it is, in an address, in JSON."
+    in_json = json.dumps(secret)[1:-1]
+    return {secret, quote(secret), quote(secret, safe=''), in_json, in_json.replace('/', r'\/')}
+
 def _secrets(
     base_url: str,  # of a server
     key: str = '',  # its key
@@ -170,22 +198,28 @@ def _secrets(
     try: parts = urlsplit(base_url)
     except ValueError: parts = urlsplit('')
     values = [value for name, value in parse_qsl(parts.query) if name != 'api-version']
-    login = [parts.password or parts.username or '']
+    given = [each or '' for each in (parts.username, parts.password)]
+    plain = list(map(unquote, given))
+    login = [given[1] or given[0], plain[1] or plain[0]]
+    packed = [base64.b64encode(':'.join(pair).encode()).decode() for pair in (given, plain) if any(pair)]
     as_given = [pair.partition('=')[2] for pair in parts.query.split('&')]
-    raw = [key, *login, *map(unquote, login), *values, *as_given]
     no_key = 'none', 'empty', 'not-needed'
-    hidden = {secret for secret in raw if len(secret) > 3 and secret.lower() not in no_key}
+    raw = [secret for secret in (key, *login, *packed, *values, *as_given) if secret.lower() not in no_key]
+    hidden = {each for secret in raw if len(secret) > 3 for each in _spellings(secret)}
     return sorted((s for s in hidden if f'api-version={s}' not in parts.query), key=len, reverse=True)
 
 # %% ../nbs/3_questions/19_servers.ipynb #a634229e
 def _masked(
-    said,                # anything with a text
-    secrets: list[str],  # as of `_secrets`
+    said,             # anything with a text
+    secrets=(),       # as of `_secrets`
+    urls=True,        # nor what addresses in it hold before an `@` and behind a `?`
 ) -> str:
     "What was said, without the secrets and with whole characters only."
     said = _whole_characters(str(said))
-    for secret in secrets: said = said.replace(secret, '***')
-    return said
+    if secrets: said = re.sub('|'.join(map(re.escape, secrets)), '***', said, flags=re.I)
+    if not urls: return said
+    said = re.sub(r'(\w://)\S{0,500}@', r'\1…@', said)
+    return re.sub(r'(\w://[^\s?#]*)[?#]\S*', r'\1?…', said)
 
 # %% ../nbs/3_questions/19_servers.ipynb #fba357fe
 def _require_safe_key(
@@ -193,23 +227,92 @@ def _require_safe_key(
     key: str,         # that would be sent
     allow_http=False, # the explicit yes
 ):
-    "Raise `EmbedtuneError` where a secret would go over the network for everyone to read."
-    if allow_http or not base_url.lower().startswith('http://') or _is_local(base_url): return
-    if not _secrets(base_url, key): return
-    raise EmbedtuneError(f'the key would go in clear to {urlsplit(base_url).hostname}: use https://, pass '
+    "Raise `EmbedtuneError` where an address is none, or a secret would go over the network for everyone to read."
+    try:
+        parts = urlsplit(base_url)
+        sound = parts.scheme in ('http', 'https') and parts.hostname and parts.port != 0
+        parts.netloc.encode()
+    except ValueError: sound = False
+    if not sound or re.search(r'[\x00-\x20\x7f\\]', base_url):
+        raise EmbedtuneError('expected a base URL such as https://api.example.com/v1, got '
+            f'{ascii(_masked(base_url, _secrets(base_url, key)))[:80]}')
+    if allow_http or parts.scheme == 'https' or _is_local(base_url) or not _secrets(base_url, key): return
+    raise EmbedtuneError(f'the key would go in clear to {parts.hostname}: use https://, pass '
         'api_key="none" if it wants no key, or say allow_http=True')
+
+# %% ../nbs/3_questions/19_servers.ipynb #3f042fc5
+def _read_all(
+    response,          # of `httpx2`, streamed
+    most: int,         # bytes, unpacked
+    end=float('inf'),  # of `time.monotonic()`; nothing is read after it
+):                     # the same, read
+    "A response with its body; `openai.OpenAIError`, which is not asked again, if there is too much of it."
+    import httpx2, openai
+    body, packed = bytearray(), response.headers.get('content-encoding', '').lower()
+    try:
+        if packed not in ('', 'identity', 'gzip', 'deflate'): # others may unpack a kilobyte to gigabytes
+            raise openai.OpenAIError(f'the answer is packed as {packed!r}, which nobody asked for')
+        for part in response.iter_bytes():
+            body += part
+            if len(body) > most: raise openai.OpenAIError(f'the answer has more than {most:,} bytes')
+            if time.monotonic() > end: raise httpx2.ReadTimeout('the answer did not come to its end')
+    finally: response.close()
+    kept = [(name, value) for name, value in response.headers.multi_items() if name.lower() == 'content-type'
+        or name.lower().startswith(('retry-', 'x-', 'location'))]
+    return httpx2.Response(response.status_code, headers=kept, content=bytes(body), request=response.request)
+
+# %% ../nbs/3_questions/19_servers.ipynb #1e9e4303
+def _within(
+    seconds: float,  # None: as long as it takes
+    function,        # without arguments
+):
+    "What a function gives; `TimeoutError` where it takes longer, and then it is left to itself."
+    future = Future()
+    def call():
+        try: future.set_result(function())
+        except BaseException as error: future.set_exception(error)
+    threading.Thread(target=call, daemon=True).start()
+    return future.result(seconds)
+
+def _bounded_send(
+    send,     # of a client of `httpx2`
+    most,     # function of a request's path: bytes of its answer; None: it is a file, and may take its time
+    request,  # `httpx2.Request`
+    **options,  # for `send`
+):            # `httpx2.Response`
+    "Send a request; its answer is there within the time-out, has at most so many bytes, and points nowhere else."
+    import httpx2
+    size, seconds = most(request.url.path), request.extensions.get('timeout', {}).get('read')
+    if size is None: size, seconds = 2**30, None
+    end = float('inf') if seconds is None else time.monotonic() + seconds
+    options |= dict(stream=True, follow_redirects=False)
+    try: return _within(seconds, lambda: _read_all(send(request, **options), size, end))
+    except TimeoutError: raise httpx2.ReadTimeout('no answer in time', request=request) from None
 
 # %% ../nbs/3_questions/19_servers.ipynb #a02c048c
 def _client_options(
     base_url: str,  # as the user gave it
     key: str = '',  # '': the server wants none
+    most=lambda path: 2**23,  # as for `_bounded_send`
 ) -> dict:          # for `openai.OpenAI`
-    "How the `openai` client is to reach a server: address, query, headers, and no proxy for this machine."
+    "How the `openai` client is to reach a server: address, query, headers, limits, and no proxy for this machine."
     import openai
     parts = urlsplit(base_url)
     path = re.sub(r'/(?:chat/completions|completions|embeddings)/?$', '', parts.path.rstrip('/'))
     azure = {'api-key': key} if key and ('/openai/' in parts.path or 'api-version=' in parts.query) else {}
-    http = openai.DefaultHttpxClient(trust_env=False) if _is_local(base_url) else openai.DefaultHttpxClient()
+    http = openai.DefaultHttpxClient(trust_env=not _is_local(base_url))
+    http.send = partial(_bounded_send, http.send, most)
+    http.headers['accept-encoding'] = 'gzip, deflate'
     address = urlunsplit(parts._replace(path=path, query=''))
     return dict(base_url=address, api_key=key or 'none', default_headers=azure,
         default_query=dict(parse_qsl(parts.query)), http_client=http)
+
+# %% ../nbs/3_questions/19_servers.ipynb #8b111c8c
+def _told_status(
+    response,  # of `httpx2`, or of a mock: status_code, text, headers
+) -> str:      # with secrets, if the server repeats them
+    "The status of an answer, the server's words, and where it points to."
+    words = _words_of(response.text)
+    to = response.headers.get('location', '') if 300 <= response.status_code < 400 else ''
+    points = f'it points to {to[:200]}, where nothing was sent; pass that base URL if it is right' if to else ''
+    return ' - '.join(filter(None, [f'Error code: {response.status_code}', points or words]))

@@ -18,7 +18,7 @@ from fastcore.basics import patch
 from .core import EmbedtuneError, _mended
 from .embedding import EmbeddingModel
 from .index import _best, _sides_of, _store_stamp, _StoreRetriever, _word_weights
-from .servers import _masked, _require_safe_key, _secrets
+from .servers import _is_local, _masked, _require_safe_key, _secrets
 
 # %% ../nbs/6_serving/56_stores.ipynb #39b93d1e
 @contextmanager
@@ -57,7 +57,8 @@ def _qdrant_at(
     with _qdrant_errors(where):
         if local: return qdrant.QdrantClient(path=where)
         _require_safe_key(where, key)
-        return qdrant.QdrantClient(url=where, api_key=key or None, check_compatibility=False)
+        return qdrant.QdrantClient(url=where, api_key=key or None, check_compatibility=False,
+            trust_env=not _is_local(where)) # no proxy for this machine
 
 # %% ../nbs/6_serving/56_stores.ipynb #1dbbb6d8
 def _qdrant_errors(

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from fastcore.basics import patch
+from typing_extensions import Required, TypedDict
 
 from .adapter import _document_fingerprint, training_vectors
 from .dataset import EmbeddingQAFinetuneDataset
-from .core import EmbedtuneError, _new_folder, _read_json, _write_json
+from .core import EmbedtuneError, _new_folder, _read_as, _Share, _write_json
 from .embedding import (
     DEFAULT_MODEL, CachedEmbedding, EmbeddingModel, encode, fingerprint, _named_prompts, _prompt_of,
     _quiet_transformers, _warn_of_prompts, _WrappedEmbedding)
@@ -189,8 +190,19 @@ def _write(self: QueryTowerFinetuneEngine,
         _save_card(self._tower_card(said, base), new)
 
 # %% ../nbs/5_black_box/43_tower.ipynb #0b25a145
-_TOLD = ('epochs', 'batch_size', 'learning_rate', 'scale', 'max_nodes', 'seed', 'unjudged', 'alpha',
-         'questions', 'guard') # in tower.json, beside the base
+class _TowerFile(TypedDict, total=False):
+    "What a tower was made from."
+    base: Required[str] # fingerprint of the model that gave the stored vectors
+    epochs: int # over the questions
+    batch_size: int # questions of a step
+    learning_rate: float # of the first step
+    scale: float # of cosines in the loss
+    max_nodes: int | None # beside a question
+    seed: int # of what is drawn
+    unjudged: bool # whether nodes without questions count
+    alpha: _Share # of what was learned
+    questions: int # trained on
+    guard: str # what it decided, in a sentence
 
 @patch(cls_method=True)
 def from_model_path(
@@ -204,7 +216,7 @@ def from_model_path(
     if not (Path(path)/_TOWER).is_file():
         raise EmbedtuneError(f'{str(path)!r} holds no query tower: expected a folder with {_TOWER}, '
                              'as QueryTowerFinetuneEngine writes it')
-    over, own = _read_json(Path(path)/_TOWER, ['base'], _TOLD)['base'], _document_fingerprint(base)
+    over, own = _read_as(_TowerFile, Path(path)/_TOWER)['base'], _document_fingerprint(base)
     if over != own:
         raise EmbedtuneError(
             f'the tower in {str(path)!r} asks vectors of a model with the fingerprint {over[:12]}…, '

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .dataset import DatasetWarning, EmbeddingQAFinetuneDataset, _check_written_by
-from .core import EmbedtuneError, _check_count, _counted, _write_text
-from .evaluation import _KEPT, Evaluation, _average_precision, _hit, _precision, _ranks_of, _recall, _reciprocal_rank
+from .dataset import _check_written_by, DatasetWarning, EmbeddingQAFinetuneDataset
+from .core import _check_count, _counted, _read_as, _shown, _write_text, EmbedtuneError
+from .evaluation import _average_precision, _hit, _KEPT, _precision, _ranks_of, _recall, _reciprocal_rank, Evaluation
 
 # %% ../nbs/2_search/16_trec.ipynb #376a926f
 _Qrels = dict[str, dict[str, int]]                  # query id -> node id -> grade; 0: judged not relevant, absent: not judged
@@ -148,6 +148,9 @@ def _check_ids(
         if len(i.split()) != 1 or i != i.strip():
             raise EmbedtuneError(f'the {kind} id {i!r} is empty or has white space, which ends a column of a '
                                  f'TREC file; rename it, for instance {"_".join(i.split()) or kind + "1"!r}')
+        if _shown(i) != i:
+            raise EmbedtuneError(f'the {kind} id {ascii(i)} has a sign that cannot be seen, which other tools '
+                                 f'stumble over; rename it, for instance {_shown(i) or kind + "1"!r}')
 
 # %% ../nbs/2_search/16_trec.ipynb #ff8ca4ca
 def save_qrels(
@@ -374,8 +377,9 @@ def _beir_rows(
     for path in files:
         try:
             if path.suffix == '.jsonl':
-                with path.open(encoding='utf-8-sig') as lines:
-                    rows += map(json.loads, filter(str.strip, lines))
+                with path.open('rb') as lines:
+                    told = ((f'line {n}', line.removeprefix(b'\xef\xbb\xbf')) for n, line in enumerate(lines, 1))
+                    rows += [_read_as(dict, line, place) for place, line in told if line.strip()]
             elif path.suffix == '.tsv':
                 rows += pd.read_csv(path, sep='\t', dtype=str, keep_default_na=False).to_dict('records')
             else: rows += pd.read_parquet(path).to_dict('records')
@@ -406,7 +410,7 @@ def _beir_qrels(
         if not queries.get(query_id): lost[f'of a query that is not there, such as "{query_id}"'] += 1
         elif not corpus.get(node_id): lost['of a passage that is not there or empty'] += 1
         else:
-            with suppress(TypeError, ValueError):
+            with suppress(TypeError, ValueError, ArithmeticError, KeyError):
                 qrels.setdefault(query_id, {})[node_id] = int(float(row['score']))
     return qrels, lost
 
@@ -439,7 +443,11 @@ def save_beir(
     dataset.validate()
     def lines(rows): return ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
     judged = [(q, i, '1') for q, ids in dataset.relevant_docs.items() for i in dict.fromkeys(ids)]
-    _check_ids([i for row in judged for i in row[:2]], 'query or node')
+    ids = [i for row in judged for i in row[:2]]
+    _check_ids(ids, 'query or node')
+    if quoted := [i for i in ids if '"' in i]:
+        raise EmbedtuneError(f'the id {quoted[0]!r} has a quotation mark, which a table of BEIR reads as one; '
+                             'rename it')
     folder = Path(folder).expanduser()
     nodes = lines(dict(_id=i, title='', text=text) for i, text in dataset.corpus.items())
     table = ''.join('\t'.join(row) + '\n' for row in [_BEIR_COLUMNS, *judged])

@@ -10,79 +10,73 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import EmbedtuneError, _only_here, _parse_json, _sha256_of, _write_json
+from .core import _only_here, _sha256_of, _write_json, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
 from .documents import _find_files, load_documents
 from .index import _read_stamp, _windows_table, _write_index, open_index
 from .journal import _read_jsonl
 from .nodes import split_nodes
 from .retrieval import DenseRetriever
-from .runs import _LOG, _NODES, FinishedRun, _place_of, open_run
+from .runs import _LOG, _NODES, _place_of, _read_places, FinishedRun, open_run
+from collections import Counter
 
 # %% ../nbs/7_deciding/70_updating.ipynb #fb2c7c1d
-def _kept_ids(
-    rows: list[dict], # of `nodes.json`, of one document as it was
+def _ids_by_text(
+    rows: list[dict], # of `nodes.json`, of files that are gone or changed
     corpus: dict[str, str], # {node id: text}: what was searched
 ) -> dict: # text -> ids of that text, in order
-    "The ids that passages of a document had."
+    "The ids that passages had."
     found = {}
     for row in rows:
         if row['id'] in corpus: found.setdefault(corpus[row['id']], []).append(row['id'])
     return found
 
-def _read_again(
-    path: Path, # a new or changed file
-    rows: list[dict], # of `nodes.json`, of the file as it was
+def _read_fresh(
+    files: dict[str, Path], # {sha256: path}: new and changed files
+    rows: list[dict], # of `nodes.json`, of the files that are not there any more as they were
     corpus: dict[str, str], # {node id: text}: what was searched
     tokenizer, # that measures nodes
+    engine: str = 'pdfium', # that reads PDFs
 ) -> tuple[list[dict], dict]: # rows of `nodes.json`, and {node id: text}
-    "The nodes of a file, unchanged passages under the ids they had."
-    documents = load_documents(path, show_progress=False)
-    known, told, texts = _kept_ids(rows, corpus), [], {}
+    "The nodes of files, passages that were there before under the ids they had."
+    known, told, texts = _ids_by_text(rows, corpus), [], {}
+    documents = load_documents(list(files.values()), engine, show_progress=False)
     for node in split_nodes(documents, tokenizer):
         if not node.text.strip(): continue
         old = known.get(node.text)
         name = old.pop(0) if old else node.id
-        told.append(_place_of(node, path) | dict(id=name))
+        told.append(_place_of(node, files) | dict(id=name))
         texts[name] = node.text
     return told, texts
 
 # %% ../nbs/7_deciding/70_updating.ipynb #12a5866b
-def _check_names(
-    paths: list[Path], # of the documents, as they are now
-    rows: list[dict], # of `nodes.json`
-):
-    "Raise `EmbedtuneError` where a file's name does not tell which passages are its own."
-    names = [path.name for path in paths]
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if twice:
-        raise EmbedtuneError(f'update: two files are called {twice!r}, and files are told apart by their names; '
-                             'rename one, or let embedtune run do all of it again')
-    inside = next((row['document'] for row in rows if '/' in row['document']), None)
-    if inside:
-        raise EmbedtuneError(f'update: {inside!r} came inside another file, and attachments are not followed; '
-                             'let embedtune run do all of it again')
+def _moved(
+    row: dict, # of `nodes.json`
+    path: Path, # where its file lies now
+) -> dict:
+    "The entry with the name that the file has now; what came inside it keeps its own."
+    _, slash, inside = row['document'].partition('/')
+    return row | dict(document=path.name + slash + inside, file=str(path.resolve()))
 
 # %% ../nbs/7_deciding/70_updating.ipynb #dcd305c3
 def _compare_files(
     run: FinishedRun, # as it is
     paths: list[Path], # of the documents, as they are now
     rows: list[dict], # of `nodes.json`
-) -> dict: # files, new, changed, gone: paths or names; rows; corpus
-    "What is new, changed and gone, and the nodes as they are now."
-    known, found = {}, dict(files=len(paths), new=[], changed=[], rows=[], corpus={})
-    for row in rows: known.setdefault(row['document'], []).append(row)
-    for path in paths:
-        old = known.pop(path.name, [])
-        if old and old[0].get('sha256') == _sha256_of(path):
-            found['rows'] += old
-            found['corpus'] |= {row['id']: run.corpus[row['id']] for row in old if row['id'] in run.corpus}
-            continue
-        told, texts = _read_again(path, old, run.corpus, run.model.tokenizer)
-        found['changed' if old else 'new'].append(path.name)
-        found['rows'] += told
-        found['corpus'] |= texts
-    return found | dict(gone=list(known))
+) -> dict: # files; how many are new, changed, gone; rows; corpus
+    "What is new, changed and gone, by content, and the nodes as they are now."
+    now, before = {_sha256_of(path): path for path in paths}, {row['sha256'] for row in rows}
+    kept = [_moved(row, now[row['sha256']]) for row in rows if row['sha256'] in now]
+    lost = [row for row in rows if row['sha256'] not in now]
+    fresh = {sha: path for sha, path in now.items() if sha not in before}
+    corpus = {row['id']: run.corpus[row['id']] for row in kept if row['id'] in run.corpus}
+    if fresh:
+        told, texts = _read_fresh(fresh, lost, run.corpus, run.model.tokenizer, run.engine)
+        kept, corpus = kept + told, corpus | texts
+    names = Counter(name for name, _ in {(row['document'].split('/')[0], row['sha256']) for row in lost})
+    came = Counter(path.name for path in fresh.values())
+    counts = dict(new=(came - names).total(), changed=(came & names).total(), gone=(names - came).total())
+    return dict(files=len(paths), **counts, rows=kept, corpus=corpus)
 
 # %% ../nbs/7_deciding/70_updating.ipynb #fc2da6f8
 def _renewed(
@@ -136,14 +130,13 @@ def update(
     paths = _find_files([documents] if isinstance(documents, (str, Path)) else documents)
     if not paths: raise EmbedtuneError(f'{documents} holds no PDF, text or Markdown file')
     with _only_here(run.index):
-        rows = _parse_json(run.folder/_NODES)
-        _check_names(paths, rows)
+        rows = _read_places(run.folder)
         now = _compare_files(run, paths, rows)
         embedded = 0
         if now['corpus'] != run.corpus: embedded = _rewrite(run, now['corpus'], show_progress)
         if now['rows'] != rows: _write_json(now['rows'], run.folder/_NODES)
-    counts = {name: len(now[name]) for name in ('new', 'changed', 'gone')}
-    return dict(files=now['files'], **counts, nodes=len(now['corpus']), embedded=embedded, advice=_advice(run))
+    counts = {name: now[name] for name in ('files', 'new', 'changed', 'gone')}
+    return dict(**counts, nodes=len(now['corpus']), embedded=embedded, advice=_advice(run))
 
 # %% ../nbs/7_deciding/70_updating.ipynb #b3085306
 _MANY, _LEAST_LOGGED = .25, 20 # share of new passages; questions in the log

@@ -6,20 +6,20 @@ import numpy as np
 from .retrieval import DenseRetriever
 from .runs import FinishedRun
 
-def _kept_ids(rows: list[dict], corpus: dict[str, str]) -> dict:
-    """The ids that passages of a document had."""
+def _ids_by_text(rows: list[dict], corpus: dict[str, str]) -> dict:
+    """The ids that passages had."""
     ...
 
-def _read_again(path: Path, rows: list[dict], corpus: dict[str, str], tokenizer) -> tuple[list[dict], dict]:
-    """The nodes of a file, unchanged passages under the ids they had."""
+def _read_fresh(files: dict[str, Path], rows: list[dict], corpus: dict[str, str], tokenizer, engine: str='pdfium') -> tuple[list[dict], dict]:
+    """The nodes of files, passages that were there before under the ids they had."""
     ...
 
-def _check_names(paths: list[Path], rows: list[dict]):
-    """Raise `EmbedtuneError` where a file's name does not tell which passages are its own."""
+def _moved(row: dict, path: Path) -> dict:
+    """The entry with the name that the file has now; what came inside it keeps its own."""
     ...
 
 def _compare_files(run: FinishedRun, paths: list[Path], rows: list[dict]) -> dict:
-    """What is new, changed and gone, and the nodes as they are now."""
+    """What is new, changed and gone, by content, and the nodes as they are now."""
     ...
 
 def _renewed(part: DenseRetriever, table: np.ndarray, corpus: dict[str, str], show_progress: bool=False) -> tuple[np.ndarray, np.ndarray, int]:

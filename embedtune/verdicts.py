@@ -12,7 +12,7 @@ import numpy as np
 from fastcore.basics import patch
 
 from .dataset import _UNKNOWN, EmbeddingQAFinetuneDataset, _origin
-from .core import EmbedtuneError, _counted, _md_cell
+from .core import EmbedtuneError, _counted, _md_cell, _plot_name
 from .evaluation import _HATCHES, Evaluation, _listed
 
 # %% ../nbs/2_search/15_verdict.ipynb #3d7a7bfa
@@ -349,8 +349,8 @@ def _plot_intervals(
     for i, (e, values) in enumerate(zip(evaluations, _paired_values(evaluations, metrics))):
         low, high = middle(bootstrap_means(values, labels, 2000))
         x, mean = np.arange(len(metrics)) + (i - (len(evaluations) - 1)/2)*width, values.mean(0)
-        ax.bar(x, mean, width, yerr=np.maximum([mean - low, high - mean], 0), capsize=3, label=e.name,
-            color=str(np.linspace(.95, .55, len(evaluations))[i]), edgecolor='.2',
+        ax.bar(x, mean, width, yerr=np.maximum([mean - low, high - mean], 0), capsize=3,
+            label=_plot_name(e.name), color=str(np.linspace(.95, .55, len(evaluations))[i]), edgecolor='.2',
             hatch=_HATCHES[i % len(_HATCHES)])
     ax.set(ylim=(0, 1), ylabel=f'mean over {len(labels):,} questions\n{evaluations[0].whose}')
     ax.set_xticks(range(len(metrics)), metrics)
@@ -372,7 +372,7 @@ def plot_differences(
     ax.axvline(0, color='.6', linestyle='--')
     whose = ' / '.join(dict.fromkeys(v.whose for v in verdicts))
     ax.set(xlabel=f'gain (points), with its 95 % interval\non questions {whose}')
-    ax.set_yticks(range(len(rows)), [name for name, _ in rows])
+    ax.set_yticks(range(len(rows)), [_plot_name(name) for name, _ in rows])
     ax.invert_yaxis()
     return ax
 
@@ -406,8 +406,8 @@ def _plot_ranks(
     points, counts = np.unique(np.where(np.isfinite(ranks), ranks, last), axis=0, return_counts=True)
     ax.scatter(*points.T, s=12*counts**.5, color='.3', alpha=.6)
     ax.axline((1, 1), (10, 10), color='.6', linestyle='--')
-    ax.set(xscale='log', xlabel=f'rank of the answer, {before.name}\n(questions {before.whose})')
-    ax.set(yscale='log', ylabel=f'rank of the answer, {after.name}')
+    ax.set(xscale='log', xlabel=f'rank of the answer, {_plot_name(before.name)}\n(questions {before.whose})')
+    ax.set(yscale='log', ylabel=f'rank of the answer, {_plot_name(after.name)}')
     return ax
 
 # %% ../nbs/2_search/15_verdict.ipynb #82f9b831
@@ -544,6 +544,6 @@ def _plot_scores(
     for column, label, style in ((0, 'best relevant node', dict(color='.75')),
             (1, 'best other node', dict(facecolor='none', edgecolor='.1', hatch='///'))):
         ax.hist(pairs[:, column], edges, label=label, **style)
-    ax.set(xlabel=f'score, {retriever.name}', ylabel=f'questions {dataset.whose}')
+    ax.set(xlabel=f'score, {_plot_name(retriever.name)}', ylabel=f'questions {dataset.whose}')
     ax.legend(frameon=False)
     return ax

@@ -53,8 +53,10 @@ def build(index):
     """Return {path: bytes} of README.md and of the pictures among the outputs of the notebook `index`."""
     nb = processed(index)
     nb.metadata["language_info"] = {"name": "python"}
+    alts = iter(re.findall(r"^#\| *fig-alt: *(.*)", "\n".join(cell.source for cell in nb.cells), re.MULTILINE))
     nb.cells = [readable(cell) for cell in nb.cells]
     markdown, resources = MarkdownExporter().from_notebook_node(nb, {"output_files_dir": "images/readme"})
+    markdown = re.sub(r"^ *!\[png\]\((.*)\) *$", lambda link: f"![{next(alts)}]({link[1]})", markdown, flags=re.MULTILINE)
     text = re.sub(r"\n{3,}", "\n\n", from_root(markdown)).strip() + "\n"
     pictures = {ROOT/"nbs"/name: data for name, data in resources["outputs"].items()}
     return {ROOT/"README.md": text.encode(), **pictures}

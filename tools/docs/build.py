@@ -18,7 +18,7 @@ from sphinx.cmd.build import main as sphinx
 
 SOURCE, DOCTREES, SITE = ROOT/"_proc"/"docs", ROOT/"_proc"/"doctrees", ROOT/"_docs"
 PAGES = ["CHANGELOG.md", "CONTRIBUTING.md", "data/README.md", "data/sample/README.md"]  # beside the notebooks
-FIRST = ["10k", "your_documents", "arxiv", "black_box", "models", "migrating"]  # the tutorials' order; others follow
+FIRST = ["10k", "your_documents", "people", "arxiv", "black_box", "models", "migrating"]  # the tutorials' order; others follow
 GROUPS = {"core": "Texts", "embedding": "Search", "llm": "Questions", "negatives": "Tuning", "layers": "Black box", "serve": "Serving", "ladders": "Deciding"}  # by first chapter
 FENCE = re.compile(r"(^ {0,3}```.*?^ {0,3}```)", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(\]\()(?!\w+:)([^\s)#]*)(#[^\s)]*)?(?=[\s)])")  # relative target, fragment
