@@ -14,7 +14,6 @@ MANIFEST: str
 
 class _ToldSettings(TypedDict):
     """Settings in a manifest that somebody asks for."""
-    __pydantic_config__: Any
     alpha: NotRequired[_Share | None]
     dims: NotRequired[list[_Whole] | None]
     top_n: NotRequired[_Whole]
@@ -29,7 +28,6 @@ class _ToldLoss(TypedDict):
 
 class _Manifest(TypedDict):
     """What a tuned model was made from, and how it went."""
-    __pydantic_config__: Any
     settings: NotRequired[_ToldSettings]
     history: NotRequired[list[_ToldLoss]]
     guard: NotRequired[str]

@@ -27,14 +27,12 @@ _SOME: Any
 
 class _Head(TypedDict):
     """The first line of a journal, and one for each change of the model or its settings."""
-    __pydantic_config__ = _SOME
     model: str
     unit: str
     settings: dict
 
 class _Record(TypedDict):
     """What became of a question."""
-    __pydantic_config__ = _SOME
     key: str
     answer: NotRequired[str]
     error: NotRequired[str]

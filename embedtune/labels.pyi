@@ -50,7 +50,6 @@ _Grade = Annotated[int, Interval(ge=0, le=3)]
 
 class _Step(TypedDict, total=False):
     """A line of a judge's file."""
-    __pydantic_config__: Any
     do: Required[Literal['judge', 'done', 'skip', 'undo']]
     question: str
     node: str

@@ -6,7 +6,7 @@
 __all__ = ['method', 'Ladder', 'ladder', 'saturation']
 
 # %% ../nbs/7_deciding/60_ladder.ipynb #c1a42da3
-import hashlib, json, re, time
+import hashlib, json, time
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -33,7 +33,6 @@ from .search import choose_weight, load_search
 from .trainer import _require
 from .tower import QueryTowerFinetuneEngine, TowerEmbeddingModel
 from .verdicts import _Difference, _labels_of, _paired_values, _plt_axes, bootstrap_means, differences, middle
-from collections import Counter
 from annotated_types import Ge, Interval
 from typing_extensions import TypedDict
 

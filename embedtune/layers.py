@@ -239,7 +239,8 @@ def _load_llama_index(
         weights = torch.load(path/'pytorch_model.bin', map_location='cpu', weights_only=True)
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise EmbedtuneError(f'{str(path)!r} is no adapter of LlamaIndex: expected config.json and a '
-                             f'pytorch_model.bin of weights alone, got {type(error).__name__}') from None
+                             f'pytorch_model.bin of weights alone, got '
+                             f'{error if isinstance(error, EmbedtuneError) else type(error).__name__}') from None
     whole = isinstance(settings, dict) and isinstance(weights, dict) and all(
         isinstance(name, str) and isinstance(weight, torch.Tensor) for name, weight in weights.items())
     if not whole:

@@ -115,7 +115,6 @@ def _with_weights(kind, settings: dict, weights: dict, where) -> BaseAdapter:
 
 class _AdapterFacts(TypedDict):
     """What an engine notes of an adapter."""
-    __pydantic_config__: Any
     base: NotRequired[str | None]
     both_sides: NotRequired[bool]
 

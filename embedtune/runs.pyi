@@ -42,13 +42,11 @@ _ANY: Any
 
 class _Side(TypedDict, total=False):
     """What the questions of a side were made of."""
-    __pydantic_config__ = _ANY
     documents: list[str]
     names: list[str]
 
 class _Row(TypedDict):
     """A method in the table, with its metrics."""
-    __pydantic_config__ = _ANY
     retriever: str
 
 class _ToldVerdict(TypedDict):
@@ -68,7 +66,6 @@ class _Shipped(TypedDict):
 
 class _RunSettings(TypedDict, total=False):
     """The settings of a run."""
-    __pydantic_config__ = _ANY
     model: str
 
 class _RunFile(TypedDict, total=False):

@@ -14,7 +14,7 @@ TALK, CODE = 15, 20              # "you" and "we", and code spans, in 1,000 word
 FIRST, MOST_CELLS = 0.30, 100    # median place of the first call; cells of a chapter: at most
 MAIN = {  # what a chapter is about: the function, class or method that a reader came for
     "00_core": "_new_file", "01_samples": "first_available", "02_headings": "_find_headings", "03_layout": "_pdfium_read",
-    "03_pdf": "_read_pdf", "04_documents": "load_documents", "05_nodes": "split_nodes", "06_duplicates": "_alike_pairs",
+    "03_pdf": "_read_pdf", "03_strangers": "_apart", "04_documents": "load_documents", "05_nodes": "split_nodes", "06_duplicates": "_alike_pairs",
     "07_dataset": "EmbeddingQAFinetuneDataset", "08_leakage": "check_leakage", "09_sides": "_two_parts",
     "10_embedding": "encode", "11_precision": "load_model", "12_retrieval": "DenseRetriever", "13_evaluation": "evaluate",
     "14_search": "choose_weight", "15_verdict": "verdict", "16_trec": "_measure_run", "17_guard": "_guarded",

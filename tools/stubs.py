@@ -75,6 +75,7 @@ def class_stub(node):
     stub, body = copy.copy(node), []
     for each in node.body:
         if isinstance(each, FUNCTIONS): body.append(bodiless(each))
+        elif isinstance(each, ast.Assign) and ast.unparse(each.targets[0]).startswith("__"): pass  # nothing that a user calls
         elif isinstance(each, ast.Assign): body += [each] if isinstance(each.value, ast.Constant) else constant(each)  # no field
         elif isinstance(each, ast.AnnAssign) and each.value is not None and called(each.value) != "field":
             value = each.value if literal(each.value) else ast.Constant(...)
