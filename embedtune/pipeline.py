@@ -65,7 +65,7 @@ def _filled(
 
 # %% ../nbs/7_deciding/62_pipeline.ipynb #a13df2de
 _ENOUGH = dict(train=100, val=60) # questions of a side, where no number is given and the local LLM asks
-_IN_ANY_CASE = 20 # that it is asked for, whatever titles and headings there are
+_IN_ANY_CASE = 12 # that it is asked for, whatever titles and headings there are
 
 def _missing(
     enough, # questions of a side; 0: no limit
