@@ -356,12 +356,10 @@ _RESERVED = {'con', 'prn', 'aux', 'nul', *(f'{port}{n}' for port in ('com', 'lpt
 
 def _file_name(
     name: str, # of a method, a model, or anything
-    squeeze: bool = True, # one hyphen for neighbors, none at the ends; False: one for each character
 ) -> str:
     "The name in small letters, digits and hyphens, so that it can be part of a path."
-    hyphens = re.sub(r'[\W_]', '-', name.lower())
-    found = re.sub('-+', '-', hyphens).strip('-') if squeeze else hyphens
-    if found.strip('-') and found not in _RESERVED and len(found.encode()) <= 150: return found
+    found = re.sub(r'[\W_]+', '-', name.lower()).strip('-')
+    if found and found not in _RESERVED and len(found.encode()) <= 150: return found
     digest = hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:12]
     return f'{found[:30]}-{digest}'.lstrip('-')
 

@@ -127,7 +127,7 @@ def _plot_name(name: str) -> str:
     ...
 _RESERVED: set
 
-def _file_name(name: str, squeeze: bool=True) -> str:
+def _file_name(name: str) -> str:
     """The name in small letters, digits and hyphens, so that it can be part of a path."""
     ...
 

@@ -295,19 +295,20 @@ def _attached(
 
 def _load_attached(
     path: Path,           # a file
-    load,                 # called with each file that it brings along, and its name
+    load,                 # called with each file that it brings along, what to call it, its name, and the hash of `path`
     password: str = None, # that opens a PDF
 ):
     "Load the attachments of a file, from a folder of their own; `EmbedtuneError` if they cannot be had."
     try: attached = _attached(path, password)
     except MemoryError: raise
     except Exception as e: raise EmbedtuneError(f'its attachments cannot be read ({type(e).__name__})') from e
+    inside = _sha256_of(path) if attached else None
     with tempfile.TemporaryDirectory() as box:
         for name, content in attached:
             kind = re.sub(r'[^.\w]', '', Path(name).suffix)[:10] # of a name that a stranger chose
             file = Path(box)/f'{_file_name(Path(name).stem)}{kind}'
             file.write_bytes(content)
-            load(file, f'{path}, attachment {name}', name)
+            load(file, f'{path}, attachment {name}', name, inside)
 
 def _load_whole(
     path: Path,           # a file
@@ -317,11 +318,10 @@ def _load_whole(
 ) -> tuple[list[Document], list[str]]:  # documents, troubles
     "The documents in a file: its own, and those of its attachments."
     found, told = [], []
-    def load(file, name, title):
+    def load(file, name, title, inside=None):
         try: document, troubles = _load_document(file, engine, watch, password)
         except EmbedtuneError as e: return told.append(str(e).replace(str(file), name, 1))
-        if file != path:
-            document.metadata |= dict(file_name=f'{path.name}/{_one_line(title)}', inside=_sha256_of(path))
+        if inside: document.metadata |= dict(file_name=f'{path.name}/{_one_line(title)}', inside=inside)
         found.append(document)
         told.extend(f'{name}: {trouble}' for trouble in troubles)
     with warnings.catch_warnings(action='ignore'):  # those of libraries

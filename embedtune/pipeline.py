@@ -35,7 +35,7 @@ from .report import _usual_verdicts, write_report
 from .servers import _masked
 from .index import open_index, save_index
 from .queries import _NodeFinder, _query_id, _tell_left_out, _tie_queries, read_queries
-from .runs import _NODES, _place_of, _read_run_file
+from .runs import _by_content, _NODES, _place_of, _read_run_file
 from .search import _RETRIEVER, load_search
 from .sides import _two_parts
 from .structure import _with_structure, structure_queries
@@ -373,7 +373,7 @@ class _Folder:
     sides: dict # 'train' or 'val' -> node ids
     people: dict # query id -> text and ids of the nodes that answer it
     open: dict # query id -> text, of people's questions without a known answer
-    files: dict # sha256 -> where it lies
+    files: dict # as of `_by_content`
     def part(self, name):
         nodes = [node for node in self.nodes if node.id in self.sides[name]]
         held = {node.doc_id for node in nodes}
@@ -421,7 +421,7 @@ def split(self: _Run,
     people, open_ones = _peoples(queries, nodes)
     judging = {node for _, ids in people.values() for node in ids} if len(people) < _SPLIT_FROM else ()
     sides = dict(zip(('train', 'val'), _two_parts(nodes, seed=self.seed, judged=judging)))
-    self.folder = _Folder(read, nodes, sides, people, open_ones, {_sha256_of(path): path for path in paths})
+    self.folder = _Folder(read, nodes, sides, people, open_ones, _by_content(paths))
     if open_ones and not self.examples: self.examples = list(open_ones.values())[:20]
     return paths
 

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from fastcore.basics import patch
 
-from .core import _check_count, _one_line, _read_as, _settle, _SOLID, _STRICT, _Whole, EmbedtuneError
+from .core import _check_count, _one_line, _read_as, _settle, _sha256_of, _SOLID, _STRICT, _Whole, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
 from .embedding import encode
 from .index import _read_corpus, _read_stamp, open_index
@@ -40,9 +40,17 @@ class Hit(NamedTuple):
 # %% ../nbs/6_serving/57_runs.ipynb #0a5850fe
 _NODES = 'nodes.json' # in the folder of a run
 
+def _by_content(
+    paths, # of files
+) -> dict[str, Path]: # {sha256: path}
+    "The files by their content; of copies the first."
+    found = {}
+    for path in paths: found.setdefault(_sha256_of(path), path)
+    return found
+
 def _place_of(
     node: Node, # of a document
-    files={}, # {sha256: Path}: where files lie
+    files={}, # as of `_by_content`: where files lie
 ) -> dict:
     "What a reader wants to know of where a node stands: an entry of `nodes.json`."
     first, last = node.pages

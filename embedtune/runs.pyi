@@ -2,6 +2,7 @@
 """Open what `embedtune run` left in a folder, and ask it questions."""
 from typing import Any
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 from typing import NamedTuple
 from .core import _Whole
@@ -21,6 +22,10 @@ class Hit(NamedTuple):
     document: str
     page: int | None = None
 _NODES: str
+
+def _by_content(paths) -> dict[str, Path]:
+    """The files by their content; of copies the first."""
+    ...
 
 def _place_of(node: Node, files=...) -> dict:
     """What a reader wants to know of where a node stands: an entry of `nodes.json`."""

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .core import _only_here, _sha256_of, _write_json, EmbedtuneError
+from .core import _only_here, _write_json, EmbedtuneError
 from .dataset import EmbeddingQAFinetuneDataset
 from .documents import _find_files, load_documents
 from .index import _read_stamp, _windows_table, _write_index, open_index
 from .journal import _read_jsonl
 from .nodes import split_nodes
 from .retrieval import DenseRetriever
-from .runs import _LOG, _NODES, _place_of, _read_places, FinishedRun, open_run
+from .runs import _by_content, _LOG, _NODES, _place_of, _read_places, FinishedRun, open_run
 from collections import Counter
 
 # %% ../nbs/7_deciding/70_updating.ipynb #fb2c7c1d
@@ -65,15 +65,15 @@ def _compare_files(
     rows: list[dict], # of `nodes.json`
 ) -> dict: # files; how many are new, changed, gone; rows; corpus
     "What is new, changed and gone, by content, and the nodes as they are now."
-    now, before = {_sha256_of(path): path for path in paths}, {row['sha256'] for row in rows}
-    kept = [_moved(row, now[row['sha256']]) for row in rows if row['sha256'] in now]
-    lost = [row for row in rows if row['sha256'] not in now]
+    now, before = _by_content(paths), {row.get('sha256') for row in rows}
+    kept = [_moved(row, now[row['sha256']]) for row in rows if row.get('sha256') in now]
+    lost = [row for row in rows if row.get('sha256') not in now]
     fresh = {sha: path for sha, path in now.items() if sha not in before}
     corpus = {row['id']: run.corpus[row['id']] for row in kept if row['id'] in run.corpus}
     if fresh:
         told, texts = _read_fresh(fresh, lost, run.corpus, run.model.tokenizer, run.engine)
         kept, corpus = kept + told, corpus | texts
-    names = Counter(name for name, _ in {(row['document'].split('/')[0], row['sha256']) for row in lost})
+    names = Counter(name for name, _ in {(row['document'].split('/')[0], row.get('sha256')) for row in lost})
     came = Counter(path.name for path in fresh.values())
     counts = dict(new=(came - names).total(), changed=(came & names).total(), gone=(names - came).total())
     return dict(files=len(paths), **counts, rows=kept, corpus=corpus)

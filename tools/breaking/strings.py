@@ -236,14 +236,13 @@ class Writers:
         from embedtune import EmbedtuneError
         from embedtune.core import _file_name
         from embedtune.labels import _label_file
-        for squeeze in (True, False):
-            name = _file_name(self.text, squeeze)
-            path = self.folder/'names'/f'{name}.json'
-            must(re.fullmatch(r'[\w-]+', name) and path.resolve().parent == (self.folder/'names').resolve(), f'leads to {path}')
-            must(name.split('.')[0] not in ('con', 'nul') and len(path.name.encode()) < 256, 'name')
-            path.parent.mkdir(exist_ok=True)
-            path.write_text('')
-            path.unlink()
+        name = _file_name(self.text)
+        path = self.folder/'names'/f'{name}.json'
+        must(re.fullmatch(r'[\w-]+', name) and path.resolve().parent == (self.folder/'names').resolve(), f'leads to {path}')
+        must(name.split('.')[0] not in ('con', 'nul') and len(path.name.encode()) < 256, 'name')
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('')
+        path.unlink()
         with contextlib.suppress(EmbedtuneError): must(_label_file(self.folder, self.text).resolve().parent == (self.folder/'labels').resolve(), 'judge')
 
     def documents(self):
