@@ -250,7 +250,7 @@ class Writers:
         from email.message import EmailMessage
         from embedtune import EmbedtuneError, load_documents
         from embedtune.nodes import split_nodes
-        from embedtune.runs import _place_of, _told_place
+        from embedtune.runs import _by_content, _place_of, _told_place
         place = self.folder/'docs'
         place.mkdir(exist_ok=True)
         name = re.sub('[/\0]', '', ''.join(c for c in self.text if not 0xd800 <= ord(c) < 0xe000 or 0xdc80 <= ord(c) < 0xdd00))
@@ -265,7 +265,7 @@ class Writers:
         try:
             with warnings.catch_warnings(action='ignore'): nodes = split_nodes(load_documents(place, show_progress=False), None, chunk_size=64)
             for node in nodes:
-                told(_told_place(_place_of(node, file)).replace('\n', '\x00'))
+                told(_told_place(_place_of(node, _by_content([file]))).replace('\n', '\x00'))
                 json.dumps(_place_of(node), ensure_ascii=False).encode()
         except EmbedtuneError: pass
         finally: must({path for path in self.folder.rglob('*')} == before, 'wrote')
